@@ -1,0 +1,42 @@
+# The verbs of this house; `make` alone prints them.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PEOPLE ?= 20
+SEED ?= 1
+
+.PHONY: help demo test check format bench clean setup
+
+help: ## print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: $(VENV)/.ready-demo ## set up, then run the whole system on this machine without hardware
+	$(BIN)/kiosk demo --people $(PEOPLE) --seed $(SEED)
+
+test: $(VENV)/.ready-dev ## set up, then run every test, linter and type check
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term $(ARGS)
+
+check: $(VENV)/.ready-dev ## linters, types, layers and scripts only
+	$(BIN)/python -m pytest tests/unit/test_house.py
+
+format: $(VENV)/.ready-dev ## format the sources
+	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+bench: $(VENV)/.ready-dev ## latency at the door, drain to the centre, cost of a commit
+	$(BIN)/python -m bench.latency
+	$(BIN)/python -m bench.outbox
+	$(BIN)/python -m bench.drain
+
+setup: $(VENV)/.ready-dev ## install what is missing
+
+$(VENV)/.ready-demo: pyproject.toml setup.sh
+	./setup.sh "$(PYTHON)" "$(VENV)" demo
+	@touch $@
+
+$(VENV)/.ready-dev: pyproject.toml setup.sh
+	./setup.sh "$(PYTHON)" "$(VENV)" dev
+	@touch $@
+
+clean: ## remove what the other verbs made
+	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

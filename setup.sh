@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Installs what is missing on Debian 12/13 or Raspberry Pi OS: system packages through apt where that is allowed, and a
+# virtual environment with the project in it. Where apt is not allowed it names the exact command and stops.
+#
+#   setup.sh PYTHON VENV EXTRA
+set -euo pipefail
+
+python=$1 venv=$2 extra=$3
+cd "$(dirname "$0")"
+
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+    echo "setup: $("$python" --version) is too old; install Python 3.11 or newer, or name one: make PYTHON=python3.12" >&2
+    exit 2
+}
+
+missing=()
+"$python" -c 'import ctypes.util, sys; sys.exit(not ctypes.util.find_library("zbar"))' || missing+=(libzbar0)
+command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || missing+=(mosquitto)
+"$python" -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
+on_a_pi=false
+if [ -e /proc/device-tree/model ] && grep -aq "Raspberry Pi" /proc/device-tree/model; then
+    on_a_pi=true
+    # The camera stack and the pins' library are the maker's packages: PyPI has no wheels that fit every Python here.
+    [ -d /usr/lib/python3/dist-packages/picamera2 ] || missing+=(python3-picamera2)
+    [ -e /usr/lib/python3/dist-packages/lgpio.py ] || missing+=(python3-lgpio)
+fi
+if [ "$extra" = dev ] && ! command -v shellcheck >/dev/null; then missing+=(shellcheck); fi
+
+if [ ${#missing[@]} -gt 0 ]; then
+    if [ "$(id -u)" = 0 ]; then
+        as_root=()
+    elif sudo -n true 2>/dev/null; then
+        as_root=(sudo -n)
+    else
+        echo "setup: missing ${missing[*]}; run: sudo apt-get install -y --no-install-recommends ${missing[*]}" >&2
+        exit 2
+    fi
+    echo "setup: installing ${missing[*]} with apt" >&2
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+    # The package starts a broker of its own; ours are started when they are needed, on a port that nothing else uses.
+    if [[ " ${missing[*]} " == *" mosquitto "* ]] && [ -d /run/systemd/system ]; then
+        "${as_root[@]}" systemctl disable --now --quiet mosquitto || true
+    fi
+fi
+
+if [ ! -x "$venv/bin/python" ]; then
+    # On a Pi, picamera2 and libcamera come from the system's packages and are seen through the environment's wall.
+    if $on_a_pi; then
+        "$python" -m venv --system-site-packages "$venv"
+    else
+        "$python" -m venv "$venv"
+    fi
+fi
+
+extras=$extra
+if $on_a_pi; then extras="$extra,pi"; fi
+echo "setup: installing the project with [$extras] into $venv" >&2
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e ".[$extras]"

@@ -1,0 +1,83 @@
+"""The rules of the house, run as tests, so that one command proves everything."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = sorted(path for folder in ("kiosk", "central", "bench", "tests") for path in (ROOT / folder).rglob("*.py"))
+SCRIPTS = [ROOT / "setup.sh", ROOT / ".ci" / "run"]
+
+
+def _run(*argv: str) -> None:
+    result = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_linter_is_content() -> None:
+    """ruff finds nothing that has no reason written beside it."""
+    _run(sys.executable, "-m", "ruff", "check", ".")
+
+
+def test_format_is_settled() -> None:
+    """The formatter would change nothing."""
+    _run(sys.executable, "-m", "ruff", "format", "--check", ".")
+
+
+def test_types_hold() -> None:
+    """mypy --strict finds nothing in product, tests and benchmarks."""
+    _run(sys.executable, "-m", "mypy")
+
+
+def test_layers_hold() -> None:
+    """Modules import downwards only, decisions do no I/O, and the centre shares three modules with the kiosk."""
+    _run(str(Path(sys.executable).with_name("lint-imports")))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_are_clean(script: Path) -> None:
+    """shellcheck finds nothing."""
+    _run("shellcheck", str(script))
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_source_says_what_it_is_for(source: Path) -> None:
+    """Every module, and every test, states its purpose or promise in a docstring."""
+    tree = ast.parse(source.read_text("utf-8"))
+    assert ast.get_docstring(tree), "no module docstring"
+    silent = [
+        node.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and not ast.get_docstring(node)
+    ]
+    assert not silent
+
+
+def test_nothing_is_put_off() -> None:
+    """No part is left for later inside the sources."""
+    word = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|XXX)\b")
+    assert not [str(path) for path in SOURCES if word.search(path.read_text("utf-8"))]
+
+
+@pytest.mark.parametrize("source", [path for path in SOURCES if "tests" not in path.parts], ids=lambda path: path.name)
+def test_file_is_one_sitting(source: Path) -> None:
+    """No file of the product grows beyond what one reads in one go."""
+    assert len(source.read_text("utf-8").splitlines()) <= 400
+
+
+def test_shipped_links_lead_somewhere() -> None:
+    """Every relative link in the README and in docs/ names a file that exists."""
+    link = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)")
+    broken = [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+        for target in link.findall(page.read_text("utf-8"))
+        if not (page.parent / target).exists()
+    ]
+    assert not broken
