@@ -1,0 +1,89 @@
+"""The two clocks: wall time that may be wrong or jump, and time since boot that never goes backwards.
+
+A Pi has no battery clock: after power-on the wall clock shows some past day until the network corrects it. So every
+moment is taken on both clocks at once, with a word on how far the wall clock can be believed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+from pathlib import Path
+from typing import Protocol
+from uuid import UUID
+
+from kiosk.model import ClockQuality, Moment
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_TIMESYNC_MARK = Path("/run/systemd/timesync/synchronized")
+_EARLIEST_NS = 1_735_689_600_000_000_000  # 2025-01-01: this software is younger than any earlier wall time
+_ADJTIMEX_UNSYNCED = 5  # TIME_ERROR of adjtimex(2): no time source has set the clock
+
+
+class Clock(Protocol):
+    """Where time comes from; a parameter, so that tests move it."""
+
+    def now(self) -> Moment:
+        """Both clocks, read together."""
+
+    def boot_ns(self) -> int:
+        """Nanoseconds since boot, never less than before."""
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def __init__(self) -> None:
+        self._boot_id = _BOOT_ID.read_text("ascii").strip()
+        self._adjtimex = getattr(ctypes.CDLL(None), "adjtimex", None)
+
+    def now(self) -> Moment:
+        """Both clocks, read together."""
+        wall_ns = time.time_ns()
+        return Moment(wall_ns, self._boot_id, self.boot_ns(), self._quality(wall_ns))
+
+    def boot_ns(self) -> int:
+        """Nanoseconds since boot, counting time in suspend."""
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+    def _quality(self, wall_ns: int) -> ClockQuality:
+        if wall_ns < _EARLIEST_NS:
+            return ClockQuality.UNSET
+        if _TIMESYNC_MARK.exists() or self._kernel_is_synced():
+            return ClockQuality.SYNCED
+        return ClockQuality.ESTIMATED
+
+    def _kernel_is_synced(self) -> bool:
+        if self._adjtimex is None:
+            return False
+        query = ctypes.create_string_buffer(256)  # struct timex with modes = 0: read only
+        return 0 <= int(self._adjtimex(query)) < _ADJTIMEX_UNSYNCED
+
+
+def uuid7(wall_ns: int) -> UUID:
+    """A UUID that sorts by time: 48 bits of Unix milliseconds, 74 random bits (RFC 9562, section 5.7).
+
+    Args:
+        wall_ns: Unix time in nanoseconds, 0 or greater.
+    """
+    milliseconds = (wall_ns // 1_000_000) & ((1 << 48) - 1)
+    random = int.from_bytes(os.urandom(10), "big")
+    high = milliseconds << 16 | 0x7000 | random >> 68
+    low = 1 << 63 | random & ((1 << 62) - 1)
+    return UUID(int=high << 64 | low)
+
+
+def corrected(at: Moment, now: Moment) -> Moment:
+    """The moment with the wall time that today's clock gives it.
+
+    Only a moment of the same boot can be corrected, and only by a clock that is better than it was then.
+
+    Args:
+        at: The moment as it was taken.
+        now: The clocks as they stand.
+    """
+    better = now.quality is ClockQuality.SYNCED and at.quality is not ClockQuality.SYNCED
+    if at.boot_id != now.boot_id or not better:
+        return at
+    return Moment(now.wall_ns - (now.boot_ns - at.boot_ns), at.boot_id, at.boot_ns, ClockQuality.SYNCED)

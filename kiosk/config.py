@@ -1,0 +1,239 @@
+"""The settings of one kiosk: every key typed, with unit, range and default, checked before anything moves.
+
+One class per section of `kiosk.yaml`; a class body is the documentation from which the commented file
+`config/kiosk.yaml` and `docs/configuration.md` are held right by the tests. Types are strict: "5" is not 5.
+
+`kiosk.settings` reads a file into these classes and says what is wrong with file, line, key and remedy.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from kiosk.model import Direction
+
+Id = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$")]
+"""Lower-case letters, digits and hyphens, 1 to 64: safe in a topic, a file name and a certificate."""
+
+Pin = Annotated[int, Field(ge=2, le=27)]
+"""BCM number of a header pin; 0 and 1 belong to the HAT's identity chip."""
+
+FilePath = Annotated[Path, Field(strict=False)]
+
+
+class Section(BaseModel):
+    """What all sections share: unknown keys refused, no conversions, frozen."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Kiosk(Section):
+    """Who this station is."""
+
+    id: Id = Field(description="name of this station, unique at the centre")
+    site: Id = Field(description="office that it hangs at")
+
+
+class Camera(Section):
+    """Where frames come from and how they are exposed."""
+
+    source: str = Field(
+        default="picamera2:0",
+        min_length=1,
+        description="picamera2:N | v4l2:/dev/videoN | folder:PATH | video:PATH | sim:seed=1,people=20",
+    )
+    width_px: int = Field(default=1280, ge=320, le=4608, multiple_of=2, description="width of a frame in pixels")
+    height_px: int = Field(default=720, ge=240, le=2592, multiple_of=2, description="height of a frame in pixels")
+    fps: int = Field(default=30, ge=1, le=120, description="frames a second")
+    timeout_s: float = Field(default=5.0, ge=0.5, le=60, description="seconds without a frame until the process ends")
+    autofocus: Literal["continuous", "macro", "manual", "off"] = Field(
+        default="continuous", description="off for modules without a focus motor"
+    )
+    lens_dioptres: float = Field(default=5.0, ge=0, le=32, description="focus for `manual`: 1 / distance in metres")
+    exposure_us: int = Field(default=0, ge=0, le=200_000, description="exposure in microseconds, 0 = automatic")
+    gain: float = Field(default=0.0, ge=0, le=64, description="analogue gain, 0 = automatic")
+    region: Annotated[tuple[float, float, float, float], Field(strict=False)] = Field(
+        default=(0.0, 0.0, 1.0, 1.0), description="part of the sensor: left, top, width, height as shares 0 to 1"
+    )
+
+
+class Leds(Section):
+    """Pins of the lights; a colour without a pin is mixed from those there are."""
+
+    kind: Literal["rgb", "separate"] = Field(default="rgb", description="one RGB LED, or one LED a colour")
+    red_pin: Pin = Field(default=17, description="BCM pin")
+    green_pin: Pin = Field(default=27, description="BCM pin")
+    blue_pin: Pin | None = Field(default=22, description="BCM pin, null if there is none (separate only)")
+    yellow_pin: Pin | None = Field(default=None, description="BCM pin, null if there is none (separate only)")
+    active_high: bool = Field(default=True, description="false for LEDs wired to 3.3 V (common anode)")
+
+
+class Buzzer(Section):
+    """The beeper."""
+
+    kind: Literal["passive", "active", "none"] = Field(
+        default="passive", description="passive plays tones; active has one tone of its own"
+    )
+    pin: Pin = Field(default=18, description="BCM pin")
+    active_high: bool = Field(default=True, description="false if a low level sounds it")
+
+
+class Panel(Section):
+    """Lights and sound of one lane."""
+
+    kind: Literal["gpio", "mock", "terminal", "none"] = Field(
+        default="gpio", description="gpio = real pins; mock = gpiozero's MockFactory; terminal = drawn as text"
+    )
+    leds: Leds = Leds()
+    buzzer: Buzzer = Buzzer()
+
+
+class Lane(Section):
+    """One door: a camera and a panel."""
+
+    name: Id = Field(default="main", description="name of the door, unique in this kiosk")
+    direction: Annotated[Direction, Field(strict=False)] = Field(
+        default=Direction.PASS, description="in | out | pass (one door for both ways)"
+    )
+    camera: Camera = Camera()
+    panel: Panel = Panel()
+
+
+class Decode(Section):
+    """How much is spent on a frame."""
+
+    budget_ms: int = Field(default=60, ge=5, le=2000, description="milliseconds of decoding a frame, at most")
+
+
+class Repeat(Section):
+    """When a code counts as gone, and when it counts again."""
+
+    gone_s: float = Field(default=1.5, ge=0.2, le=30, description="seconds out of sight that end a sighting")
+    window_s: float = Field(default=60.0, ge=0, le=86_400, description="seconds in which the same code is a repeat")
+
+
+class Record(Section):
+    """What an entry keeps of the holder; the law asks for the least that serves."""
+
+    keep: Annotated[
+        tuple[Literal["number", "qid", "name", "birth_year", "birth_date", "sex", "phone", "insurance"], ...],
+        Field(strict=False),
+    ] = Field(default=("number", "qid", "name", "birth_year"), description="parts of the holder that are kept")
+
+
+class LocalCard(Section):
+    """A card of the office's own."""
+
+    document: Id = Field(description="name of the card's class")
+    pattern: str = Field(
+        min_length=3,
+        max_length=200,
+        description="text with {number} {name} {birth} {qid} {any} in it, as in 'NV|{number}|{name}|{any}'",
+    )
+
+
+class Credentials(Section):
+    """Which codes are taken."""
+
+    accept: Annotated[tuple[Literal["cccd", "can-cuoc", "national-qr", "bhyt"], ...], Field(strict=False)] = Field(
+        default=("cccd", "can-cuoc", "national-qr", "bhyt"), description="classes of document that are recorded"
+    )
+    local: Annotated[tuple[LocalCard, ...], Field(strict=False)] = Field(
+        default=(), description="cards of the office's own"
+    )
+
+
+class State(Section):
+    """Where things are kept."""
+
+    dir: FilePath = Field(default=Path("/var/lib/kiosk"), description="folder of the outbox, on the card")
+    runtime_dir: FilePath = Field(default=Path("/run/kiosk"), description="folder of progress marks, in memory")
+
+
+class Outbox(Section):
+    """The entries on their way."""
+
+    keep_h: float = Field(default=24.0, ge=24, le=720, description="hours an entry is kept after its receipt")
+    max_entries: int = Field(
+        default=2_000_000, ge=1_000, le=50_000_000, description="unreceipted entries at which the kiosk stops recording"
+    )
+    min_free_mb: int = Field(
+        default=64, ge=8, le=10_000, description="free megabytes at which the kiosk stops recording"
+    )
+
+
+class Tls(Section):
+    """How the broker is trusted and the kiosk proves itself; needed for mqtts:// addresses."""
+
+    ca_file: FilePath | None = Field(default=None, description="certificate authority, PEM; null = the system's")
+    cert_file: FilePath | None = Field(default=None, description="the kiosk's certificate, PEM")
+    key_file: FilePath | None = Field(default=None, description="the kiosk's private key, PEM")
+
+
+BrokerUrl = Annotated[str, Field(pattern=r"^mqtts?://(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?$")]
+
+
+class Uplink(Section):
+    """The way to the centre."""
+
+    brokers: Annotated[tuple[BrokerUrl, ...], Field(strict=False, min_length=1)] = Field(
+        default=("mqtt://127.0.0.1:1883",), description="mqtt://host:1883 or mqtts://host:8883, tried in turn"
+    )
+    username: str | None = Field(default=None, description="user at the broker; null = none")
+    password_file: FilePath | None = Field(default=None, description="file with the password, one line; null = none")
+    tls: Tls = Tls()
+    protocol: Literal["auto", "5", "3.1.1"] = Field(default="auto", description="auto = MQTT 5, else 3.1.1")
+    settle_on: Literal["receipt", "puback"] = Field(
+        default="receipt", description="receipt of the centre, or (no centre of ours) the broker's PUBACK"
+    )
+    keepalive_s: int = Field(default=30, ge=5, le=600, description="seconds between signs of life")
+    batch_entries: int = Field(default=50, ge=1, le=500, description="entries a PUBLISH when there is a backlog")
+    window_batches: int = Field(default=20, ge=1, le=200, description="PUBLISHes without a receipt, at most")
+    receipt_timeout_s: float = Field(default=30.0, ge=1, le=600, description="seconds without a receipt until resent")
+    backoff_max_s: float = Field(default=60.0, ge=1, le=3600, description="longest pause between attempts to connect")
+
+
+class Status(Section):
+    """How often the kiosk says how it is."""
+
+    every_s: float = Field(default=30.0, ge=1, le=3600, description="seconds between status messages")
+
+
+ClockTime = Annotated[str, Field(pattern=r"^(?:[01]\d|2[0-3]):[0-5]\d$")]
+
+
+class Sound(Section):
+    """How loud, and when quieter."""
+
+    volume_percent: int = Field(default=80, ge=0, le=100, description="loudness, 0 = silent")
+    quiet_from: ClockTime = Field(default="21:00", description='local time, "HH:MM" in quotes')
+    quiet_to: ClockTime = Field(default="06:00", description="local time; the same as quiet_from = no quiet hours")
+    quiet_volume_percent: int = Field(default=20, ge=0, le=100, description="loudness in quiet hours")
+
+
+class Log(Section):
+    """What is written to stderr; never a code's content or a name."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="least level that is written"
+    )
+
+
+class Config(Section):
+    """One kiosk's whole configuration."""
+
+    kiosk: Kiosk
+    lanes: Annotated[tuple[Lane, ...], Field(strict=False, min_length=1, max_length=8)] = (Lane(),)
+    decode: Decode = Decode()
+    repeat: Repeat = Repeat()
+    record: Record = Record()
+    credentials: Credentials = Credentials()
+    state: State = State()
+    outbox: Outbox = Outbox()
+    uplink: Uplink = Uplink()
+    status: Status = Status()
+    sound: Sound = Sound()
+    log: Log = Log()

@@ -1,0 +1,99 @@
+"""Everything that can go wrong, each with the next step for the technician's hands.
+
+One root. Every class says in one line what happened; its instance adds the thing and the measured number; `hint` is the
+remedy and `exit_code` is what the process ends with, so that a service manager and a script can tell the causes apart.
+Classes also inherit the builtin that a newcomer would catch. Messages never contain a code's content or a name.
+"""
+
+from __future__ import annotations
+
+
+class KioskError(Exception):
+    """Something in the kiosk failed.
+
+    Attributes:
+        hint: What to do about it, one sentence without a full stop; empty if there is nothing to do.
+        exit_code: The exit code of a process that this error ends.
+    """
+
+    hint: str = ""
+    exit_code: int = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        if hint is not None:
+            self.hint = hint
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        return f"{message}; {self.hint}" if self.hint else message
+
+
+class ConfigError(KioskError, ValueError):
+    """The configuration cannot be used; nothing has been started."""
+
+    exit_code = 2
+
+
+class CameraError(KioskError, OSError):
+    """The camera cannot be opened or used."""
+
+    hint = "check the ribbon or USB cable and `camera.source`, then run `kiosk check --probe`"
+    exit_code = 10
+
+
+class CameraStalledError(CameraError, TimeoutError):
+    """No frame came in time. Not retried: a stalled camera pipeline mends only in a new process."""
+
+    hint = "check the ribbon or USB cable, then `journalctl -u kiosk-scan -b`"
+
+    def __init__(self, waited_s: float) -> None:
+        super().__init__(f"no frame for {waited_s:.1f} s")
+
+
+class CameraEndedError(CameraError, EOFError):
+    """A recorded source (folder, video, simulated door) has shown its last frame."""
+
+    hint = ""
+    exit_code = 0
+
+
+class PanelError(KioskError, OSError):
+    """The lights or the buzzer cannot be driven."""
+
+    hint = "check the wiring and the pins in `panel`, then run `kiosk panel`"
+    exit_code = 11
+
+
+class OutboxError(KioskError, OSError):
+    """An entry could not be made durable, so nobody was shown green for it."""
+
+    hint = "check the card with `kiosk status`, replace it if it is worn"
+    exit_code = 12
+
+
+class OutboxFullError(OutboxError):
+    """The outbox has reached `outbox.max_entries`, or the disk has no room left."""
+
+    hint = "bring the uplink back, or make room on the card"
+
+
+class LinkError(KioskError, ConnectionError):
+    """The broker cannot be used."""
+
+    hint = "check the network cable or Wi-Fi, the broker's address and the certificates"
+    exit_code = 13
+
+
+class WireError(KioskError, ValueError):
+    """A message or a stored entry is not of the documented form."""
+
+    hint = "compare the versions of the kiosk and of the centre; the form is in docs/asyncapi.yaml"
+    exit_code = 14
+
+
+class LedgerError(KioskError, OSError):
+    """The centre's ledger cannot be opened or written."""
+
+    hint = "check the ledger's path, its owner and the free disk space"
+    exit_code = 15

@@ -1,0 +1,41 @@
+"""Log lines for a service manager: stderr, one `key=value` line an event, never a code's content or a name.
+
+journald adds the time; lines that go anywhere else get one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+
+_NEEDS_QUOTES = re.compile(r'[\s"=]')
+
+
+def start(level: str) -> None:
+    """Send the log to stderr.
+
+    Args:
+        level: Least level that is written: "debug", "info", "warning" or "error".
+    """
+    by_journald = "JOURNAL_STREAM" in os.environ
+    form = "%(levelname)s %(message)s" if by_journald else "%(asctime)s %(levelname)s %(message)s"
+    logging.basicConfig(level=level.upper(), format=form, stream=sys.stderr, force=True)
+
+
+def line(event: str, **values: object) -> str:
+    """One event as `event key=value key="a value with spaces"`, in the order given.
+
+    Args:
+        event: What happened, one word.
+        values: Numbers, words and sentences of our own; never a payload.
+    """
+    return " ".join([event, *(f"{key}={_value(value)}" for key, value in values.items())])
+
+
+def _value(value: object) -> str:
+    text = f"{value:.1f}" if isinstance(value, float) else str(value)
+    if _NEEDS_QUOTES.search(text) or not text:
+        return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+    return text

@@ -1,0 +1,224 @@
+"""The words: a handful of frozen values that flow from the lens to the ledger.
+
+    Reading → Sighting → Verdict (Credential | Signed | Malformed | WrongCode) → Decision → Entry → (seq, Entry)
+
+Modules are the verbs between them. Nothing here does I/O, reads a clock or imports anything but the standard library.
+`Frame` lives in `kiosk.camera`, because it alone needs numpy and the uplink must not load it.
+
+Units are in the names: `_ns` nanoseconds, `_px` pixels. `boot_ns` counts from the machine's boot (CLOCK_BOOTTIME), so it
+never goes backwards when the wall clock is corrected.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+PointPx = tuple[float, float]
+"""A place in a picture: (x, y), from the upper left corner."""
+
+
+class Direction(StrEnum):
+    """Which way people pass a lane; `PASS` where one door serves both ways."""
+
+    IN = "in"
+    OUT = "out"
+    PASS = "pass"  # noqa: S105  a direction, not a password
+
+
+class ClockQuality(StrEnum):
+    """How far the wall clock can be believed: set by the network, carried on since, or never set since power-on."""
+
+    SYNCED = "synced"
+    ESTIMATED = "estimated"
+    UNSET = "unset"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A point in time on both clocks, so that the wall time can be corrected later in the same boot.
+
+    Attributes:
+        wall_ns: Unix time in nanoseconds, UTC; wrong by decades while `quality` is `UNSET`.
+        boot_id: The kernel's random id of this boot, 36 characters.
+        boot_ns: Nanoseconds since that boot.
+        quality: How far `wall_ns` can be believed.
+    """
+
+    wall_ns: int
+    boot_id: str
+    boot_ns: int
+    quality: ClockQuality
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One code read in one frame.
+
+    Attributes:
+        payload: The code's bytes as they are in the symbol, 1 to 2,953 of them; never a guessed text.
+        corners_px: Four corners in the frame, clockwise from the symbol's own upper left.
+        exposed_at_boot_ns: When the frame was exposed.
+        strategy: Which decoding pass read it, for the technician and the benchmarks.
+    """
+
+    payload: bytes = field(repr=False)
+    corners_px: tuple[PointPx, PointPx, PointPx, PointPx]
+    exposed_at_boot_ns: int
+    strategy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One code held up once, however many frames show it."""
+
+    payload: bytes = field(repr=False)
+    first_seen_boot_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class BirthDate:
+    """A date of birth of which the day and the month may be unknown or masked."""
+
+    year: int
+    month: int | None = None
+    day: int | None = None
+
+    def __str__(self) -> str:
+        """ISO 8601, `**` for what is not known: `1987-**-**`."""
+        month = "**" if self.month is None else f"{self.month:02d}"
+        day = "**" if self.day is None else f"{self.day:02d}"
+        return f"{self.year:04d}-{month}-{day}"
+
+
+class Sex(StrEnum):
+    """As the document says it."""
+
+    MALE = "male"
+    FEMALE = "female"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What an unsigned personal code says of its holder. Read, never verified: a printed card can be copied by anyone.
+
+    Attributes:
+        document: The class of document: "cccd", "can-cuoc", "national-qr", "bhyt", or the name of a local card.
+        number: The document's number as shown, which may be masked with `*`; None if the code has none.
+        qid: The national platform's id of the person, where the code carries one.
+        name: As written in the code (NFC is for comparing, not for keeping); None if the code has none.
+        birth: Date of birth; None if the code has none.
+        sex: None if the code has none.
+        flags: Warnings that do not refuse, sorted, such as "birth-year-differs"; see docs/credentials.md.
+        phone: Ten digits from 0, where the code carries them.
+        insurance: The health-insurance number, where the code carries one beside the document's own.
+    """
+
+    document: str
+    number: str | None = field(default=None, repr=False)
+    qid: str | None = field(default=None, repr=False)
+    name: str | None = field(default=None, repr=False)
+    birth: BirthDate | None = field(default=None, repr=False)
+    sex: Sex | None = field(default=None, repr=False)
+    flags: tuple[str, ...] = ()
+    phone: str | None = field(default=None, repr=False)
+    insurance: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A signed credential of a known family ("hc1", "shc", "nzcp"): named here, not yet verified."""
+
+    document: str
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A code that begins like a known document and breaks its grammar: damaged, please show it again.
+
+    Attributes:
+        document: The class it began like.
+        reason: A fixed word such as "birth-date"; never the code's content.
+    """
+
+    document: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrongCode:
+    """A code that is no personal credential.
+
+    Attributes:
+        kind: "payment", "link" or "unknown".
+        size_bytes: Length of the code, all that is kept of an unknown one.
+    """
+
+    kind: str
+    size_bytes: int
+
+
+Verdict = Credential | Signed | Malformed | WrongCode
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Make an entry of it. The panel shows green only after the entry is on disk."""
+
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """The same code was recorded at this lane a moment ago: acknowledged, no second entry."""
+
+    of: UUID
+
+
+class RefusedReason(StrEnum):
+    """Why nothing is recorded, told apart at the panel: bring another code, or show the same one again."""
+
+    WRONG_CODE = "wrong-code"
+    DAMAGED = "damaged"
+    UNSUPPORTED = "unsupported"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Make no entry of it."""
+
+    reason: RefusedReason
+
+
+Decision = Recorded | Repeat | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One person passed one door once.
+
+    Attributes:
+        id: UUIDv7, made on the kiosk; the ledger's key, so that a repeated delivery changes nothing.
+        kiosk: The station's id.
+        site: The office it hangs at.
+        lane: Which door of the station.
+        direction: Which way.
+        at: When the code was first seen.
+        document: Class of document.
+        flags: The credential's warnings.
+        person: What `record.keep` keeps of the holder: "number", "qid", "name", "birth_year", …; may be empty.
+    """
+
+    id: UUID
+    kiosk: str
+    site: str
+    lane: str
+    direction: Direction
+    at: Moment
+    document: str
+    flags: tuple[str, ...] = ()
+    person: tuple[tuple[str, str], ...] = field(default=(), repr=False)
