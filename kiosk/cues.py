@@ -1,0 +1,156 @@
+"""What each answer looks and sounds like: steps of light, tone and time.
+
+A cue is data; `kiosk.gpio` plays it on whatever lamps and buzzer there are. Every answer is told from every other by
+its colours and, for those who cannot see them, by its sound: by its rhythm alone, because an active buzzer has one tone.
+Green, and only green or turquoise, means that the entry is on the disk.
+
+Standing cues say how the station is while nobody is there; they sound once, when they begin.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from kiosk.model import Direction, Recorded, RefusedReason, Repeat
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kiosk.config import Sound
+    from kiosk.model import Decision
+
+Rgb = tuple[int, int, int]
+"""Red, green, blue, 0 to 255 each."""
+
+DARK: Rgb = (0, 0, 0)
+GREEN: Rgb = (0, 255, 0)
+TURQUOISE: Rgb = (0, 255, 180)
+YELLOW: Rgb = (255, 170, 0)
+RED: Rgb = (255, 0, 0)
+MAGENTA: Rgb = (255, 0, 160)
+BLUE: Rgb = (0, 0, 255)
+DIM_WHITE: Rgb = (36, 36, 36)
+
+
+class CueName(StrEnum):
+    """The answers and the states."""
+
+    RECORDED_IN = "recorded-in"
+    RECORDED_OUT = "recorded-out"
+    RECORDED_PASS = "recorded-pass"  # noqa: S105  a cue, not a password
+    REPEAT = "repeat"
+    WRONG_CODE = "wrong-code"
+    DAMAGED = "damaged"
+    FAULT = "fault"
+    FAULT_STANDING = "fault-standing"
+    OFFLINE = "offline"
+    UNPROVISIONED = "unprovisioned"
+    READY = "ready"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A colour and a tone for a time.
+
+    Attributes:
+        rgb: The light.
+        tone_hz: The sound, 0 for silence.
+        duration_ms: How long, greater than 0.
+    """
+
+    rgb: Rgb
+    tone_hz: int
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """Steps to play.
+
+    Attributes:
+        name: Which one it is.
+        steps: Played in order; at least one.
+        standing: Whether it goes on, without its tones, until another one stands.
+    """
+
+    name: CueName
+    steps: tuple[Step, ...]
+    standing: bool = False
+
+
+def _pulses(rgb: Rgb, tones_hz: tuple[int, ...], on_ms: int, off_ms: int, off_rgb: Rgb = DARK) -> tuple[Step, ...]:
+    """Beeps with a pause behind each."""
+    return tuple(step for tone_hz in tones_hz for step in (Step(rgb, tone_hz, on_ms), Step(off_rgb, 0, off_ms)))
+
+
+_ALL = (
+    Cue(CueName.RECORDED_IN, (Step(GREEN, 1760, 150), Step(GREEN, 0, 850))),
+    Cue(CueName.RECORDED_OUT, (*_pulses(TURQUOISE, (1760, 1320), 100, 80), Step(TURQUOISE, 0, 640))),
+    Cue(CueName.RECORDED_PASS, (Step(GREEN, 1320, 80), Step(GREEN, 2093, 170), Step(GREEN, 0, 750))),
+    Cue(CueName.REPEAT, (*_pulses(YELLOW, (988, 988), 40, 60, YELLOW), Step(YELLOW, 0, 600))),
+    Cue(CueName.WRONG_CODE, (Step(RED, 330, 500), Step(RED, 0, 700))),
+    Cue(CueName.DAMAGED, _pulses(MAGENTA, (660, 660, 660), 90, 150)),
+    Cue(CueName.FAULT, tuple(Step(*rgb_tone, 250) for rgb_tone in ((RED, 440), (BLUE, 0)) * 4)),
+    Cue(CueName.FAULT_STANDING, (Step(RED, 440, 700), Step(BLUE, 0, 700)), standing=True),
+    Cue(CueName.OFFLINE, (Step(YELLOW, 660, 60), Step(DIM_WHITE, 440, 60), Step(DIM_WHITE, 0, 1880)), standing=True),
+    Cue(CueName.UNPROVISIONED, (Step(BLUE, 523, 200), Step(BLUE, 0, 300), Step(DARK, 0, 500)), standing=True),
+    Cue(CueName.READY, (Step(DIM_WHITE, 1047, 300), Step(DIM_WHITE, 0, 1700)), standing=True),
+)
+
+CUES: Mapping[CueName, Cue] = MappingProxyType({cue.name: cue for cue in _ALL})
+"""Every cue by its name."""
+
+MEANINGS: Mapping[CueName, str] = MappingProxyType(
+    {
+        CueName.RECORDED_IN: "green, one beep: your entry is recorded",
+        CueName.RECORDED_OUT: "turquoise, flashing twice, two beeps: your leaving is recorded",
+        CueName.RECORDED_PASS: "green, one rising beep: you are recorded",
+        CueName.REPEAT: "yellow, two short ticks: you are recorded already, walk on",
+        CueName.WRONG_CODE: "red, one long low tone: not a personal code, show another one",
+        CueName.DAMAGED: "magenta, flashing three times, three beeps: not read whole, show it again",
+        CueName.FAULT: "red and blue in turn, four low tones: not recorded, tell the staff",
+        CueName.FAULT_STANDING: "red and blue in turn, slowly: the station cannot record",
+        CueName.OFFLINE: "dim white with a yellow flash every two seconds: records, the centre is out of reach",
+        CueName.UNPROVISIONED: "blue, flashing slowly: waits for its provisioning code",
+        CueName.READY: "dim white: ready",
+    }
+)
+"""What each cue tells whoever sees it."""
+
+_RECORDED = {
+    Direction.IN: CueName.RECORDED_IN,
+    Direction.OUT: CueName.RECORDED_OUT,
+    Direction.PASS: CueName.RECORDED_PASS,
+}
+
+
+def cue_for(decision: Decision, direction: Direction) -> Cue:
+    """The answer to a decision at a lane of this direction."""
+    match decision:
+        case Recorded():
+            return CUES[_RECORDED[direction]]
+        case Repeat():
+            return CUES[CueName.REPEAT]
+        case _ if decision.reason is RefusedReason.DAMAGED:
+            return CUES[CueName.DAMAGED]
+        case _:
+            return CUES[CueName.WRONG_CODE]
+
+
+def volume_percent_at(sound: Sound, minute_of_day: int) -> int:
+    """How loud at this time.
+
+    Args:
+        sound: The settings.
+        minute_of_day: Local time, 0 to 1439.
+    """
+    start, end = _minutes(sound.quiet_from), _minutes(sound.quiet_to)
+    inside = start <= minute_of_day < end if start <= end else not end <= minute_of_day < start
+    return sound.quiet_volume_percent if inside else sound.volume_percent
+
+
+def _minutes(text: str) -> int:
+    return int(text[:2]) * 60 + int(text[3:])
