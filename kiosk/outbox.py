@@ -1,0 +1,391 @@
+"""Durable, ordered entries on their way to the centre: append · head · settle · sweep.
+
+One SQLite file in WAL mode. The scan process appends with `synchronous=FULL`, one transaction an entry: when `append`
+returns, the entry survives a power cut. The uplink reads, settles and sweeps with `synchronous=NORMAL`: a settlement
+that a power cut takes back is harmless, because the entry is sent again and its id makes the repeat harmless [1].
+
+Sequence numbers come from AUTOINCREMENT: they count from 1 without gaps, also over rolled-back transactions, restarts
+and deleted rows, so the centre can prove that nothing is missing. They belong to this one file, whose random `id` goes
+with them everywhere: a replaced card starts a new file that counts from 1 again.
+
+A file that SQLite finds damaged is set aside under another name, never deleted; what can still be read of its waiting
+entries is carried into a new file, under their own ids. A file that is merely locked, read-only or out of room is left
+alone and said to be so: `OutboxError`, no green.
+
+Units: `_h` hours, `_mb` megabytes (2**20 bytes), `_s` seconds, `_ns` nanoseconds.
+
+Sources:
+    [1] sqlite.org/pragma.html#pragma_synchronous: in WAL mode NORMAL keeps the file consistent but may lose the last
+        commits on power loss; FULL syncs the log at each commit.
+    [2] sqlite.org/autoinc.html and sqlite.org/rescode.html.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sqlite3
+from contextlib import closing, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID, uuid4
+
+from kiosk import wire
+from kiosk.errors import OutboxError, OutboxFullError, WireError
+from kiosk.log import line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from kiosk.config import Outbox as OutboxSettings
+    from kiosk.model import Entry, Moment
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+APPLICATION_ID = 0x4B494F53  # "KIOS": another program's database is not taken for ours
+BUSY_S = 5.0
+SWEEP_ROWS = 500
+"""Rows deleted in one transaction, so that a door never waits long for the sweeper."""
+
+_SCHEMA = (
+    "CREATE TABLE entry (seq INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL, recorded_s INTEGER NOT NULL)",
+    "CREATE TABLE outbox (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL, settled INTEGER NOT NULL)",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    "PRAGMA user_version = 1",
+)
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_NO_ROOM = frozenset({sqlite3.SQLITE_FULL})
+
+
+class Outbox:
+    """One process's view of the outbox file. One thread at a time."""
+
+    id: UUID
+    """Of the file; changes if a damaged file is replaced."""
+
+    def __init__(self, path: Path, settings: OutboxSettings) -> None:
+        self._path = path
+        self._settings = settings
+        self._connection: sqlite3.Connection | None = None
+        self._inode = 0
+        self._replaces_damaged = False
+
+    @classmethod
+    def open(cls, path: Path, settings: OutboxSettings) -> Outbox:
+        """The outbox at this path; made if it is not there, replaced if it is damaged.
+
+        Raises:
+            OutboxError: The folder or the file cannot be used.
+        """
+        outbox = cls(path, settings)
+        outbox._replaces_damaged = True
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise _named(path, "open", error) from error
+        outbox._do("open", lambda _connection: None)
+        return outbox
+
+    @classmethod
+    def open_existing(cls, path: Path, settings: OutboxSettings) -> Outbox:
+        """The outbox at this path, for a look; nothing is made or replaced.
+
+        Raises:
+            OutboxError: There is none, or it cannot be read.
+        """
+        if not path.exists():
+            raise OutboxError(f"there is no outbox at {path}", hint="start `kiosk run`, or check `state.dir`")
+        outbox = cls(path, settings)
+        outbox._do("open", lambda _connection: None)
+        return outbox
+
+    def append(self, entry: Entry) -> int:
+        """Make an entry durable; when this returns, it survives a power cut.
+
+        Returns:
+            Its sequence number, one more than the last.
+
+        Raises:
+            OutboxFullError: `outbox.max_entries` wait already, or the disk is full.
+            OutboxError: The disk failed. Nothing was recorded; the next call tries afresh.
+        """
+        self._refuse_overflow()
+        row = (wire.encode_entry(entry), entry.at.wall_ns // 1_000_000_000)
+        statement = "INSERT INTO entry (body, recorded_s) VALUES (?, ?)"
+        cursor = self._do("write", lambda connection: connection.execute(statement, row))
+        try:
+            replaced = self._inode != self._path.stat().st_ino
+        except OSError as error:
+            raise _named(self._path, "write", error) from error
+        if replaced:
+            raise OutboxError(f"{self._path} was replaced while it was written", hint="show the code again")
+        return int(cursor.lastrowid or 0)
+
+    def head(self, after_seq: int, limit: int) -> list[wire.Row]:
+        """The next entries in order of sequence, as they were committed.
+
+        Args:
+            after_seq: Sequence number behind which to begin, 0 or greater.
+            limit: Most rows to return.
+        """
+        query = "SELECT seq, body FROM entry WHERE seq > ? ORDER BY seq LIMIT ?"
+        return [(seq, bytes(body)) for seq, body in self._read(query, (after_seq, limit))]
+
+    @property
+    def last_seq(self) -> int:
+        """The highest sequence number ever given out; 0 before the first."""
+        rows = self._read("SELECT seq FROM sqlite_sequence WHERE name = 'entry'")
+        return int(rows[0][0]) if rows else 0
+
+    @property
+    def settled(self) -> int:
+        """Everything up to this sequence number is in the centre's ledger."""
+        return int(self._read("SELECT settled FROM outbox")[0][0])
+
+    def depth(self) -> int:
+        """How many entries wait for their receipt."""
+        return self.last_seq - self.settled
+
+    def oldest(self) -> Moment | None:
+        """When the oldest waiting entry was made; None if none waits or its row is rotten."""
+        rows = self.head(self.settled, 1)
+        try:
+            return wire.decode_entry(rows[0][1]).at if rows else None
+        except WireError:
+            return None
+
+    def settle(self, through: int) -> None:
+        """Note that the centre has everything up to and including this sequence number; never goes back.
+
+        Raises:
+            OutboxError: It could not be written; the entries will be sent again, which is harmless.
+        """
+        self._write("UPDATE outbox SET settled = ? WHERE settled < ?", (through, through))
+
+    def sweep(self, now: Moment) -> int:
+        """Delete settled entries older than `outbox.keep_h`, a bounded number a call.
+
+        Returns:
+            How many were deleted; fewer than `SWEEP_ROWS` when the work is done.
+        """
+        before_s = now.wall_ns // 1_000_000_000 - round(self._settings.keep_h * 3600)
+        return self._write(
+            "DELETE FROM entry WHERE seq IN (SELECT seq FROM entry WHERE seq <= ? AND recorded_s < ? LIMIT ?)",
+            (self.settled, before_s, SWEEP_ROWS),
+        )
+
+    def check(self) -> None:
+        """See trouble before a citizen stands there.
+
+        Raises:
+            OutboxFullError: Too little room on the disk, or too many entries wait.
+            OutboxError: The file cannot be read or written.
+        """
+        self._refuse_overflow()
+        try:
+            disk = os.statvfs(self._path.parent)
+        except OSError as error:
+            raise _named(self._path, "check", error) from error
+        free_mb = disk.f_bavail * disk.f_frsize / 2**20
+        if free_mb < self._settings.min_free_mb:
+            raise OutboxFullError(
+                f"{free_mb:.0f} MB free on the disk of {self._path}, {self._settings.min_free_mb} needed"
+            )
+        if disk.f_flag & os.ST_RDONLY:
+            raise OutboxError(f"the disk of {self._path} is read-only")
+        self._write("UPDATE outbox SET settled = settled WHERE 0", ())
+
+    def set_aside(self, reason: str) -> None:
+        """Go on with a new file that holds the waiting entries; the old one is kept under another name.
+
+        For a file whose numbers can no longer be trusted, such as a card that was restored from an old copy.
+
+        Raises:
+            OutboxError: The files cannot be moved.
+        """
+        self._drop_connection()
+        try:
+            _replace(self._path, self._inode, reason)
+        except (OSError, sqlite3.Error) as error:
+            raise _named(self._path, "replace", error) from error
+
+    def quarantined(self) -> list[Path]:
+        """Files that were set aside and wait for someone to look at them."""
+        return sorted(self._path.parent.glob(f"{self._path.name}.damaged-*"))
+
+    def close(self) -> None:
+        """Let go of the file; harmless when repeated."""
+        self._drop_connection()
+
+    def _refuse_overflow(self) -> None:
+        depth = self.depth()
+        if depth >= self._settings.max_entries:
+            raise OutboxFullError(f"{depth} entries wait in {self._path}, as many as `outbox.max_entries` allows")
+
+    def _read(self, query: str, values: tuple[int, ...] = ()) -> list[Any]:
+        return self._do("read", lambda connection: connection.execute(query, values).fetchall())
+
+    def _write(self, statement: str, values: tuple[int, ...]) -> int:
+        """A write that may be lost on power failure without harm."""
+
+        def write(connection: sqlite3.Connection) -> int:
+            connection.execute("PRAGMA synchronous = NORMAL")
+            count = connection.execute(statement, values).rowcount
+            connection.execute("PRAGMA synchronous = FULL")
+            return count
+
+        return self._do("write", write)
+
+    def _do(self, verb: str, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Work on the file; once more on a new file if this one turns out to be damaged.
+
+        Raises:
+            OutboxError: The file failed. The connection is gone with it, so the next call tries afresh.
+        """
+        try:
+            try:
+                return work(self._live())
+            except sqlite3.DatabaseError as error:
+                if not (self._replaces_damaged and _is_damage(error)):
+                    raise
+                self._drop_connection()
+                _replace(self._path, self._inode, str(error))
+                return work(self._live())
+        except (OSError, sqlite3.Error) as error:
+            self._drop_connection()
+            raise _named(self._path, verb, error) from error
+
+    def _live(self) -> sqlite3.Connection:
+        """The connection; opened anew after an error, or when another process has replaced a damaged file."""
+        if self._connection is not None and self._inode != self._path.stat().st_ino:
+            self._drop_connection()
+        if self._connection is None:
+            if self._path.exists():
+                self._inode = self._path.stat().st_ino
+            self._connection = _connect(self._path)
+            self._inode = self._path.stat().st_ino
+            self.id = UUID(self._connection.execute("SELECT id FROM outbox").fetchone()[0])
+        return self._connection
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    is_new = not path.exists()
+    connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    try:
+        if is_new:
+            path.chmod(0o600)
+        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise sqlite3.OperationalError(f"journal mode is {mode}, not WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        if not _is_ours(connection):
+            connection.execute("BEGIN IMMEDIATE")
+            _make(connection)
+            connection.execute("COMMIT")
+            _sync_folder(path.parent)
+        connection.execute("SELECT max(seq) FROM entry").fetchone()
+        connection.execute("SELECT max(seq) FROM sqlite_sequence").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _is_ours(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID)
+
+
+def _make(connection: sqlite3.Connection) -> None:
+    """The tables, inside a write transaction: another process may have been first, another program may own the file."""
+    if _is_ours(connection):
+        return
+    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise _NotOursError("the file is another program's database")
+    for statement in _SCHEMA:
+        connection.execute(statement)
+    connection.execute("INSERT INTO outbox VALUES (1, ?, 0)", (str(uuid4()),))
+
+
+class _NotOursError(sqlite3.DatabaseError):
+    """A sound database that is not an outbox: set aside like a damaged one."""
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    return isinstance(error, _NotOursError) or getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+
+
+def _replace(path: Path, inode: int, reason: str) -> None:
+    """Set a damaged file aside and carry what can be read of its waiting entries into a new one.
+
+    Args:
+        path: Of the file.
+        inode: Of the file that was found damaged; another one is not touched, another process was here first.
+        reason: What was found.
+    """
+    with _locked(path.parent):
+        if path.stat().st_ino != inode:
+            return
+        bodies = _salvage(path)
+        number = 1
+        while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+            number += 1
+        for suffix in ("-wal", "-shm", ""):
+            with suppress(FileNotFoundError):
+                path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+        _sync_folder(path.parent)
+        _log.error(line("outbox-replaced", reason=reason, set_aside=aside, salvaged=len(bodies)))
+        with closing(_connect(path)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany("INSERT INTO entry (body, recorded_s) VALUES (?, ?)", bodies)
+            connection.execute("COMMIT")
+
+
+def _salvage(path: Path) -> list[tuple[bytes, int]]:
+    """Waiting entries of a damaged file, from both ends towards the damage."""
+    rows: dict[int, tuple[bytes, int]] = {}
+    with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=BUSY_S)) as connection:
+        settled = 0
+        with suppress(sqlite3.Error):
+            settled = connection.execute("SELECT settled FROM outbox").fetchone()[0]
+        for order in ("ASC", "DESC"):
+            query = f"SELECT seq, body, recorded_s FROM entry WHERE seq > ? ORDER BY seq {order}"  # noqa: S608  ours
+            with suppress(sqlite3.Error):
+                for seq, body, recorded_s in connection.execute(query, (settled,)):
+                    if seq in rows:
+                        break
+                    rows[seq] = (bytes(body), int(recorded_s))
+    return [rows[seq] for seq in sorted(rows)]
+
+
+def _named(path: Path, verb: str, error: Exception) -> OutboxError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    kind = OutboxFullError if code in _NO_ROOM else OutboxError
+    return kind(f"cannot {verb} {path}: {error}")
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One process at a time; the lock dies with its holder."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
