@@ -1,0 +1,197 @@
+"""How the station is: marks that its processes leave in a folder in memory, and the status message made of them.
+
+A mark is a small JSON file, replaced by renaming, so that a reader sees the old or the new one and never half of it. It
+tells of finished work (frames decoded, entries committed, receipts taken) and when it was written; a mark that is older
+than `FRESH_S` is no longer believed, because its process hangs or is gone.
+
+    scan-<lane>.json   written by a lane's scan process       uplink.json   written by the uplink
+
+Units: `_s` seconds, `_ms` milliseconds, `_ns` nanoseconds, `_mb` megabytes, `_c` degrees Celsius.
+
+Sources:
+    [1] raspberrypi/documentation, vcgencmd get_throttled: bits 0 to 3 are now, 16 to 19 since boot.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kiosk import __version__
+from kiosk.log import line
+
+if TYPE_CHECKING:
+    from kiosk.config import Config
+    from kiosk.model import Moment
+    from kiosk.outbox import Outbox
+
+_log = logging.getLogger(__name__)
+
+FRESH_S = 15.0
+
+_TEMPERATURE = Path("sys/class/thermal/thermal_zone0/temp")
+_THROTTLED = Path("sys/devices/platform/soc/soc:firmware/get_throttled")
+_THROTTLED_BITS = {
+    0: "under-voltage", 1: "frequency-capped", 2: "throttled", 3: "temperature-limit",
+    16: "was-under-voltage", 17: "was-frequency-capped", 18: "was-throttled", 19: "was-at-temperature-limit",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ScanMarks:
+    """What a lane's scan process tells of itself.
+
+    Attributes:
+        lane: Its name.
+        written_boot_ns: When this was written.
+        frames: Frames decoded since its start.
+        fps: Frames a second since the last marks.
+        decode_ms_p50: Median decoding time of the last 300 frames.
+        decode_ms_p99: Their 99th percentile.
+        commit_ms_p50: Median time to make an entry durable, of the last 300 entries.
+        commit_ms_p99: Their 99th percentile.
+        recorded: Entries since its start.
+        repeated: Repeats since its start.
+        refused: Refusals since its start.
+        last_scan_wall_ns: When the last code was answered, Unix time; None before the first.
+        fault: What keeps it from recording, one sentence; empty if nothing does.
+    """
+
+    lane: str
+    written_boot_ns: int
+    frames: int
+    fps: float
+    decode_ms_p50: float
+    decode_ms_p99: float
+    commit_ms_p50: float
+    commit_ms_p99: float
+    recorded: int
+    repeated: int
+    refused: int
+    last_scan_wall_ns: int | None
+    fault: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return asdict(self)
+
+
+def write_marks(runtime_dir: Path, name: str, marks: dict[str, Any]) -> None:
+    """Replace a process's marks; a folder that cannot be written is logged and does not stop a door.
+
+    Args:
+        runtime_dir: The folder, made if it is not there.
+        name: "uplink" or "scan-<lane>".
+        marks: What JSON can hold, with "written_boot_ns".
+    """
+    path = runtime_dir / f"{name}.json"
+    fresh = path.with_suffix(".tmp")
+    try:
+        runtime_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
+        fresh.write_text(json.dumps(marks), "utf-8")
+        fresh.replace(path)
+    except OSError as error:
+        _log.warning(line("marks-not-written", path=path, reason=error.strerror))
+
+
+def read_marks(runtime_dir: Path, name: str, fresh_s: float) -> dict[str, Any] | None:
+    """A process's marks; None if there are none that can be believed.
+
+    Args:
+        runtime_dir: The folder.
+        name: "uplink" or "scan-<lane>".
+        fresh_s: Oldest age that is believed.
+    """
+    try:
+        marks = json.loads((runtime_dir / f"{name}.json").read_text("utf-8"))
+        age_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - int(marks["written_boot_ns"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return marks if isinstance(marks, dict) and 0 <= age_ns <= fresh_s * 1e9 else None
+
+
+def status_message(config: Config, outbox: Outbox, now: Moment, state: str) -> bytes:
+    """What the centre is told of this station, retained at its status topic.
+
+    Args:
+        config: The station's settings.
+        outbox: Its outbox.
+        now: Now.
+        state: How the link is: "online", "offline", …; "lost" is said by the broker, "stopped" by the uplink's last word.
+    """
+    return _dump(
+        {
+            **_head(config, state),
+            "at": {"wall_ns": now.wall_ns, "boot_id": now.boot_id, "boot_ns": now.boot_ns, "clock": now.quality.value},
+            "version": __version__,
+            "uptime_s": now.boot_ns // 1_000_000_000,
+            "outbox": _outbox(config, outbox, now),
+            "lanes": [_lane(config, lane.name) for lane in config.lanes],
+            "board": board_facts(),
+        }
+    )
+
+
+def last_will(config: Config) -> bytes:
+    """What the broker says in the station's name when the connection is lost."""
+    return _dump(_head(config, "lost"))
+
+
+def board_facts(root: Path = Path("/")) -> dict[str, Any]:
+    """Temperature, throttling and load, each None where the board does not tell.
+
+    Args:
+        root: Where /sys and /proc are.
+    """
+    millidegrees = _number(root / _TEMPERATURE, 10)
+    bits = _number(root / _THROTTLED, 16)
+    return {
+        "temperature_c": None if millidegrees is None else millidegrees / 1000,
+        "throttled": None if bits is None else [word for bit, word in _THROTTLED_BITS.items() if bits >> bit & 1],
+        "load": round(os.getloadavg()[0], 2),
+    }
+
+
+def _head(config: Config, state: str) -> dict[str, Any]:
+    return {"v": 1, "kiosk": config.kiosk.id, "site": config.kiosk.site, "state": state}
+
+
+def _outbox(config: Config, outbox: Outbox, now: Moment) -> dict[str, Any]:
+    oldest = outbox.oldest()
+    disk = os.statvfs(config.state.dir)
+    return {
+        "id": str(outbox.id),
+        "last_seq": outbox.last_seq,
+        "waiting": outbox.depth(),
+        "oldest_age_s": None if oldest is None else _age_s(oldest, now),
+        "set_aside": len(outbox.quarantined()),
+        "disk_free_mb": disk.f_bavail * disk.f_frsize // 2**20,
+        "disk_free_percent": round(100 * disk.f_bavail / max(1, disk.f_blocks)),
+    }
+
+
+def _age_s(then: Moment, now: Moment) -> int:
+    """By the clock that is surest: since boot within one boot, by the wall across boots."""
+    same_boot = then.boot_id == now.boot_id
+    return max(0, (now.boot_ns - then.boot_ns) if same_boot else (now.wall_ns - then.wall_ns)) // 1_000_000_000
+
+
+def _lane(config: Config, name: str) -> dict[str, Any]:
+    marks = read_marks(config.state.runtime_dir, f"scan-{name}", FRESH_S)
+    return marks or {"lane": name, "fault": "its scan process gives no sign of life"}
+
+
+def _number(path: Path, base: int) -> int | None:
+    try:
+        return int(path.read_text("ascii").strip(), base)
+    except (OSError, ValueError):
+        return None
+
+
+def _dump(message: dict[str, Any]) -> bytes:
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8")

@@ -1,0 +1,308 @@
+"""The link to a broker, and the only file that knows paho.
+
+One client a connection: a new attempt begins with nothing of the old one, so that paho's own resending cannot make
+copies behind our back. paho runs no thread; everything happens inside `poll`, and its callbacks only put events into a
+deque. A connection that is half open is noticed after one and a half times `uplink.keepalive_s`: the broker is told
+three quarters of it, and paho gives up after two of those.
+
+Units: `_s` seconds.
+
+Sources:
+    [1] MQTT 5.0, 3.2.2.3.3 (Receive Maximum), 3.4.2.1 (PUBACK reason codes of 0x80 and above are refusals).
+    [2] eclipse-paho/paho.mqtt.python, client.py: `_check_keepalive`; `reconnect_on_failure` also switches off the silent
+        downgrade to MQTT 3.1.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
+
+from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+
+from kiosk import wire
+from kiosk.errors import ConfigError, LinkError
+from kiosk.session import Failure, Route, routes_of
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import ConnectFlags, DisconnectFlags
+    from paho.mqtt.properties import Properties
+    from paho.mqtt.reasoncodes import ReasonCode
+
+    from kiosk.config import Config
+
+CONNECT_S = 10.0
+"""Longest time for one TCP connection, and again for one TLS handshake."""
+QOS = 1
+UNLIMITED = 65_535
+_PORTS = {"mqtt": 1883, "mqtts": 8883}
+_PROTOCOLS = {"5": MQTTv5, "3.1.1": MQTTv311}
+_UNSUPPORTED_PROTOCOL = 132
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The broker has accepted the connection and the subscription.
+
+    Attributes:
+        receive_maximum: Unacknowledged PUBLISHes that it takes at a time.
+    """
+
+    receive_maximum: int
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message for this station."""
+
+    topic: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """A PUBLISH has been taken, or refused.
+
+    Attributes:
+        mid: Its message id.
+        refusal: Why not, in the broker's words; empty if it was taken.
+    """
+
+    mid: int
+    refusal: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The connection is over, or never came about.
+
+    Attributes:
+        reason: One sentence.
+        failure: What kind of end; None for the end of a connection that stood.
+    """
+
+    reason: str
+    failure: Failure | None
+
+
+Event = Ready | Received | Acknowledged | Closed
+
+
+class Link(Protocol):
+    """One connection to one broker, from its beginning to its end. One thread at a time."""
+
+    def poll(self, timeout_s: float) -> list[Event]:
+        """What has happened, waiting for it no longer than this; `Closed` is the last event there is."""
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
+        """Send with QoS 1.
+
+        Returns:
+            The message id, by which `Acknowledged` will name it.
+        """
+
+    def close(self) -> None:
+        """Say goodbye, so that the broker keeps the Last Will to itself; harmless when repeated."""
+
+
+class PahoLink:
+    """A link over paho."""
+
+    def __init__(self, config: Config, route: Route, last_will: bytes) -> None:
+        """Open it.
+
+        Args:
+            config: The station's settings.
+            route: Where and how.
+            last_will: What the broker says in the station's name when the connection is lost.
+
+        Raises:
+            LinkError: The broker cannot be reached, or does not prove who it is.
+            ConfigError: A certificate, a key or the password cannot be read.
+        """
+        settings = config.uplink
+        self._events: deque[Event] = deque()
+        self._stood = False
+        self._receive_maximum = UNLIMITED
+        self._receipts = wire.receipts_topic(config.kiosk.id)
+        self._client = _client(config, route)
+        self._client.will_set(wire.status_topic(config.kiosk.id), last_will, QOS, retain=True)
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = self._on_message
+        self._client.on_publish = self._on_publish
+        self._client.on_disconnect = self._on_disconnect
+        parts = urlsplit(route.url)
+        port = parts.port or _PORTS[parts.scheme]
+        try:
+            self._client.connect(parts.hostname or "", port, keepalive=max(1, settings.keepalive_s * 3 // 4))
+        except (OSError, ValueError) as error:
+            raise LinkError(f"cannot connect to {route.url}: {_sentence(error)}") from error
+
+    def poll(self, timeout_s: float) -> list[Event]:
+        """What has happened, waiting for it no longer than this."""
+        if not self._events:
+            try:
+                code = self._client.loop(timeout_s)
+            except Exception as error:  # noqa: BLE001  whatever a broker sends: the uplink outlives it
+                self._close_with(f"it sent what cannot be read ({type(error).__name__})")
+            else:
+                if code is not MQTTErrorCode.MQTT_ERR_SUCCESS:
+                    self._close_with(code.name.removeprefix("MQTT_ERR_").lower().replace("_", " "))
+        events = list(self._events)
+        self._events.clear()
+        return events
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
+        """Send with QoS 1."""
+        return self._client.publish(topic, payload, QOS, retain=retain).mid
+
+    def close(self) -> None:
+        """Say goodbye."""
+        if self._client.is_connected():
+            self._client.disconnect()
+            self._client.loop(0)
+        _close_socket(self._client)
+
+    def _on_connect(
+        self, _client: Client, _user: object, _flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        if reason.is_failure:
+            failure = Failure.NOT_SPOKEN if reason.value == _UNSUPPORTED_PROTOCOL else Failure.REFUSED
+            self._events.append(Closed(f"refused: {reason}", failure))
+            return
+        self._receive_maximum = int(getattr(properties, "ReceiveMaximum", UNLIMITED))
+        self._client.subscribe(self._receipts, QOS)
+
+    def _on_subscribe(
+        self, _client: Client, _user: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        refused = [str(reason) for reason in reasons if reason.is_failure]
+        if refused:
+            self._events.append(Closed(f"subscription refused: {refused[0]}", Failure.REFUSED))
+            return
+        self._stood = True
+        self._events.append(Ready(self._receive_maximum))
+
+    def _on_message(self, _client: Client, _user: object, message: MQTTMessage) -> None:
+        self._events.append(Received(message.topic, bytes(message.payload)))
+
+    def _on_publish(
+        self, _client: Client, _user: object, mid: int, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        self._events.append(Acknowledged(mid, str(reason) if reason.is_failure else ""))
+
+    def _on_disconnect(
+        self,
+        _client: Client,
+        _user: object,
+        _flags: DisconnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        self._close_with(str(reason).lower())
+
+    def _close_with(self, reason: str) -> None:
+        """One end, for whichever cause is seen first; an end before the answer may mean an unknown protocol."""
+        if not any(isinstance(event, Closed) for event in self._events):
+            self._events.append(Closed(reason, None if self._stood else Failure.NOT_SPOKEN))
+
+
+def open_link(config: Config, route: Route, last_will: bytes) -> Link:
+    """A link by this route.
+
+    Raises:
+        LinkError: The broker cannot be reached.
+        ConfigError: A certificate, a key or the password cannot be read.
+    """
+    return PahoLink(config, route, last_will)
+
+
+def probe(config: Config, url: str, timeout_s: float) -> str:
+    """Try one broker once, as a technician would.
+
+    Args:
+        config: The station's settings.
+        url: The broker.
+        timeout_s: Longest wait for its answer.
+
+    Returns:
+        What was found, in a few words.
+
+    Raises:
+        LinkError: It cannot be used.
+    """
+    reason = "no answer"
+    for route in routes_of([url], config.uplink.protocol):
+        link = PahoLink(config, route, b"")
+        deadline_s = time.monotonic() + timeout_s
+        try:
+            while time.monotonic() < deadline_s:
+                for event in link.poll(0.2):
+                    if isinstance(event, Ready):
+                        return f"speaks MQTT {route.protocol}"
+                    if isinstance(event, Closed):
+                        reason = event.reason
+                        deadline_s = 0.0
+        finally:
+            link.close()
+    raise LinkError(f"{url} does not let this kiosk in: {reason}")
+
+
+def _client(config: Config, route: Route) -> Client:
+    settings = config.uplink
+    client = Client(
+        CallbackAPIVersion.VERSION2,
+        client_id=f"kiosk-{config.kiosk.id}",
+        protocol=_PROTOCOLS[route.protocol],
+        reconnect_on_failure=False,
+    )
+    client.connect_timeout = CONNECT_S
+    client.max_inflight_messages = UNLIMITED  # the session keeps its own, smaller window
+    if settings.username is not None:
+        client.username_pw_set(settings.username, _password(config))
+    if urlsplit(route.url).scheme == "mqtts":
+        client.tls_set_context(_tls(config))
+    return client
+
+
+def _password(config: Config) -> str | None:
+    path = config.uplink.password_file
+    if path is None:
+        return None
+    try:
+        return path.read_text("utf-8").strip()
+    except OSError as error:
+        raise ConfigError(
+            f"uplink.password_file: {path}: {error.strerror}", hint="see that it exists and is readable"
+        ) from error
+
+
+def _tls(config: Config) -> ssl.SSLContext:
+    """Server name and certificate are always checked; nothing in the configuration switches that off."""
+    tls = config.uplink.tls
+    try:
+        context = ssl.create_default_context(cafile=None if tls.ca_file is None else str(tls.ca_file))
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if tls.cert_file is not None:
+            context.load_cert_chain(str(tls.cert_file), None if tls.key_file is None else str(tls.key_file))
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(
+            f"uplink.tls: {_sentence(error)}", hint="see that the files exist, are PEM and belong together"
+        ) from error
+    return context
+
+
+def _close_socket(client: Client) -> None:
+    socket: Any = client.socket()
+    if socket is not None:
+        socket.close()
+
+
+def _sentence(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)

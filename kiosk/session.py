@@ -1,0 +1,300 @@
+"""The uplink's automaton: when to connect and where, what to send next, when to give a connection up. No I/O, no clock.
+
+               begin                     connected
+    OFFLINE ───────────▶ CONNECTING ─────────────────▶ ONLINE
+       ▲  pause over          │ failed · too late         │ lost · publish refused
+       └──────────────────────┴───────────────────────────┘
+
+Positions are derived, never kept: a new connection starts behind what the outbox says is settled. It starts with one
+batch, because the centre's receipt for it says how far the centre really is; then the window opens. If no receipt comes
+in time, it is back to one batch with a patience that doubles, so that a centre that is away does not have its broker
+filled with copies.
+
+Routes are pairs of a broker and a protocol. A broker that cannot be reached is left for the next one; one that does not
+speak the protocol is tried with the next protocol. Pauses double, with jitter, up to a limit: a fleet that lost its
+broker does not come back in one second.
+
+Time is a parameter: seconds of a monotonic clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+FIRST_PAUSE_S = 0.5
+CONNECT_S = 20.0
+"""Longest time from the first packet to the subscription's acknowledgement."""
+MOST_PATIENCE = 16
+IDLE_S = 0.25
+"""How often the outbox is asked for new entries while nothing else happens."""
+
+
+class State(StrEnum):
+    """How the link is."""
+
+    OFFLINE = "offline"
+    CONNECTING = "connecting"
+    ONLINE = "online"
+
+
+class Failure(StrEnum):
+    """Why a connection did not come about."""
+
+    UNREACHABLE = "unreachable"
+    REFUSED = "refused"
+    NOT_SPOKEN = "not-spoken"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where to connect and how.
+
+    Attributes:
+        url: mqtt:// or mqtts:// address of the broker.
+        protocol: "5" or "3.1.1".
+    """
+
+    url: str
+    protocol: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The settings of the automaton.
+
+    Attributes:
+        routes: Tried in turn; at least one. Those of one broker stand together, the preferred protocol first.
+        window: Batches without a receipt, at most.
+        batch: Entries in a batch, at most.
+        receipt_timeout_s: Seconds without progress until the first unsettled batch is sent again.
+        longest_pause_s: Upper limit of the pause between attempts.
+        by_receipt: False if a PUBACK settles.
+    """
+
+    routes: tuple[Route, ...]
+    window: int
+    batch: int
+    receipt_timeout_s: float
+    longest_pause_s: float
+    by_receipt: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Open this route."""
+
+    route: Route
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Send the next entries behind this one, then say `published`."""
+
+    after_seq: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Close the connection, which has been given up for this reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Wait for the link, or for time to pass, no longer than this."""
+
+    seconds: float
+
+
+Action = Connect | Publish | Drop | Wait
+
+
+@dataclass(slots=True)
+class _Flight:
+    mid: int
+    through: int
+    acknowledged: bool = False
+
+
+@dataclass
+class Session:
+    """One uplink. Ask `next`, do what it says, report what happened.
+
+    Attributes:
+        rules: Its settings.
+        random: Uniform in [0, 1), for the jitter.
+        state: How the link is.
+    """
+
+    rules: Rules
+    random: Callable[[], float]
+    state: State = State.OFFLINE
+    _route: int = 0
+    _pause_s: float = FIRST_PAUSE_S
+    _until_s: float = 0.0
+    _position: int = 0
+    _window: int = 1
+    _broker_window: int = 1
+    _patience: int = 1
+    _progress_s: float = 0.0
+    _flights: deque[_Flight] = field(default_factory=deque)
+    _unacknowledged: set[int] = field(default_factory=set)
+
+    @property
+    def route(self) -> Route:
+        """Where the present or the next attempt goes."""
+        return self.rules.routes[self._route]
+
+    def next(self, now_s: float, settled: int, last_seq: int) -> Action:
+        """What to do now.
+
+        Args:
+            now_s: Now.
+            settled: Everything up to this sequence number is settled in the outbox.
+            last_seq: The newest sequence number in the outbox.
+        """
+        match self.state:
+            case State.OFFLINE:
+                if now_s < self._until_s:
+                    return Wait(self._until_s - now_s)
+                self.state = State.CONNECTING
+                self._until_s = now_s + CONNECT_S
+                return Connect(self.route)
+            case State.CONNECTING:
+                if now_s < self._until_s:
+                    return Wait(min(IDLE_S, self._until_s - now_s))
+                self.failed(now_s, Failure.UNREACHABLE)
+                return Drop(f"no answer within {CONNECT_S:.0f} s")
+            case State.ONLINE:
+                return self._send(now_s, settled, last_seq)
+
+    def connected(self, now_s: float, settled: int, receive_maximum: int) -> None:
+        """The broker has accepted the connection and the subscription.
+
+        Args:
+            now_s: Now.
+            settled: As in `next`.
+            receive_maximum: Unacknowledged PUBLISHes that the broker takes, 1 or greater.
+        """
+        self.state = State.ONLINE
+        self._patience = 1
+        self._broker_window = max(1, receive_maximum)
+        self.rewind(now_s, settled)
+        if not self.rules.by_receipt:
+            self._proven()
+
+    def published(self, mid: int, through: int, now_s: float) -> None:
+        """A batch is on its way.
+
+        Args:
+            mid: The PUBLISH's message id.
+            through: Its last sequence number.
+            now_s: Now.
+        """
+        if not self._flights:
+            self._progress_s = now_s
+        self._position = through
+        self._flights.append(_Flight(mid, through))
+        self._unacknowledged.add(mid)
+
+    def acknowledged(self, mid: int, now_s: float) -> int:
+        """A PUBACK has come.
+
+        Returns:
+            The sequence number up to which it settles; 0 if it settles nothing.
+        """
+        self._unacknowledged.discard(mid)
+        for flight in self._flights:
+            flight.acknowledged = flight.acknowledged or flight.mid == mid
+        if self.rules.by_receipt:
+            return 0
+        through = 0
+        while self._flights and self._flights[0].acknowledged:
+            through = self._flights.popleft().through
+            self._progress_s = now_s
+            self._proven()
+        return through
+
+    def receipt(self, through: int, now_s: float) -> None:
+        """The centre has everything up to this sequence number."""
+        while self._flights and self._flights[0].through <= through:
+            self._flights.popleft()
+            self._progress_s = now_s
+            self._proven()
+        if through > self._position:
+            self._position = through
+            self._flights.clear()
+            self._proven()
+
+    def rewind(self, now_s: float, settled: int) -> None:
+        """Begin again behind what is settled, with one batch."""
+        self._position = settled
+        self._window = 1
+        self._flights.clear()
+        self._progress_s = now_s
+
+    def failed(self, now_s: float, why: Failure) -> None:
+        """The connection did not come about, or the broker refuses what it should carry."""
+        routes = self.rules.routes
+        following = (self._route + 1) % len(routes)
+        if why is not Failure.NOT_SPOKEN:
+            while following != self._route and routes[following].url == self.route.url:
+                following = (following + 1) % len(routes)
+            following = _first_of(routes, routes[following].url)
+        self._route = following
+        self._leave(now_s)
+
+    def lost(self, now_s: float) -> None:
+        """A connection that stood is gone: the same broker first, with the protocol it speaks best."""
+        self._route = _first_of(self.rules.routes, self.route.url)
+        self._leave(now_s)
+
+    def _send(self, now_s: float, settled: int, last_seq: int) -> Action:
+        timeout_s = self.rules.receipt_timeout_s * self._patience
+        if self._flights and now_s - self._progress_s >= timeout_s:
+            self._patience = min(2 * self._patience, MOST_PATIENCE)
+            self.rewind(now_s, settled)
+        window = min(self._window, self._broker_window)
+        if (
+            self._position < last_seq
+            and len(self._flights) < window
+            and len(self._unacknowledged) < self._broker_window
+        ):
+            return Publish(self._position, self.rules.batch)
+        return Wait(IDLE_S)
+
+    def _proven(self) -> None:
+        """The far side answers: open the window and forget the failures."""
+        self._window = self.rules.window
+        self._patience = 1
+        self._pause_s = FIRST_PAUSE_S
+
+    def _leave(self, now_s: float) -> None:
+        self.state = State.OFFLINE
+        self._flights.clear()
+        self._unacknowledged.clear()
+        self._until_s = now_s + self._pause_s * (0.5 + 0.5 * self.random())
+        self._pause_s = min(2 * self._pause_s, self.rules.longest_pause_s)
+
+
+def routes_of(urls: Sequence[str], protocol: str) -> tuple[Route, ...]:
+    """The routes to these brokers.
+
+    Args:
+        urls: Brokers in order of preference.
+        protocol: "5", "3.1.1", or "auto" for the first and then the second.
+    """
+    protocols = ("5", "3.1.1") if protocol == "auto" else (protocol,)
+    return tuple(Route(url, each) for url in urls for each in protocols)
+
+
+def _first_of(routes: Sequence[Route], url: str) -> int:
+    return next(index for index, route in enumerate(routes) if route.url == url)

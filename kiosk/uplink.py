@@ -1,0 +1,228 @@
+"""The drain loop: from the outbox to the centre, one straight line around `Link.poll`.
+
+    head(n) → correct times → PUBLISH → receipt → settle            and, beside it: status · marks · sweep
+
+The loop owns nothing that matters: positions come from the outbox and from receipts (`kiosk.session`), so it can be killed
+at any moment. Its ends are SIGTERM, which says "stopped" to the centre, and an outbox that fails, which a new process may
+open again.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from typing import TYPE_CHECKING
+
+from kiosk import health, session, wire
+from kiosk.clock import Clock, SystemClock, corrected
+from kiosk.errors import LinkError, WireError
+from kiosk.log import line
+from kiosk.mqtt import Acknowledged, Closed, Event, Link, Ready, Received, open_link
+from kiosk.outbox import SWEEP_ROWS, Outbox
+from kiosk.session import Connect, Drop, Failure, Publish, Session, State, Wait
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kiosk.config import Config
+    from kiosk.model import Moment
+
+_log = logging.getLogger(__name__)
+
+MARKS_EVERY_S = 2.0
+SWEEP_EVERY_S = 60.0
+GOODBYE_S = 1.0
+_SYNCED_MARK = b'"clock":"synced"'
+
+
+class Uplink:
+    """The loop's parts. One thread only."""
+
+    def __init__(self, config: Config, outbox: Outbox, clock: Clock) -> None:
+        self._config = config
+        self._outbox = outbox
+        self._outbox_id = outbox.id
+        self._clock = clock
+        settings = config.uplink
+        self.session = Session(
+            session.Rules(
+                routes=session.routes_of(settings.brokers, settings.protocol),
+                window=settings.window_batches,
+                batch=settings.batch_entries,
+                receipt_timeout_s=settings.receipt_timeout_s,
+                longest_pause_s=settings.backoff_max_s,
+                by_receipt=settings.settle_on == "receipt",
+            ),
+            random.random,
+        )
+        self._link: Link | None = None
+        self._said_state: State | None = None
+        self._next_marks_s = self._next_status_s = self._next_sweep_s = 0.0
+        self._last_receipt_boot_ns: int | None = None
+
+    def step(self) -> None:
+        """One round: do what the session says, take what the link brings, look after the rest.
+
+        Raises:
+            OutboxError: The outbox failed.
+            ConfigError: A certificate, a key or the password cannot be read.
+        """
+        now_s = time.monotonic()
+        settled, last_seq = self._outbox.settled, self._outbox.last_seq
+        if self._outbox.id != self._outbox_id:  # a damaged file was replaced
+            self._outbox_id = self._outbox.id
+            self.session.rewind(now_s, settled)
+        match self.session.next(now_s, settled, last_seq):
+            case Connect():
+                self._connect(now_s)
+            case Publish(after_seq, limit):
+                self._publish(after_seq, limit)
+                self._take(0.0)
+            case Drop(reason):
+                self._drop(reason)
+            case Wait(seconds):
+                self._take(min(seconds, session.IDLE_S))
+        self._tend()
+
+    def close(self) -> None:
+        """Tell the centre that this is no fault, and let go."""
+        if self._link is not None and self.session.state is State.ONLINE:
+            mid = self._say_status("stopped")
+            deadline_s = time.monotonic() + GOODBYE_S
+            while time.monotonic() < deadline_s:
+                events = self._link.poll(0.1)
+                if any(isinstance(event, Closed) or event == Acknowledged(mid, "") for event in events):
+                    break
+        self._drop("stopped")
+
+    def _connect(self, now_s: float) -> None:
+        route = self.session.route
+        try:
+            self._link = open_link(self._config, route, health.last_will(self._config))
+        except LinkError as error:
+            _log.warning(line("not-connected", broker=route.url, protocol=route.protocol, reason=error))
+            self.session.failed(now_s, Failure.UNREACHABLE)
+
+    def _publish(self, after_seq: int, limit: int) -> None:
+        rows = wire.fitting(self._outbox.head(after_seq, limit))
+        if self._link is None or not rows:
+            return
+        now = self._clock.now()
+        rows = [(seq, _corrected(body, now)) for seq, body in rows]
+        payload = wire.encode_batch(self._config.kiosk.id, self._outbox.id, rows)
+        mid = self._link.publish(wire.entries_topic(self._config.kiosk.id), payload)
+        self.session.published(mid, rows[-1][0], time.monotonic())
+
+    def _take(self, timeout_s: float) -> None:
+        if self._link is None:
+            time.sleep(timeout_s)
+            return
+        for event in self._link.poll(timeout_s):
+            self._handle(event, time.monotonic())
+
+    def _handle(self, event: Event, now_s: float) -> None:
+        match event:
+            case Ready(receive_maximum):
+                route = self.session.route
+                _log.info(line("online", broker=route.url, protocol=route.protocol, waiting=self._outbox.depth()))
+                self.session.connected(now_s, self._outbox.settled, receive_maximum)
+                self._next_status_s = 0.0
+            case Received(_, payload):
+                self._receive(payload, now_s)
+            case Acknowledged(mid, ""):
+                through = self.session.acknowledged(mid, now_s)
+                if through:
+                    self._settle(through)
+            case Acknowledged(_, refusal):
+                self.session.failed(now_s, Failure.REFUSED)
+                self._drop(f"publish refused: {refusal}")
+            case Closed(reason, None):
+                self.session.lost(now_s)
+                self._drop(reason)
+            case Closed(reason, failure):
+                self.session.failed(now_s, failure or Failure.UNREACHABLE)
+                self._drop(reason)
+
+    def _receive(self, payload: bytes, now_s: float) -> None:
+        try:
+            receipt = wire.decode_receipt(payload)
+        except WireError as error:
+            _log.warning(line("receipt-not-understood", reason=error))
+            return
+        if receipt.outbox != self._outbox.id:
+            return  # of a file that has been replaced since
+        if receipt.through > self._outbox.last_seq:
+            # The centre has had numbers that this file has yet to give out: the card was restored from an old copy.
+            self._outbox.set_aside("the centre knows later entries of it")
+            return
+        self._settle(receipt.through)
+        self.session.receipt(receipt.through, now_s)
+
+    def _settle(self, through: int) -> None:
+        self._outbox.settle(through)
+        self._last_receipt_boot_ns = self._clock.boot_ns()
+
+    def _drop(self, reason: str) -> None:
+        if self._link is not None:
+            _log.warning(line("offline", broker=self.session.route.url, reason=reason))
+            self._link.close()
+            self._link = None
+
+    def _tend(self) -> None:
+        now_s = time.monotonic()
+        if now_s >= self._next_marks_s or self.session.state is not self._said_state:
+            self._next_marks_s = now_s + MARKS_EVERY_S
+            self._said_state = self.session.state
+            self._write_marks()
+        if self.session.state is State.ONLINE and now_s >= self._next_status_s:
+            self._next_status_s = now_s + self._config.status.every_s
+            self._say_status(self.session.state.value)
+        if now_s >= self._next_sweep_s:
+            more = self._outbox.sweep(self._clock.now()) >= SWEEP_ROWS
+            self._next_sweep_s = now_s + (session.IDLE_S if more else SWEEP_EVERY_S)
+
+    def _say_status(self, state: str) -> int:
+        if self._link is None:
+            return 0
+        message = health.status_message(self._config, self._outbox, self._clock.now(), state)
+        return self._link.publish(wire.status_topic(self._config.kiosk.id), message, retain=True)
+
+    def _write_marks(self) -> None:
+        marks = {
+            "written_boot_ns": self._clock.boot_ns(),
+            "state": self.session.state.value,
+            "broker": self.session.route.url,
+            "protocol": self.session.route.protocol,
+            "last_receipt_boot_ns": self._last_receipt_boot_ns,
+        }
+        health.write_marks(self._config.state.runtime_dir, "uplink", marks)
+
+
+def run(config: Config, *, stop: Callable[[], bool]) -> None:
+    """Deliver until told to stop.
+
+    Raises:
+        OutboxError: The outbox cannot be opened, or failed.
+        ConfigError: A certificate, a key or the password cannot be read.
+    """
+    outbox = Outbox.open(config.state.dir / "outbox.db", config.outbox)
+    uplink = Uplink(config, outbox, SystemClock())
+    try:
+        while not stop():
+            uplink.step()
+        uplink.close()
+    finally:
+        outbox.close()
+
+
+def _corrected(body: bytes, now: Moment) -> bytes:
+    """The entry with the time that a clock set since then gives it; rotten rows travel as they are."""
+    if _SYNCED_MARK in body:
+        return body
+    try:
+        at = wire.decode_entry(body).at
+    except WireError:
+        return body
+    better = corrected(at, now)
+    return body if better is at else wire.with_moment(body, better)
