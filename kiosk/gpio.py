@@ -1,0 +1,268 @@
+"""Lights and sound of one lane on gpiozero: LEDs, one RGB or separate, and an active or passive buzzer.
+
+The scan loop hands over cues and goes on; a thread plays them. The newest answer replaces what is still playing, because
+it belongs to whoever stands there now. While nothing plays, the standing cue says how the station is.
+
+The thread is `CuePlayer`, which knows nothing of pins: it drives `Outputs`, here GPIO, in `kiosk.sim` a terminal.
+
+Units: `_hz` hertz, `_ms` milliseconds, `_s` seconds, `_pin` BCM numbers.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from gpiozero import PWMLED, DigitalOutputDevice, PWMOutputDevice
+
+from kiosk.cues import DARK, Cue, Rgb, Step, volume_percent_at
+from kiosk.errors import PanelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from kiosk import config
+
+CLOSE_S = 2.0
+
+
+class Panel(Protocol):
+    """Where answers are shown. Returns at once; one thread at a time."""
+
+    def show(self, *cues: Cue) -> None:
+        """Play these cues, one after another, instead of whatever plays now.
+
+        Raises:
+            PanelError: The lights or the buzzer have failed.
+        """
+
+    def stand(self, cue: Cue) -> None:
+        """Shine like this while nothing plays."""
+
+    def close(self) -> None:
+        """Go dark and let go of the pins; harmless when repeated."""
+
+
+class Outputs(Protocol):
+    """What a player drives. Only the player's thread calls it."""
+
+    def set(self, rgb: Rgb, tone_hz: int, cue: Cue | None) -> None:
+        """Shine and sound like this until the next call.
+
+        Args:
+            rgb: The light.
+            tone_hz: The sound, 0 for silence.
+            cue: What this belongs to; None when it goes dark for good.
+        """
+
+    def close(self) -> None:
+        """Let go."""
+
+
+class CuePlayer:
+    """A panel: plays cues on outputs, on a thread of its own."""
+
+    def __init__(self, outputs: Outputs) -> None:
+        self._outputs = outputs
+        self._changed = threading.Condition()
+        self._waiting: tuple[Cue, ...] = ()
+        self._standing: Cue | None = None
+        self._standing_is_new = False
+        self._closed = False
+        self._failure: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="panel", daemon=True)
+        self._thread.start()
+
+    def show(self, *cues: Cue) -> None:
+        """Play these cues, one after another, instead of whatever plays now."""
+        self._raise_failure()
+        with self._changed:
+            self._waiting = cues
+            self._changed.notify()
+
+    def stand(self, cue: Cue) -> None:
+        """Shine like this while nothing plays."""
+        self._raise_failure()
+        with self._changed:
+            self._standing_is_new = self._standing is not cue
+            self._standing = cue
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Go dark and let go of the pins."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join(CLOSE_S)
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise PanelError(f"the panel has failed: {self._failure}") from self._failure
+
+    def _run(self) -> None:
+        try:
+            while not self._closed:
+                self._play_next()
+            self._outputs.set(DARK, 0, None)
+        except Exception as error:  # noqa: BLE001  told to the scan loop at its next call
+            self._failure = error
+        finally:
+            self._outputs.close()
+
+    def _play_next(self) -> None:
+        with self._changed:
+            cue, *rest = self._waiting or (None,)
+            self._waiting = following = tuple(rest)
+            if cue is None and self._standing is None:
+                self._outputs.set(DARK, 0, None)
+                self._changed.wait_for(self._is_interrupted)
+                return
+        if cue is not None:
+            self._play(cue, cue.steps, self._is_replaced(following))
+        elif self._standing is not None:
+            standing, silent = self._standing, not self._standing_is_new
+            self._standing_is_new = False
+            steps = [Step(step.rgb, 0, step.duration_ms) if silent else step for step in standing.steps]
+            self._play(standing, steps, self._is_interrupted)
+
+    def _play(self, cue: Cue, steps: Sequence[Step], interrupted: Callable[[], bool]) -> None:
+        for step in steps:
+            self._outputs.set(step.rgb, step.tone_hz, cue)
+            with self._changed:
+                if self._changed.wait_for(interrupted, step.duration_ms / 1000):
+                    return
+
+    def _is_replaced(self, following: tuple[Cue, ...]) -> Callable[[], bool]:
+        """Interrupts a one-shot cue: something other than what was to follow it."""
+        return lambda: self._closed or self._waiting is not following
+
+    def _is_interrupted(self) -> bool:
+        return self._closed or bool(self._waiting) or self._standing_is_new
+
+
+class GpioOutputs:
+    """Pins through gpiozero."""
+
+    def __init__(self, settings: config.Panel, sound: config.Sound, factory: Any = None) -> None:  # noqa: ANN401
+        """Take the pins.
+
+        Args:
+            settings: Kinds of LEDs and buzzer, and their pins.
+            sound: Volume and quiet hours.
+            factory: gpiozero's pin factory; None for the default one, lgpio on a Pi.
+
+        Raises:
+            PanelError: A pin is in use, or there are none on this machine.
+        """
+        self._settings = settings
+        self._sound = sound
+        self._devices: list[Any] = []
+        self._leds: dict[str, Any] = {}
+        leds, buzzer = settings.leds, settings.buzzer
+        try:
+            for colour in ("red", "green", "blue", "yellow"):
+                pin = getattr(leds, f"{colour}_pin")
+                if pin is not None:
+                    self._leds[colour] = self._kept(
+                        PWMLED(pin, active_high=leds.active_high, frequency=200, pin_factory=factory)
+                    )
+            if buzzer.kind == "passive":
+                self._tone = self._kept(
+                    PWMOutputDevice(buzzer.pin, active_high=buzzer.active_high, frequency=1000, pin_factory=factory)
+                )
+            elif buzzer.kind == "active":
+                self._tone = self._kept(
+                    DigitalOutputDevice(buzzer.pin, active_high=buzzer.active_high, pin_factory=factory)
+                )
+        except Exception as error:  # gpiozero's, lgpio's and the system's own, which share no root
+            self.close()
+            raise PanelError(f"cannot use the pins: {error}") from error
+
+    def set(self, rgb: Rgb, tone_hz: int, cue: Cue | None) -> None:  # noqa: ARG002  pins show no names
+        """Shine and sound like this until the next call."""
+        for colour, level in levels_of(rgb, tuple(self._leds)).items():
+            self._leds[colour].value = level / 255
+        match self._settings.buzzer.kind:
+            case "passive":
+                self._sound_passive(tone_hz)
+            case "active":
+                self._tone.value = int(bool(tone_hz and self._volume_percent()))
+            case _:
+                pass
+
+    def close(self) -> None:
+        """Let go of the pins."""
+        for device in self._devices:
+            device.close()
+        self._devices.clear()
+
+    def _sound_passive(self, tone_hz: int) -> None:
+        """A square wave of half duty is loudest; loudness is heard roughly as the square root of the duty."""
+        if tone_hz:
+            self._tone.frequency = tone_hz
+            self._tone.value = 0.5 * (self._volume_percent() / 100) ** 2
+        else:
+            self._tone.value = 0
+
+    def _volume_percent(self) -> int:
+        local = time.localtime()
+        return volume_percent_at(self._sound, local.tm_hour * 60 + local.tm_min)
+
+    def _kept(self, device: Any) -> Any:  # noqa: ANN401  gpiozero has no types
+        self._devices.append(device)
+        return device
+
+
+class NoOutputs:
+    """A lane without lights and sound."""
+
+    def set(self, rgb: Rgb, tone_hz: int, cue: Cue | None) -> None:
+        """Nothing to be seen."""
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def open_panel(settings: config.Panel, sound: config.Sound) -> Panel:
+    """The panel on real pins, on gpiozero's mock pins, or on none.
+
+    Raises:
+        PanelError: The pins cannot be used.
+    """
+    if settings.kind == "none":
+        return CuePlayer(NoOutputs())
+    return CuePlayer(GpioOutputs(settings, sound, _factory(settings.kind)))
+
+
+def levels_of(rgb: Rgb, colours: tuple[str, ...]) -> dict[str, int]:
+    """How bright each LED shines for this colour, 0 to 255.
+
+    Args:
+        rgb: The colour.
+        colours: The LEDs there are, of "red", "green", "blue", "yellow". A yellow LED takes over what red and green would
+            mix; without a blue one, pure blue is shown by red and green together.
+    """
+    red, green, blue = rgb
+    levels = {"red": red, "green": green, "blue": blue, "yellow": 0}
+    if "yellow" in colours and red and green and not blue:
+        levels = {"red": 0, "green": 0, "blue": 0, "yellow": max(red, green)}
+    elif "blue" not in colours and blue and not red and not green:
+        levels |= {"red": blue, "green": blue}
+    return {colour: levels[colour] for colour in colours}
+
+
+def _factory(kind: str) -> Any:  # noqa: ANN401  gpiozero has no types
+    if kind == "mock":
+        from gpiozero.pins.mock import MockFactory, MockPWMPin  # noqa: PLC0415  not needed at a door
+
+        return MockFactory(pin_class=MockPWMPin)
+    try:
+        from gpiozero.pins.lgpio import LGPIOFactory  # noqa: PLC0415  there only on a Pi
+
+        return LGPIOFactory()
+    except Exception as error:  # lgpio raises its own class, and that may be missing
+        raise PanelError(
+            f"this machine has no pins ({error})",
+            hint="on a Pi: apt install python3-lgpio; elsewhere set `panel.kind` to terminal, mock or none",
+        ) from error
