@@ -1,0 +1,61 @@
+"""Stand-ins that ship: recorded and simulated cameras, a panel that one can see. For demos, tests and the bench.
+
+They keep the promises of the real ones (`kiosk.camera.Camera`, `kiosk.gpio.Panel`) and pass the same tests.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kiosk import camera, gpio
+from kiosk.errors import CameraError
+from kiosk.sim.door import SimulatedDoor
+from kiosk.sim.replay import FolderCamera, VideoCamera
+from kiosk.sim.terminal import TerminalOutputs
+
+if TYPE_CHECKING:
+    from kiosk import config
+    from kiosk.camera import Camera
+    from kiosk.gpio import Panel
+
+
+def open_camera(settings: config.Camera) -> Camera:
+    """The camera of any source, real or not.
+
+    Raises:
+        CameraError: It cannot be opened.
+    """
+    kind, _, rest = settings.source.partition(":")
+    match kind:
+        case "folder":
+            return FolderCamera(rest, settings.fps)
+        case "video":
+            return VideoCamera(rest)
+        case "sim":
+            values = {"seed": 1, "people": 20, **_numbers(rest)}
+            size_px = (settings.width_px, settings.height_px)
+            return SimulatedDoor(*size_px, settings.fps, seed=values["seed"], people=values["people"])
+        case _:
+            return camera.open_camera(settings)
+
+
+def open_panel(settings: config.Panel, sound: config.Sound) -> Panel:
+    """The panel of any kind, on pins or in the terminal.
+
+    Raises:
+        PanelError: The pins cannot be used.
+    """
+    if settings.kind == "terminal":
+        return gpio.CuePlayer(TerminalOutputs())
+    return gpio.open_panel(settings, sound)
+
+
+def _numbers(text: str) -> dict[str, int]:
+    """`seed=1,people=20` as numbers."""
+    try:
+        values = {name.strip(): int(value) for name, _, value in (part.partition("=") for part in text.split(","))}
+    except ValueError:
+        values = {"": 0}
+    if not values.keys() <= {"seed", "people"}:
+        raise CameraError(f"sim:{text} is no simulated door", hint="write sim:seed=1,people=20")
+    return values
