@@ -1,0 +1,250 @@
+"""A configuration file → `Config`, or every problem in it at once: file, line, key, what is wrong, what to do.
+
+Read twice: as nodes, for the lines, and as values, for `kiosk.config`. What one key cannot know of another, pins that
+serve two masters or a certificate without its key, is checked here, before anything moves.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from kiosk.config import Config
+from kiosk.credential import compile_local
+from kiosk.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic_core import ErrorDetails
+
+    from kiosk.config import Lane
+
+Location = tuple[str | int, ...]
+Problem = tuple[Location, str, str]
+"""Where, what is wrong, what to do."""
+
+LARGEST_BYTES = 1 << 20
+SOURCES = ("picamera2", "v4l2", "folder", "video", "sim")
+_REFERENCE = "see docs/configuration.md"
+
+
+def load(path: Path) -> Config:
+    """The settings in this file.
+
+    Raises:
+        ConfigError: It cannot be read, or one of its keys is wrong; the message has one line a problem.
+    """
+    text = _read(path)
+    try:
+        node = yaml.compose(text, yaml.SafeLoader)
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = "" if mark is None else f":{mark.line + 1}"
+        problem = getattr(error, "problem", None) or "not YAML"
+        raise ConfigError(
+            f"{path}{line}: {problem}", hint="check the indentation, and quote texts with `:` or `#`"
+        ) from error
+    if node is None:
+        raise ConfigError(f"{path} is empty", hint="begin with a copy of config/kiosk.yaml")
+    problems: list[Problem] = list(_doubled_keys(node, ()))
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        problems += [_explained(detail) for detail in error.errors()]
+        raise _refused(path, node, problems) from error
+    problems += _further_problems(config)
+    if problems:
+        raise _refused(path, node, problems)
+    return config
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.stat().st_size > LARGEST_BYTES:
+            raise ConfigError(
+                f"{path} is larger than {LARGEST_BYTES} bytes", hint="name the configuration with --config"
+            )
+        return path.read_text("utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"{path} does not exist", hint="copy config/kiosk.yaml there, or name a file with --config"
+        ) from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="check its owner and its mode") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8", hint="save it as UTF-8") from error
+
+
+def _refused(path: Path, root: yaml.Node, problems: list[Problem]) -> ConfigError:
+    lines = [f"{path}:{_line_of(root, where)}: {_key(where)}: {what}; {remedy}" for where, what, remedy in problems]
+    return ConfigError("\n".join(dict.fromkeys(lines)), hint="")
+
+
+def _explained(detail: ErrorDetails) -> Problem:
+    where: Location = tuple(detail["loc"])
+    given = detail.get("input")
+    context = detail.get("ctx", {})
+    match detail["type"]:
+        case "extra_forbidden":
+            near = difflib.get_close_matches(str(where[-1]), _known_keys(where[:-1]), 1)
+            return (
+                where,
+                "there is no such key",
+                f"did you mean `{near[0]}`?" if near else f"remove it, or {_REFERENCE}",
+            )
+        case "missing":
+            return where, "is missing", "add it"
+        case "greater_than_equal" | "less_than_equal":
+            limit = context.get("ge", context.get("le"))
+            side = "less" if "ge" in context else "more"
+            return where, f"{given!r} is {side} than {limit}", f"{_REFERENCE} for the range"
+        case "literal_error" | "enum":
+            return where, f"{given!r} is not one of {context.get('expected')}", "use one of those"
+        case "string_type":
+            return where, f"{given!r} is not a text", 'put it in quotes, as in "21:00"'
+        case "string_pattern_mismatch":
+            return where, f"{given!r} does not have the form {context.get('pattern')}", _REFERENCE
+        case _:
+            return where, f"{detail['msg'][0].lower()}{detail['msg'][1:]}", _REFERENCE
+
+
+def _further_problems(config: Config) -> Iterator[Problem]:
+    names = [lane.name for lane in config.lanes]
+    for index, lane in enumerate(config.lanes):
+        if lane.name in names[:index]:
+            yield ("lanes", index, "name"), f"{lane.name!r} is the name of two lanes", "give each lane its own"
+        yield from _camera_problems(("lanes", index, "camera"), lane)
+    yield from _pin_problems(config)
+    yield from _file_problems(config)
+    for index, card in enumerate(config.credentials.local):
+        try:
+            compile_local([card])
+        except ConfigError as error:
+            yield ("credentials", "local", index, "pattern"), str(error.args[0]), error.hint
+
+
+def _camera_problems(where: Location, lane: Lane) -> Iterator[Problem]:
+    kind, _, rest = lane.camera.source.partition(":")
+    if kind not in SOURCES or not rest:
+        yield (
+            (*where, "source"),
+            f"{lane.camera.source!r} is no source",
+            f"begin it with one of {', '.join(f'{s}:' for s in SOURCES)}",
+        )
+    elif kind in {"folder", "video"} and not Path(rest).exists():
+        yield (*where, "source"), f"{rest} does not exist", "name a folder of pictures or a video that is there"
+    left, top, width, height = lane.camera.region
+    if min(left, top) < 0 or min(width, height) <= 0 or left + width > 1 or top + height > 1:
+        yield (*where, "region"), "reaches beyond the picture", "give left, top, width, height as shares from 0 to 1"
+
+
+def _pin_problems(config: Config) -> Iterator[Problem]:
+    """A pin drives one thing; lanes share no pins."""
+    used: dict[int, str] = {}
+    for index, lane in enumerate(config.lanes):
+        if lane.panel.kind not in {"gpio", "mock"}:
+            continue
+        panel = ("lanes", index, "panel")
+        leds, buzzer = lane.panel.leds, lane.panel.buzzer
+        pins: list[tuple[Location, int | None]] = [
+            ((*panel, "leds", f"{colour}_pin"), getattr(leds, f"{colour}_pin"))
+            for colour in ("red", "green", "blue", "yellow")
+        ]
+        pins.append(((*panel, "buzzer", "pin"), None if buzzer.kind == "none" else buzzer.pin))
+        for where, pin in pins:
+            if pin is not None and pin in used:
+                yield where, f"pin {pin} is also {used[pin]}", "give each its own pin, see docs/wiring.md"
+            elif pin is not None:
+                used[pin] = _key(where)
+        if leds.kind == "rgb" and leds.blue_pin is None:
+            yield (*panel, "leds", "blue_pin"), "an RGB LED has a blue pin", "name it, or set `kind: separate`"
+        if leds.kind == "rgb" and leds.yellow_pin is not None:
+            yield (*panel, "leds", "yellow_pin"), "an RGB LED has no yellow pin", "remove it, or set `kind: separate`"
+
+
+def _file_problems(config: Config) -> Iterator[Problem]:
+    uplink = config.uplink
+    files: list[tuple[Location, Path | None]] = [
+        (("uplink", "password_file"), uplink.password_file),
+        *((("uplink", "tls", name), getattr(uplink.tls, name)) for name in ("ca_file", "cert_file", "key_file")),
+    ]
+    for where, path in files:
+        if path is not None and not os.access(path, os.R_OK):
+            problem = "cannot be read" if path.exists() else "does not exist"
+            yield where, f"{path} {problem}", "put the file there and let the kiosk's user read it"
+    if (uplink.tls.cert_file is None) != (uplink.tls.key_file is None):
+        yield ("uplink", "tls"), "a certificate and its key go together", "name both `cert_file` and `key_file`"
+
+
+def _doubled_keys(node: yaml.Node, where: Location) -> Iterator[Problem]:
+    """YAML lets the last of two equal keys win silently."""
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield from _doubled_keys(item, (*where, index))
+    elif isinstance(node, yaml.MappingNode):
+        keys = sorted(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        for first, second in pairwise(keys):
+            if first == second:
+                yield (*where, first), "is given twice", "remove one of them"
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                yield from _doubled_keys(value, (*where, key.value))
+
+
+def _line_of(root: yaml.Node, where: Location) -> int:
+    """The line of the innermost part of a location that is in the file, from 1."""
+    node = root
+    line = int(root.start_mark.line)
+    for part in where:
+        if isinstance(node, yaml.MappingNode):
+            found = [(key, value) for key, value in node.value if key.value == part]
+            if not found:
+                break
+            key, node = found[-1]
+            line = int(key.start_mark.line)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = int(node.start_mark.line)
+        else:
+            break
+    return line + 1
+
+
+def _known_keys(where: Location) -> list[str]:
+    """The keys of the section at this location."""
+    section: Any = Config
+    for part in where:
+        if isinstance(part, int):
+            continue
+        field = section.model_fields.get(part) if isinstance(section, type) and issubclass(section, BaseModel) else None
+        if field is None:
+            return []
+        section = _section_of(field.annotation)
+    return list(section.model_fields) if section is not None else []
+
+
+def _section_of(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401  a type expression
+    """The section inside `Section`, `tuple[Section, ...]` and the like."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        found = _section_of(inner)
+        if found is not None:
+            return found
+    return None
+
+
+def _key(where: Location) -> str:
+    """`lanes[0].camera.source`."""
+    text = ""
+    for part in where:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.removeprefix(".") or "the file"
