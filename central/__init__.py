@@ -1,0 +1,1 @@
+"""The centre: collects entries into the ledger, sends receipts, proves completeness."""

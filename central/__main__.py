@@ -1,0 +1,201 @@
+"""The command line of the centre: collect · audit · entries.
+
+Exit codes: 0 done, 1 something is missing, 2 wrong command line, 10 and above a part that failed (`kiosk.errors`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import re
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from central import export
+from central.collector import Broker, Collector, check_url
+from central.sqlite_ledger import SqliteLedger
+from kiosk import __version__
+from kiosk.errors import KioskError, LedgerError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from central.ledger import Stream
+
+DEFAULT_LEDGER = Path("ledger.db")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: Arguments without the program's name; None for those of the process.
+
+    Returns:
+        The exit code.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.command(arguments))
+    except KioskError as error:
+        print(f"central: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _collect(arguments: argparse.Namespace) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    asked: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: asked.append(1))
+    broker = Broker(
+        url=check_url(arguments.broker),
+        client_id=arguments.client_id,
+        kiosk=arguments.kiosk or "+",
+        username=arguments.username,
+        password_file=arguments.password_file,
+        ca_file=arguments.ca_file,
+        cert_file=arguments.cert_file,
+        key_file=arguments.key_file,
+    )
+    ledger = SqliteLedger(arguments.ledger)
+    try:
+        Collector(broker, ledger).run(lambda: bool(asked))
+    finally:
+        ledger.close()
+    return 0
+
+
+def _audit(arguments: argparse.Namespace) -> int:
+    ledger = _existing(arguments.ledger)
+    try:
+        streams = ledger.streams(arguments.kiosk)
+        entries, doubled = ledger.count(arguments.kiosk), ledger.doubled(arguments.kiosk)
+    finally:
+        ledger.close()
+    for stream in streams:
+        print(_verdict(stream))
+    missing = sum(last - first + 1 for stream in streams for first, last in stream.gaps)
+    aside = sum(stream.aside for stream in streams)
+    print(f"audit streams={len(streams)} entries={entries} missing={missing} doubled={doubled} set_aside={aside}")
+    return 0 if streams and not doubled and all(stream.complete for stream in streams) else 1
+
+
+def _verdict(stream: Stream) -> str:
+    gaps = ",".join(f"{first}-{last}" if last > first else str(first) for first, last in stream.gaps[:10])
+    more = "…" if len(stream.gaps) > 10 else ""
+    return (
+        f"kiosk={stream.kiosk} outbox={stream.outbox} {'complete' if stream.complete else 'INCOMPLETE'} "
+        f"through={stream.through} highest={stream.highest} delivered={stream.delivered} gaps={gaps or 'none'}{more} "
+        f"repeated={stream.repeated} elsewhere={stream.elsewhere} set_aside={stream.aside}"
+    )
+
+
+def _entries(arguments: argparse.Namespace) -> int:
+    ledger = _existing(arguments.ledger)
+    try:
+        rows = ledger.entries(arguments.kiosk, arguments.since or 0, arguments.until)
+        if arguments.out is None:
+            export.write(rows, arguments.format, sys.stdout)
+            return 0
+        with _private(arguments.out) as out:
+            count = export.write(rows, arguments.format, out)
+    finally:
+        ledger.close()
+    print(f"{count} entries written to {arguments.out}")
+    return 0
+
+
+def _existing(path: Path) -> SqliteLedger:
+    if not path.exists():
+        raise LedgerError(f"there is no ledger at {path}", hint="name it with --ledger")
+    return SqliteLedger(path)
+
+
+def _private(path: Path) -> TextIO:
+    """A new file that only its owner may read: it holds names."""
+    try:
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8")
+    except OSError as error:
+        raise LedgerError(f"cannot write {path}: {error.strerror}", hint="name another file with --out") from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="central", description="The centre: collects the kiosks' entries, and proves that none is missing."
+    )
+    parser.add_argument("--version", action="version", version=f"central {__version__}")
+    verbs = parser.add_subparsers(metavar="COMMAND", required=True)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--ledger",
+        type=Path,
+        default=Path(os.environ.get("KIOSK_LEDGER", DEFAULT_LEDGER)),
+        metavar="FILE",
+        help=f"the ledger (default: $KIOSK_LEDGER or {DEFAULT_LEDGER})",
+    )
+    common.add_argument("--kiosk", type=_kiosk, metavar="ID", help="this station only (default: all)")
+
+    collect = verbs.add_parser(
+        "collect", parents=[common], help="take entries from the broker, keep them, send receipts"
+    )
+    collect.add_argument(
+        "--broker",
+        default="mqtt://127.0.0.1:1883",
+        metavar="URL",
+        help="mqtt://host:1883 or mqtts://host:8883 (default: %(default)s)",
+    )
+    collect.add_argument(
+        "--client-id",
+        default="central-collector",
+        metavar="NAME",
+        help="name of the session at the broker, one a collector (default: %(default)s)",
+    )
+    collect.add_argument("--username", metavar="NAME", help="user at the broker")
+    collect.add_argument("--password-file", type=Path, metavar="FILE", help="file with the password, one line")
+    collect.add_argument(
+        "--ca-file", type=Path, metavar="FILE", help="authority that certifies the broker, PEM (default: the system's)"
+    )
+    collect.add_argument("--cert-file", type=Path, metavar="FILE", help="the collector's certificate, PEM")
+    collect.add_argument("--key-file", type=Path, metavar="FILE", help="its key, PEM")
+    collect.set_defaults(command=_collect)
+
+    audit = verbs.add_parser(
+        "audit", parents=[common], help="is every entry of every kiosk there, once? exit code 1 if not"
+    )
+    audit.set_defaults(command=_audit)
+
+    entries = verbs.add_parser("entries", parents=[common], help="list or export entries")
+    entries.add_argument("--since", type=_day, metavar="DAY", help="2026-11-23 or 2026-11-23T08:00+07:00, not before")
+    entries.add_argument("--until", type=_day, metavar="DAY", help="the same, before")
+    entries.add_argument("--format", choices=("table", "csv", "json"), default="table", help="default: %(default)s")
+    entries.add_argument("--out", type=Path, metavar="FILE", help="write here instead of to the terminal")
+    entries.set_defaults(command=_entries)
+    return parser
+
+
+def _kiosk(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", text):
+        raise argparse.ArgumentTypeError("a kiosk's id has lower-case letters, digits and hyphens")
+    return text
+
+
+def _day(text: str) -> int:
+    """Unix time in nanoseconds; without a zone it is UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1e9)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

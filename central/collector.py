@@ -1,0 +1,271 @@
+"""From the broker into the ledger: gather → COMMIT → receipt → acknowledge, in this order and no other.
+
+A message is acknowledged to the broker, and its receipt sent to the kiosk, only after the ledger's commit. A collector
+that is killed between two of the steps is handed the message again, or the kiosk sends it again; both are harmless.
+What cannot be understood is set aside in the same transaction and stops nothing.
+
+Several messages share a commit: whatever has come within `GATHER_S`, up to `MOST_MESSAGES`. paho runs no thread.
+
+Units: `_s` seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from central.ledger import Aside
+from kiosk import wire
+from kiosk.errors import ConfigError, LinkError, WireError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from paho.mqtt.client import ConnectFlags
+    from paho.mqtt.reasoncodes import ReasonCode
+
+    from central.ledger import Ledger
+
+_log = logging.getLogger(__name__)
+
+QOS = 1
+GATHER_S = 0.02
+MOST_MESSAGES = 500
+CONNECT_S = 10.0
+KEEPALIVE_S = 20
+PAUSE_S = 0.5
+LONGEST_PAUSE_S = 15.0
+SESSION_S = 7 * 86_400
+"""How long the broker keeps what comes while no collector is there; kiosks send it again in any case."""
+REPORT_EVERY_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where to collect and as whom.
+
+    Attributes:
+        url: mqtt:// or mqtts:// address.
+        client_id: Name of the session at the broker; each collector has its own.
+        kiosk: Collect of this station only; "+" for all.
+        username: None for none.
+        password_file: None for none.
+        ca_file: The authority that the broker must be certified by, PEM; None for the system's.
+        cert_file: The collector's certificate, PEM; None for none.
+        key_file: Its key, PEM.
+    """
+
+    url: str
+    client_id: str = "central-collector"
+    kiosk: str = "+"
+    username: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+
+class Collector:
+    """One collector. One thread only."""
+
+    def __init__(self, broker: Broker, ledger: Ledger) -> None:
+        self._broker = broker
+        self._ledger = ledger
+        self._client: Client | None = None
+        self._subscribed = False
+        self._protocol = MQTTv5
+        self._pause_s = PAUSE_S
+        self._gathered: list[MQTTMessage] = []
+        self._counts = {"messages": 0, "rows": 0, "aside": 0}
+        self._next_report_s = 0.0
+
+    def run(self, stop: Callable[[], bool]) -> None:
+        """Collect until told to stop.
+
+        Raises:
+            LedgerError: The ledger failed; nothing that was not committed has been acknowledged.
+            ConfigError: A certificate, a key or the password cannot be read.
+        """
+        while not stop():
+            reason = self._collect(stop)
+            if stop():
+                break
+            _log.warning("not-collecting broker=%s reason=%r retry_in_s=%.1f", self._broker.url, reason, self._pause_s)
+            self._sleep(self._pause_s, stop)
+            self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+
+    def _collect(self, stop: Callable[[], bool]) -> str:
+        """One connection, from its beginning to its end.
+
+        Returns:
+            Why it ended.
+        """
+        self._gathered.clear()
+        self._subscribed = False
+        self._client = client = self._opened()
+        parts = urlsplit(self._broker.url)
+        port = parts.port or (8883 if parts.scheme == "mqtts" else 1883)
+        try:
+            if self._protocol == MQTTv5:
+                lasting = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+                lasting.SessionExpiryInterval = SESSION_S
+                client.connect(parts.hostname or "", port, KEEPALIVE_S, clean_start=False, properties=lasting)
+            else:
+                client.connect(parts.hostname or "", port, KEEPALIVE_S)
+        except (OSError, ValueError) as error:
+            return str(error)
+        deadline_s = time.monotonic() + CONNECT_S
+        reason = ""
+        while not stop() and not reason:
+            reason = self._loop(client, 0.1)
+            if not reason and self._gathered:
+                reason = self._gather(client)
+                self._commit(client)
+            if not reason and not self._subscribed and time.monotonic() > deadline_s:
+                reason = f"no answer within {CONNECT_S:.0f} s"
+        if not self._subscribed:  # perhaps it speaks the older protocol only
+            self._protocol = MQTTv311 if self._protocol == MQTTv5 else MQTTv5
+        client.disconnect()
+        self._loop(client, 0.0)
+        return reason
+
+    def _gather(self, client: Client) -> str:
+        """Wait a moment for more that can share the commit."""
+        until_s = time.monotonic() + GATHER_S
+        reason = ""
+        while not reason and len(self._gathered) < MOST_MESSAGES and (left_s := until_s - time.monotonic()) > 0:
+            reason = self._loop(client, left_s)
+        return reason
+
+    def _commit(self, client: Client) -> None:
+        messages, self._gathered = self._gathered, []
+        batches, aside = [], []
+        for message in messages:
+            kiosk = message.topic.split("/")[1]
+            try:
+                batch = wire.decode_batch(bytes(message.payload))
+                if batch.kiosk != kiosk:
+                    raise WireError("it came by another kiosk's topic")
+                batches.append(batch)
+            except WireError as error:
+                _log.warning("set-aside kiosk=%s size_bytes=%d reason=%r", kiosk, len(message.payload), str(error))
+                aside.append(Aside(kiosk, bytes(message.payload), str(error)))
+        receipts = self._ledger.store(batches, aside, time.time_ns())
+        for kiosk, receipt in receipts:
+            client.publish(wire.receipts_topic(kiosk), wire.encode_receipt(receipt), QOS)
+        for message in messages:
+            client.ack(message.mid, message.qos)
+        self._counts["messages"] += len(messages)
+        self._counts["rows"] += sum(len(batch.rows) for batch in batches)
+        self._counts["aside"] += len(aside)
+        self._report()
+
+    def _report(self) -> None:
+        if time.monotonic() >= self._next_report_s:
+            self._next_report_s = time.monotonic() + REPORT_EVERY_S
+            _log.info("collected %s", " ".join(f"{name}={count}" for name, count in self._counts.items()))
+
+    def _loop(self, client: Client, timeout_s: float) -> str:
+        """Let paho work; why the connection is over, or nothing if it is not."""
+        try:
+            code = client.loop(timeout_s)
+        except Exception as error:  # noqa: BLE001  whatever a broker sends: the collector outlives it
+            return f"it sent what cannot be read ({type(error).__name__})"
+        return "" if code is MQTTErrorCode.MQTT_ERR_SUCCESS else code.name
+
+    def _opened(self) -> Client:
+        broker = self._broker
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=broker.client_id,
+            protocol=self._protocol,
+            reconnect_on_failure=False,
+            manual_ack=True,
+            clean_session=None if self._protocol == MQTTv5 else False,
+        )
+        client.connect_timeout = CONNECT_S
+        client.max_inflight_messages = 65_535
+        if broker.username is not None:
+            client.username_pw_set(broker.username, _password(broker))
+        if urlsplit(broker.url).scheme == "mqtts":
+            client.tls_set_context(_tls(broker))
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        return client
+
+    def _on_connect(
+        self, client: Client, _user: object, _flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        if reason.is_failure:
+            _log.warning("refused broker=%s reason=%r", self._broker.url, str(reason))
+            client.disconnect()
+            return
+        client.subscribe(wire.entries_topic(self._broker.kiosk), QOS)
+
+    def _on_subscribe(
+        self, client: Client, _user: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        if any(reason.is_failure for reason in reasons):
+            _log.warning("refused broker=%s reason=%r", self._broker.url, f"subscription: {reasons[0]}")
+            client.disconnect()
+            return
+        self._subscribed = True
+        self._pause_s = PAUSE_S
+        version = "5" if self._protocol == MQTTv5 else "3.1.1"
+        _log.info("collecting broker=%s protocol=%s kiosk=%s", self._broker.url, version, self._broker.kiosk)
+
+    def _on_message(self, _client: Client, _user: object, message: MQTTMessage) -> None:
+        self._gathered.append(message)
+
+    @staticmethod
+    def _sleep(seconds: float, stop: Callable[[], bool]) -> None:
+        until_s = time.monotonic() + seconds
+        while not stop() and time.monotonic() < until_s:
+            time.sleep(0.05)
+
+
+def check_url(url: str) -> str:
+    """The address, if it is one.
+
+    Raises:
+        LinkError: It is not.
+    """
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname or port == 0:
+        raise LinkError(f"{url!r} is no broker's address", hint="write mqtt://host:1883 or mqtts://host:8883")
+    return url
+
+
+def _password(broker: Broker) -> str | None:
+    if broker.password_file is None:
+        return None
+    try:
+        return broker.password_file.read_text("utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"--password-file: {broker.password_file}: {error.strerror}") from error
+
+
+def _tls(broker: Broker) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=None if broker.ca_file is None else str(broker.ca_file))
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if broker.cert_file is not None:
+            context.load_cert_chain(str(broker.cert_file), None if broker.key_file is None else str(broker.key_file))
+    except OSError as error:
+        raise ConfigError(f"TLS files: {error}", hint="see that they exist, are PEM and belong together") from error
+    return context

@@ -1,0 +1,121 @@
+"""The ledger: every entry once, under its id, and the proof that none is missing.
+
+`Ledger` is the promise; `central.sqlite_ledger` keeps it in one file. Two things are kept apart. An *entry* is a person
+who passed a door; its id is its key, so that a repeated delivery changes nothing. A *delivery* is a number that one
+outbox file has given out; a stream (kiosk, outbox) of them without a gap proves completeness, and its length is what the
+receipt says. A row that is no entry is set aside under its number, so that the rows behind it are not held up.
+
+Units: `_ns` nanoseconds of Unix time, UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from uuid import UUID
+
+    from kiosk.model import Entry
+    from kiosk.wire import Batch, Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A whole message that could not be understood.
+
+    Attributes:
+        kiosk: The branch of topics that it came by.
+        body: What it was.
+        reason: Why it is no batch.
+    """
+
+    kiosk: str
+    body: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One entry in the ledger, and how it came there."""
+
+    entry: Entry
+    outbox: UUID
+    seq: int
+    received_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What is known of the deliveries of one outbox file.
+
+    Attributes:
+        kiosk: Whose it is.
+        outbox: The file's id.
+        through: Everything from 1 up to this number has come.
+        highest: The highest number that has come.
+        delivered: How many numbers have come.
+        gaps: Numbers that are missing below `highest`, as (first, last).
+        repeated: Deliveries that had come before; harmless.
+        elsewhere: Deliveries whose entry had come by another file of the kiosk, which was damaged; harmless.
+        aside: Rows of it that were set aside.
+    """
+
+    kiosk: str
+    outbox: UUID
+    through: int
+    highest: int
+    delivered: int
+    gaps: tuple[tuple[int, int], ...]
+    repeated: int
+    elsewhere: int
+    aside: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing up to the highest number, and nothing had to be set aside."""
+        return not self.gaps and self.aside == 0
+
+
+class Ledger(Protocol):
+    """Where entries end. One thread at a time; several processes may hold one ledger."""
+
+    def store(self, batches: Sequence[Batch], aside: Sequence[Aside], received_ns: int) -> list[tuple[str, Receipt]]:
+        """Keep all of it, in one transaction, durably before this returns.
+
+        Args:
+            batches: In any order, with any repeats.
+            aside: Messages that are no batch.
+            received_ns: Now.
+
+        Returns:
+            For each stream among the batches its kiosk and the receipt that may now be sent.
+
+        Raises:
+            LedgerError: Nothing of it has been kept.
+        """
+
+    def entries(self, kiosk: str | None = None, since_ns: int = 0, until_ns: int | None = None) -> Iterator[Row]:
+        """Entries in order of time.
+
+        Args:
+            kiosk: Of this station only.
+            since_ns: Not before.
+            until_ns: Before.
+        """
+
+    def latest(self, limit: int, kiosk: str | None = None) -> list[Row]:
+        """The entries that came last, newest first."""
+
+    def count(self, kiosk: str | None = None) -> int:
+        """How many entries there are."""
+
+    def doubled(self, kiosk: str | None = None) -> int:
+        """How many entries share their number with another one: 0, or a card was copied."""
+
+    def streams(self, kiosk: str | None = None) -> list[Stream]:
+        """The deliveries of every outbox file, for the proof."""
+
+    def close(self) -> None:
+        """Let go of it."""
