@@ -1,0 +1,316 @@
+"""The scan loop: from the lens to the green light, one straight line.
+
+    frame → readings → sightings → verdict → decision → entry → COMMIT → cue
+
+One process a lane, one thread for this loop and one for the panel. The order is the promise: a green cue is shown only
+after `Outbox.append` has returned, and that returns only after the entry is on the disk. If the commit fails, the panel
+shows the fault, nothing is remembered, and the same code is tried again while it is still held up.
+
+The scan process and the uplink know each other by files alone: entries through the outbox, states through the marks in
+`state.runtime_dir`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kiosk.clock import uuid7
+from kiosk.credential import classify
+from kiosk.cues import CUES, Cue, CueName, cue_for
+from kiosk.errors import CameraEndedError, OutboxError
+from kiosk.health import ScanMarks, read_marks, write_marks
+from kiosk.log import line
+from kiosk.model import Credential, Decision, Entry, Moment, Recorded, Refused, Repeat
+from kiosk.policy import person_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from kiosk.camera import Camera, Frame
+    from kiosk.clock import Clock
+    from kiosk.config import Config, Lane
+    from kiosk.credential import LocalPattern
+    from kiosk.decoder import Decoder
+    from kiosk.gpio import Panel
+    from kiosk.model import Reading, Sighting, Verdict
+    from kiosk.outbox import Outbox
+    from kiosk.policy import Policy
+    from kiosk.sightings import Sightings
+
+_log = logging.getLogger(__name__)
+
+MARKS_EVERY_NS = 2_000_000_000
+CHECK_EVERY_NS = 10_000_000_000
+RETRY_COMMIT_NS = 1_000_000_000
+UPLINK_SILENT_S = 15.0
+"""An uplink that has written no marks for this long is taken for offline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One sighting, judged and answered.
+
+    Attributes:
+        sighting: The code held up.
+        verdict: What the code is.
+        decision: What was decided; None if the commit failed, so that nothing was.
+        entry: The entry that was committed, if one was.
+        cue: What the panel was told to play.
+        strategy: Which decoding pass read the code.
+        decode_ms: Decoding time of the frame.
+        commit_ms: Time until the entry was on the disk; 0 without an entry.
+    """
+
+    sighting: Sighting
+    verdict: Verdict
+    decision: Decision | None
+    entry: Entry | None
+    cue: Cue
+    strategy: str
+    decode_ms: float
+    commit_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The hands of one lane, opened and closed by whoever starts the loop."""
+
+    camera: Camera
+    decoder: Decoder
+    sightings: Sightings
+    policy: Policy
+    local: tuple[LocalPattern, ...]
+    outbox: Outbox
+    panel: Panel
+    clock: Clock
+
+
+class Scanner:
+    """One lane's loop. Call `step` until it raises; one thread only."""
+
+    def __init__(self, config: Config, lane: Lane, parts: Parts) -> None:
+        self._config = config
+        self._lane = lane
+        self._parts = parts
+        self._tally = _Tally(lane.name, config.state.runtime_dir)
+        self._standing: CueName | None = None
+        self._next_check_boot_ns = 0
+        self._retry_boot_ns = 0
+        self._unanswered: list[bytes] = []
+        self._fault = ""
+
+    def step(self, look: Callable[[Frame, list[Reading]], None] | None = None) -> list[Scan]:
+        """Take one frame and answer every code that newly appeared in it.
+
+        Args:
+            look: Called with the frame and its readings before they are judged, for a view.
+
+        Raises:
+            CameraError: The camera gives no more frames.
+            PanelError: The lights cannot be driven.
+        """
+        parts = self._parts
+        frame = parts.camera.next_frame(self._lane.camera.timeout_s)
+        started_ns = time.perf_counter_ns()
+        readings = parts.decoder.read(frame)
+        decode_ms = (time.perf_counter_ns() - started_ns) / 1e6
+        if look is not None:
+            look(frame, readings)
+        self._retry_unanswered()
+        strategies = {reading.payload: reading.strategy for reading in readings}
+        scans = [
+            self._answer(sighting, strategies.get(sighting.payload, ""), decode_ms)
+            for sighting in parts.sightings.observe(readings, frame.exposed_at_boot_ns)
+        ]
+        if scans:
+            parts.panel.show(*(scan.cue for scan in scans))
+        for scan in scans:
+            self._report(scan)
+        self._tally.frame(decode_ms)
+        self._tend(parts.clock.boot_ns())
+        return scans
+
+    def _answer(self, sighting: Sighting, strategy: str, decode_ms: float) -> Scan:
+        parts = self._parts
+        verdict = classify(sighting.payload, parts.local)
+        now_boot_ns = parts.clock.boot_ns()
+        decision = parts.policy.decide(sighting.payload, verdict, now_boot_ns)
+        if not (isinstance(decision, Recorded) and isinstance(verdict, Credential)):
+            cue = cue_for(decision, self._lane.direction)
+            return Scan(sighting, verdict, decision, None, cue, strategy, decode_ms, 0.0)
+        entry = self._entry(sighting, verdict)
+        started_ns = time.perf_counter_ns()
+        if not self._commit(entry):
+            self._unanswered.append(sighting.payload)
+            self._retry_boot_ns = now_boot_ns + RETRY_COMMIT_NS
+            return Scan(sighting, verdict, None, None, CUES[CueName.FAULT], strategy, decode_ms, 0.0)
+        commit_ms = (time.perf_counter_ns() - started_ns) / 1e6
+        parts.policy.remember(sighting.payload, entry.id, now_boot_ns)
+        cue = cue_for(decision, self._lane.direction)
+        return Scan(sighting, verdict, decision, entry, cue, strategy, decode_ms, commit_ms)
+
+    def _commit(self, entry: Entry) -> bool:
+        """True once the entry is on the disk."""
+        try:
+            self._parts.outbox.append(entry)
+        except OutboxError as error:
+            self._set_fault(error)
+            return False
+        self._set_fault(None)
+        return True
+
+    def _retry_unanswered(self) -> None:
+        """Let codes whose commit failed count as new again, once a second and not at every frame."""
+        if self._unanswered and self._parts.clock.boot_ns() >= self._retry_boot_ns:
+            for payload in self._unanswered:
+                self._parts.sightings.forget(payload)
+            self._unanswered.clear()
+
+    def _entry(self, sighting: Sighting, credential: Credential) -> Entry:
+        now = self._parts.clock.now()
+        seen_wall_ns = max(0, now.wall_ns - (now.boot_ns - sighting.first_seen_boot_ns))
+        return Entry(
+            id=uuid7(seen_wall_ns),
+            kiosk=self._config.kiosk.id,
+            site=self._config.kiosk.site,
+            lane=self._lane.name,
+            direction=self._lane.direction,
+            at=Moment(seen_wall_ns, now.boot_id, sighting.first_seen_boot_ns, now.quality),
+            document=credential.document,
+            flags=credential.flags,
+            person=person_of(credential, self._config.record.keep),
+        )
+
+    def _tend(self, now_boot_ns: int) -> None:
+        """Look after the disk, the standing light and the marks, each every few seconds."""
+        if now_boot_ns >= self._next_check_boot_ns:
+            self._next_check_boot_ns = now_boot_ns + CHECK_EVERY_NS
+            try:
+                self._parts.outbox.check()
+            except OutboxError as error:
+                self._set_fault(error)
+            else:
+                self._set_fault(None)
+        if self._tally.due(now_boot_ns):
+            self._tally.write(self._parts.clock.now(), self._fault)
+            self._stand(self._standing_cue())
+
+    def _standing_cue(self) -> CueName:
+        if self._fault:
+            return CueName.FAULT_STANDING
+        marks = read_marks(self._config.state.runtime_dir, "uplink", UPLINK_SILENT_S)
+        return CueName.READY if marks is not None and marks.get("state") == "online" else CueName.OFFLINE
+
+    def _stand(self, name: CueName) -> None:
+        if name is not self._standing:
+            self._standing = name
+            self._parts.panel.stand(CUES[name])
+
+    def _set_fault(self, error: OutboxError | None) -> None:
+        """Log a fault once when it starts and once when it ends; the standing light follows at once."""
+        fault = "" if error is None else str(error)
+        if fault and not self._fault:
+            _log.error(line("fault", lane=self._lane.name, reason=fault))
+        elif self._fault and not fault:
+            _log.info(line("fault-ended", lane=self._lane.name))
+        if bool(fault) != bool(self._fault):
+            self._fault = fault
+            self._stand(self._standing_cue())
+        self._fault = fault
+
+    def _report(self, scan: Scan) -> None:
+        result = "fault" if scan.decision is None else _RESULTS[type(scan.decision)]
+        reason = scan.decision.reason.value if isinstance(scan.decision, Refused) else "-"
+        document = getattr(scan.verdict, "document", getattr(scan.verdict, "kind", "-"))
+        self._tally.scan(result, scan.commit_ms, self._parts.clock.now())
+        _log.info(
+            line(
+                "scan",
+                lane=self._lane.name,
+                result=result,
+                reason=reason,
+                document=document,
+                flags=",".join(getattr(scan.verdict, "flags", ())) or "-",
+                strategy=scan.strategy or "-",
+                decode_ms=scan.decode_ms,
+                commit_ms=scan.commit_ms,
+                pending=self._parts.outbox.depth(),
+            )
+        )
+
+
+_RESULTS = {Recorded: "recorded", Repeat: "repeat", Refused: "refused"}
+
+
+class _Tally:
+    """Counts and times of one lane since its start, written as marks for the uplink's status message."""
+
+    def __init__(self, lane: str, runtime_dir: Path) -> None:
+        self._lane = lane
+        self._runtime_dir = runtime_dir
+        self._frames = 0
+        self._frames_at_write = 0
+        self._written_boot_ns = 0
+        self._decode_ms: deque[float] = deque(maxlen=300)
+        self._commit_ms: deque[float] = deque(maxlen=300)
+        self._results = dict.fromkeys(("recorded", "repeat", "refused", "fault"), 0)
+        self._last_scan_wall_ns: int | None = None
+
+    def frame(self, decode_ms: float) -> None:
+        self._frames += 1
+        self._decode_ms.append(decode_ms)
+
+    def scan(self, result: str, commit_ms: float, now: Moment) -> None:
+        self._results[result] += 1
+        self._last_scan_wall_ns = now.wall_ns
+        if result == "recorded":
+            self._commit_ms.append(commit_ms)
+
+    def due(self, now_boot_ns: int) -> bool:
+        return now_boot_ns - self._written_boot_ns >= MARKS_EVERY_NS
+
+    def write(self, now: Moment, fault: str) -> None:
+        seconds = (now.boot_ns - self._written_boot_ns) / 1e9
+        fps = (self._frames - self._frames_at_write) / seconds if self._written_boot_ns else 0.0
+        self._written_boot_ns = now.boot_ns
+        self._frames_at_write = self._frames
+        marks = ScanMarks(
+            lane=self._lane,
+            written_boot_ns=now.boot_ns,
+            frames=self._frames,
+            fps=round(fps, 1),
+            decode_ms_p50=_share(self._decode_ms, 0.5),
+            decode_ms_p99=_share(self._decode_ms, 0.99),
+            commit_ms_p50=_share(self._commit_ms, 0.5),
+            commit_ms_p99=_share(self._commit_ms, 0.99),
+            recorded=self._results["recorded"],
+            repeated=self._results["repeat"],
+            refused=self._results["refused"],
+            last_scan_wall_ns=self._last_scan_wall_ns,
+            fault=fault,
+        )
+        write_marks(self._runtime_dir, f"scan-{self._lane}", marks.to_dict())
+
+
+def _share(values: deque[float], share: float) -> float:
+    ordered = sorted(values)
+    return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 2) if ordered else 0.0
+
+
+def run(scanner: Scanner, *, stop: Callable[[], bool]) -> None:
+    """Scan until told to stop, or until a recorded source has shown its last frame.
+
+    Raises:
+        CameraError: The camera has stalled or failed.
+        PanelError: The lights cannot be driven.
+    """
+    while not stop():
+        try:
+            scanner.step()
+        except CameraEndedError:
+            return
