@@ -1,0 +1,118 @@
+"""The command line of a kiosk: wiring and words only.
+
+Exit codes: 0 done, 1 done and the answer is no (nothing read, something lost), 2 wrong configuration or command line,
+10 and above a part that failed (`kiosk.errors`). Errors are one sentence with its remedy on stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kiosk import __version__
+from kiosk.errors import KioskError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DEFAULT_CONFIG = Path("/etc/kiosk/kiosk.yaml")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: Arguments without the program's name; None for those of the process.
+
+    Returns:
+        The exit code.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        # Imported when it is chosen: the uplink must not load a camera, and help should be quick.
+        command = importlib.import_module(f"kiosk.commands.{arguments.command}")
+        return int(command.run(arguments))
+    except KioskError as error:
+        print(f"kiosk: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kiosk",
+        description="A door station: reads a personal QR code, answers with light and sound, delivers every entry.",
+        epilog="Start with `kiosk demo`: the whole system on this machine, without hardware.",
+    )
+    parser.add_argument("--version", action="version", version=f"kiosk {__version__}")
+    verbs = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    configured = argparse.ArgumentParser(add_help=False)
+    configured.add_argument(
+        "-c",
+        "--config",
+        type=Path,
+        default=Path(os.environ.get("KIOSK_CONFIG", DEFAULT_CONFIG)),
+        metavar="FILE",
+        help=f"configuration (default: $KIOSK_CONFIG or {DEFAULT_CONFIG})",
+    )
+    as_json = argparse.ArgumentParser(add_help=False)
+    as_json.add_argument("--json", action="store_true", help="for programs: JSON, one object a line")
+
+    demo = verbs.add_parser("demo", help="the whole system on one machine, with invented people at a simulated door")
+    demo.add_argument("--people", type=_count, default=20, metavar="N", help="how many people come (default: 20)")
+    demo.add_argument(
+        "--seed", type=int, default=1, metavar="S", help="the same seed brings the same people (default: 1)"
+    )
+    demo.add_argument("--camera", metavar="SOURCE", help="v4l2:/dev/video0 for your webcam, folder:PATH, video:PATH")
+    demo.add_argument("--broker", metavar="URL", help="mqtt://host:port of a broker that runs already")
+    demo.add_argument("--plain", action="store_true", help="plain lines even on a terminal")
+    demo.add_argument(
+        "--state-dir", type=Path, metavar="DIR", help="keep outbox and ledger here (default: a temporary folder)"
+    )
+
+    verbs.add_parser("run", parents=[configured], help="scan every lane and deliver: all processes of this kiosk")
+
+    scan = verbs.add_parser("scan", parents=[configured], help="camera to outbox, one lane")
+    scan.add_argument("--lane", metavar="NAME", help="which lane; may be left out where there is only one")
+
+    verbs.add_parser("uplink", parents=[configured], help="outbox to centre")
+
+    read = verbs.add_parser("read", parents=[as_json], help="decode pictures and say what their codes are")
+    read.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="pictures, or folders of them")
+
+    check = verbs.add_parser("check", parents=[configured], help="is the configuration right?")
+    check.add_argument("--probe", action="store_true", help="also try the camera, the panel, the disk and the broker")
+
+    panel = verbs.add_parser("panel", parents=[configured], help="play the lights and sounds, and say what they mean")
+    panel.add_argument("cues", nargs="*", metavar="CUE", help="names of cues (default: all, in turn)")
+    panel.add_argument("--lane", metavar="NAME", help="which lane; may be left out where there is only one")
+
+    outbox = verbs.add_parser(
+        "outbox", parents=[configured, as_json], help="what waits for the centre; names are not shown"
+    )
+    outbox.add_argument(
+        "--limit", type=_count, default=10, metavar="N", help="how many of the oldest waiting (default: 10)"
+    )
+
+    verbs.add_parser("status", parents=[configured, as_json], help="how this kiosk is")
+    return parser
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

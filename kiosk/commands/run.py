@@ -1,0 +1,61 @@
+"""`kiosk run`: every process of this kiosk under one command, for a laptop or a test; at a door systemd starts them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from kiosk import log, settings
+from kiosk.commands import until_signalled
+from kiosk.supervise import Child, Supervisor
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+    from kiosk.config import Config
+
+ROUND_S = 0.2
+DRAIN_S = 30.0
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Scan and deliver until SIGTERM, Ctrl-C, or every camera has shown its last frame."""
+    config = settings.load(arguments.config)
+    log.start(config.log.level)
+    return supervise(config, arguments.config, with_uplink=True)
+
+
+def supervise(config: Config, path: Path, *, with_uplink: bool) -> int:
+    """Keep a process for each lane, and one for the uplink, alive.
+
+    Args:
+        config: The kiosk's configuration.
+        path: Where it was read from; the processes read it themselves.
+        with_uplink: False to scan only.
+
+    Returns:
+        2 if a process found its configuration wrong, else 0.
+    """
+    stop = until_signalled()
+    scans = [
+        Child(f"scan-{lane.name}", kiosk_argv("scan", "--config", str(path), "--lane", lane.name))
+        for lane in config.lanes
+    ]
+    uplinks = [Child("uplink", kiosk_argv("uplink", "--config", str(path)))] if with_uplink else []
+    supervisor = Supervisor([*scans, *uplinks])
+    try:
+        while not stop() and any(child.code is None for child in scans):
+            supervisor.tend()
+            if any(child.code == 2 for child in supervisor.children):
+                return 2
+            time.sleep(ROUND_S)
+    finally:
+        supervisor.stop()
+    return 0
+
+
+def kiosk_argv(*words: str) -> list[str]:
+    """The command line of another process of this program."""
+    return [sys.executable, "-m", "kiosk", *words]

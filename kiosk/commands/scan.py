@@ -1,0 +1,115 @@
+"""`kiosk scan`: one lane, from the camera to the outbox.
+
+Opens the hands in the order in which a failure is cheapest, lets go of them in the reverse order, and leaves the panel
+dark or, after a fault, in the fault's colour until the process is gone.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from kiosk import log, scanner, settings, sim
+from kiosk.clock import SystemClock
+from kiosk.commands import until_signalled
+from kiosk.credential import compile_local
+from kiosk.cues import CUES, CueName
+from kiosk.decoder import Decoder
+from kiosk.errors import CameraError, ConfigError
+from kiosk.outbox import Outbox
+from kiosk.policy import Policy, Rules
+from kiosk.scanner import Parts, Scanner
+from kiosk.sightings import Sightings
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from kiosk.camera import Camera
+    from kiosk.config import Config, Lane
+    from kiosk.gpio import Panel
+
+_log = logging.getLogger(__name__)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Scan until SIGTERM, Ctrl-C or a fault."""
+    config = settings.load(arguments.config)
+    log.start(config.log.level)
+    if arguments.lane is None and len(config.lanes) > 1:
+        from kiosk.commands import run as run_command  # noqa: PLC0415  one lane needs no supervisor
+
+        return run_command.supervise(config, arguments.config, with_uplink=False)
+    lane = lane_named(config, arguments.lane)
+    stop = until_signalled()
+    with ExitStack() as stack:
+        panel = stack.enter_context(_closing_panel(lane, config))
+        try:
+            parts = stack.enter_context(open_parts(config, lane, panel))
+            _log.info(log.line("scanning", lane=lane.name, direction=lane.direction.value, outbox=parts.outbox.id))
+            scanner.run(Scanner(config, lane, parts), stop=stop)
+        except CameraError:
+            panel.stand(CUES[CueName.FAULT_STANDING])
+            panel.show(CUES[CueName.FAULT])
+            raise
+    return 0
+
+
+def lane_named(config: Config, name: str | None) -> Lane:
+    """The lane of this name, or the only one.
+
+    Raises:
+        ConfigError: There is no such lane, or several and none was named.
+    """
+    names = ", ".join(lane.name for lane in config.lanes)
+    if name is None and len(config.lanes) > 1:
+        raise ConfigError("this kiosk has several lanes", hint=f"name one with --lane: {names}")
+    for lane in config.lanes:
+        if name in (None, lane.name):
+            return lane
+    raise ConfigError(f"there is no lane {name!r}", hint=f"use one of: {names}")
+
+
+@contextmanager
+def open_parts(config: Config, lane: Lane, panel: Panel, camera: Camera | None = None) -> Iterator[Parts]:
+    """The hands of one lane's loop, closed at the end; the panel stays its opener's.
+
+    Args:
+        config: The kiosk's configuration.
+        lane: Which lane of it.
+        panel: Where cues are shown.
+        camera: Where frames come from; None opens the lane's own.
+
+    Raises:
+        CameraError: The camera cannot be opened.
+        OutboxError: The outbox cannot be opened.
+    """
+    local = compile_local(config.credentials.local)
+    accept = frozenset(config.credentials.accept) | {card.document for card in config.credentials.local}
+    with ExitStack() as stack:
+        outbox = Outbox.open(config.state.dir / "outbox.db", config.outbox)
+        stack.callback(outbox.close)
+        if camera is None:
+            camera = sim.open_camera(lane.camera)
+            stack.callback(camera.close)
+        yield Parts(
+            camera=camera,
+            decoder=Decoder(config.decode.budget_ms),
+            sightings=Sightings(round(config.repeat.gone_s * 1e9)),
+            policy=Policy(Rules(accept=accept, window_ns=round(config.repeat.window_s * 1e9)), key=os.urandom(32)),
+            local=local,
+            outbox=outbox,
+            panel=panel,
+            clock=SystemClock(),
+        )
+
+
+@contextmanager
+def _closing_panel(lane: Lane, config: Config) -> Iterator[Panel]:
+    panel = sim.open_panel(lane.panel, config.sound)
+    try:
+        yield panel
+    finally:
+        panel.close()

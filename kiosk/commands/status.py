@@ -1,0 +1,50 @@
+"""`kiosk status`: how this kiosk is, from the marks that its processes leave; what the centre is told, in the same words."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from kiosk import health, settings
+from kiosk.clock import SystemClock
+from kiosk.errors import OutboxError
+from kiosk.outbox import Outbox
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the status; 0 if the kiosk records and delivers, 1 if it does not."""
+    config = settings.load(arguments.config)
+    uplink = health.read_marks(config.state.runtime_dir, "uplink", health.FRESH_S)
+    state = str(uplink.get("state")) if uplink is not None else "uplink-not-running"
+    try:
+        outbox = Outbox.open_existing(config.state.dir / "outbox.db", config.outbox)
+    except OutboxError as error:
+        print(f"outbox: {error}")
+        return 1
+    try:
+        message = health.status_message(config, outbox, SystemClock().now(), state)
+    finally:
+        outbox.close()
+    if arguments.json:
+        print(message.decode())
+    else:
+        _print_tree(json.loads(message), "")
+    status = json.loads(message)
+    well = state == "online" and all(not lane["fault"] for lane in status["lanes"]) and bool(status["lanes"])
+    return 0 if well else 1
+
+
+def _print_tree(values: dict[str, object], indent: str) -> None:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            print(f"{indent}{name}:")
+            _print_tree(value, indent + "  ")
+        elif isinstance(value, list):
+            for item in value:
+                print(f"{indent}{name}:")
+                _print_tree(item, indent + "  ")
+        else:
+            print(f"{indent}{name:24} {'-' if value is None else value}")
