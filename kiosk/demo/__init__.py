@@ -1,0 +1,1 @@
+"""The whole system on one machine, with people who do not exist: its broker, its view and its judge."""
