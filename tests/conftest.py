@@ -1,0 +1,102 @@
+"""What tests share: a real broker, a small configuration, invented entries."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from kiosk.clock import SystemClock, uuid7
+from kiosk.config import Config
+from kiosk.model import Direction, Entry
+
+START_S = 10.0
+
+
+class Mosquitto:
+    """A real mosquitto on a free port of the loopback, ended by its own pid."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        self.url = f"mqtt://127.0.0.1:{self.port}"
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self.extra = ""
+
+    def start(self) -> None:
+        """Start it, and wait until it listens."""
+        path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"])
+        program = shutil.which("mosquitto", path=path)
+        assert program is not None, "apt install mosquitto"
+        user = "user root\n" if os.geteuid() == 0 else ""
+        settings = self._folder / "mosquitto.conf"
+        settings.write_text(
+            f"{user}listener {self.port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n{self.extra}\n"
+        )
+        with (self._folder / "mosquitto.log").open("ab") as log:
+            self._process = subprocess.Popen([program, "-c", str(settings)], stdout=log, stderr=log)
+        deadline_s = time.monotonic() + START_S
+        while time.monotonic() < deadline_s:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 0.2).close()
+            except OSError:
+                time.sleep(0.02)
+            else:
+                return
+        pytest.fail((self._folder / "mosquitto.log").read_text())
+
+    def kill(self) -> None:
+        """kill -9: nothing it holds in memory survives."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(10)
+            self._process = None
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A mosquitto that runs."""
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    mosquitto = Mosquitto(folder)
+    mosquitto.start()
+    yield mosquitto
+    mosquitto.kill()
+
+
+@pytest.fixture
+def make_config(tmp_path: Path) -> Callable[..., Config]:
+    """A kiosk's settings, with sections replaced by name."""
+
+    def make(**sections: object) -> Config:
+        return Config.model_validate(
+            {
+                "kiosk": {"id": "test-1", "site": "office-1"},
+                "state": {"dir": str(tmp_path / "state"), "runtime_dir": str(tmp_path / "run")},
+                "lanes": [{"panel": {"kind": "none"}}],
+                **sections,
+            }
+        )
+
+    return make
+
+
+@pytest.fixture
+def make_entry() -> Callable[..., Entry]:
+    """An invented entry, made now."""
+    clock = SystemClock()
+
+    def make(number: int = 0) -> Entry:
+        now = clock.now()
+        person = (("number", f"{number:012d}"), ("name", "Nguyễn Thị Thử"))
+        return Entry(uuid7(now.wall_ns), "test-1", "office-1", "main", Direction.IN, now, "cccd", (), person)
+
+    return make
