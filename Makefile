@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PEOPLE ?= 20
 SEED ?= 1
 
-.PHONY: help demo test check format bench clean setup
+.PHONY: help demo test check format bench docs clean setup
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -27,6 +27,9 @@ bench: $(VENV)/.ready-dev ## latency at the door, drain to the centre, cost of a
 	$(BIN)/python -m bench.latency
 	$(BIN)/python -m bench.outbox
 	$(BIN)/python -m bench.drain
+
+docs: $(VENV)/.ready-dev ## write config/kiosk.yaml and docs/configuration.md from the types
+	$(BIN)/python -m kiosk.reference config/kiosk.yaml docs/configuration.md
 
 setup: $(VENV)/.ready-dev ## install what is missing
 

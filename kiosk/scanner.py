@@ -148,6 +148,7 @@ class Scanner:
         if not self._commit(entry):
             self._unanswered.append(sighting.payload)
             self._retry_boot_ns = now_boot_ns + RETRY_COMMIT_NS
+            self._next_check_boot_ns = now_boot_ns + CHECK_EVERY_NS  # a check that passes must not hide this at once
             return Scan(sighting, verdict, None, None, CUES[CueName.FAULT], strategy, decode_ms, 0.0)
         commit_ms = (time.perf_counter_ns() - started_ns) / 1e6
         parts.policy.remember(sighting.payload, entry.id, now_boot_ns)

@@ -173,7 +173,7 @@ class Session:
                     return Wait(min(IDLE_S, self._until_s - now_s))
                 self.failed(now_s, Failure.UNREACHABLE)
                 return Drop(f"no answer within {CONNECT_S:.0f} s")
-            case State.ONLINE:
+            case _:
                 return self._send(now_s, settled, last_seq)
 
     def connected(self, now_s: float, settled: int, receive_maximum: int) -> None:

@@ -1,0 +1,378 @@
+"""Every camera keeps the same promises: real ones on stand-ins for their drivers, recorded ones, the simulated door."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from kiosk import sim
+from kiosk.camera import Camera, PiCamera, V4l2Camera
+from kiosk.config import Camera as Settings
+from kiosk.errors import CameraEndedError, CameraError, CameraStalledError
+from kiosk.sim.door import SimulatedDoor
+
+WIDTH_PX, HEIGHT_PX = 640, 480
+
+
+class FakeRequest:
+    """A request as picamera2 hands it out: YUV420 with padded rows."""
+
+    def __init__(self, boot_ns: int, released: list[int]) -> None:
+        self._boot_ns = boot_ns
+        self._released = released
+
+    def get_metadata(self) -> dict[str, int]:
+        return {"SensorTimestamp": self._boot_ns}
+
+    def make_array(self, name: str) -> np.ndarray[Any, Any]:
+        assert name == "main"
+        planes = np.full((HEIGHT_PX * 3 // 2, WIDTH_PX + 64), 200, np.uint8)
+        planes[:HEIGHT_PX, :WIDTH_PX] = 17
+        return planes
+
+    def release(self) -> None:
+        self._released.append(self._boot_ns)
+
+
+class FakeJob:
+    """A job that is done at once, or never."""
+
+    def __init__(self, request: FakeRequest | None) -> None:
+        self._request = request
+
+    def get_result(self, timeout: float | None = None) -> FakeRequest:
+        assert timeout is not None, "a wait without an end"
+        if self._request is None:
+            time.sleep(min(timeout, 0.2))
+            raise TimeoutError
+        return self._request
+
+
+class FakePicamera2:
+    """As much of picamera2 as a kiosk uses. `script` says what each request brings."""
+
+    cameras: list[dict[str, object]] = [{"Num": 0}]  # noqa: RUF012  as picamera2 has it
+    instances: list[FakePicamera2] = []  # noqa: RUF012
+    script: Callable[[int], int | None] = staticmethod(lambda number: number + 1)
+    has_motor = True
+    hangs_on_close = False
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.released: list[int] = []
+        self.configured: dict[str, Any] = {}
+        self.closed = False
+        self.camera_controls = {"AfMode": (0, 2, 0), "ScalerCrop": ()} if self.has_motor else {}
+        self.camera_properties = {"PixelArraySize": (4608, 2592)}
+        self._requests = 0
+        self.instances.append(self)
+
+    @classmethod
+    def global_camera_info(cls) -> list[dict[str, object]]:
+        return cls.cameras
+
+    def create_video_configuration(self, **configuration: object) -> dict[str, object]:
+        return configuration
+
+    def configure(self, configuration: dict[str, Any]) -> None:
+        self.configured = configuration
+
+    def start(self) -> None:
+        if self.number == 7:
+            raise RuntimeError("Failed to acquire camera: Device or resource busy")
+
+    def capture_request(self, *, wait: bool) -> FakeJob:
+        assert wait is False
+        boot_ns = type(self).script(self._requests)
+        self._requests += 1
+        return FakeJob(None if boot_ns is None else FakeRequest(boot_ns, self.released))
+
+    def stop(self) -> None:
+        if self.hangs_on_close:
+            time.sleep(60)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def picamera2(monkeypatch: pytest.MonkeyPatch) -> type[FakePicamera2]:
+    """A stand-in for the picamera2 module."""
+    fake = type("Fake", (FakePicamera2,), {"instances": []})
+    module = ModuleType("picamera2")
+    module.Picamera2 = fake  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "picamera2", module)
+    return fake
+
+
+class FakeCapture:
+    """As much of cv2.VideoCapture as a kiosk uses."""
+
+    frames = 10**9
+    interval_s = 0.005
+    opens = True
+
+    def __init__(self, _device: object, _backend: int = 0) -> None:
+        self.settings: dict[int, float] = {}
+        self.released = False
+        self._left = self.frames
+
+    def isOpened(self) -> bool:  # noqa: N802  OpenCV's name
+        return self.opens
+
+    def set(self, name: int, value: float) -> None:
+        self.settings[name] = value
+
+    def read(self) -> tuple[bool, np.ndarray[Any, Any] | None]:
+        time.sleep(self.interval_s)
+        self._left -= 1
+        return (True, np.full((HEIGHT_PX, WIDTH_PX, 3), 17, np.uint8)) if self._left >= 0 else (False, None)
+
+    def release(self) -> None:
+        self.released = True
+
+
+@pytest.fixture
+def capture(monkeypatch: pytest.MonkeyPatch) -> type[FakeCapture]:
+    """A stand-in for OpenCV's V4L2 capture."""
+    fake = type("Fake", (FakeCapture,), {})
+    monkeypatch.setattr(cv2, "VideoCapture", fake)
+    return fake
+
+
+def _settings(**changes: object) -> Settings:
+    return Settings.model_validate({"width_px": WIDTH_PX, "height_px": HEIGHT_PX, **changes})
+
+
+def _folder(tmp_path: Path) -> str:
+    for number in range(4):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((HEIGHT_PX, WIDTH_PX), 17, np.uint8))
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    return f"folder:{tmp_path}"
+
+
+def _video(tmp_path: Path) -> str:
+    path = str(tmp_path / "door.avi")
+    writer = cv2.VideoWriter(path, cv2.VideoWriter.fourcc(*"MJPG"), 30, (WIDTH_PX, HEIGHT_PX))
+    for _ in range(4):
+        writer.write(np.full((HEIGHT_PX, WIDTH_PX, 3), 17, np.uint8))
+    writer.release()
+    return f"video:{path}"
+
+
+@pytest.fixture(params=["picamera2", "v4l2", "folder", "video", "sim"])
+def camera(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Camera]:
+    """Each camera in turn, opened from its source."""
+    match request.param:
+        case "picamera2":
+            request.getfixturevalue("picamera2")
+            source = "picamera2:0"
+        case "v4l2":
+            request.getfixturevalue("capture")
+            source = "v4l2:/dev/video0"
+        case "folder":
+            source = _folder(tmp_path)
+        case "video":
+            source = _video(tmp_path)
+        case _:
+            source = "sim:seed=3,people=1"
+    camera = sim.open_camera(_settings(source=source))
+    yield camera
+    camera.close()
+    camera.close()
+
+
+def test_time_moves_forward(camera: Camera) -> None:
+    """A later frame was exposed later, whatever the wall clock did."""
+    times_ns = [camera.next_frame(2.0).exposed_at_boot_ns for _ in range(4)]
+    assert times_ns == sorted(set(times_ns))
+
+
+def test_frame_is_grey_and_the_callers_own(camera: Camera) -> None:
+    """Height by width, uint8, contiguous; writing into it does not change the next one."""
+    frame = camera.next_frame(2.0)
+    assert frame.luma.shape == (HEIGHT_PX, WIDTH_PX)
+    assert frame.luma.dtype == np.uint8
+    assert frame.luma.flags.c_contiguous
+    frame.luma[:] = 99
+    assert not (camera.next_frame(2.0).luma == 99).all()
+
+
+@pytest.mark.parametrize("kind", ["folder", "video", "sim"])
+def test_recorded_source_ends(kind: str, tmp_path: Path) -> None:
+    """A folder, a video and the simulated door end with a word of their own, which is no failure."""
+    source = {"folder": _folder, "video": _video}.get(kind, lambda _path: "sim:people=0")(tmp_path)
+    camera = sim.open_camera(_settings(source=source, fps=120))
+    with pytest.raises(CameraEndedError) as caught:
+        for _ in range(200):
+            camera.next_frame(1.0)
+    assert caught.value.exit_code == 0
+    camera.close()
+
+
+def test_pi_camera_gives_the_luma_plane_alone(picamera2: type[FakePicamera2]) -> None:
+    """Padding and chroma stay behind, and every buffer goes back."""
+    camera = PiCamera(0, _settings())
+    assert (camera.next_frame(1.0).luma == 17).all()
+    assert picamera2.instances[0].released == [1]
+    assert picamera2.instances[0].configured["main"] == {"size": (WIDTH_PX, HEIGHT_PX), "format": "YUV420"}
+    camera.close()
+    assert picamera2.instances[0].closed
+
+
+def test_pi_camera_never_gives_a_frame_twice(picamera2: type[FakePicamera2]) -> None:
+    """A frame that is no newer than the last is given back and another awaited."""
+    picamera2.script = staticmethod(lambda number: [5, 5, 4, 9][number])
+    camera = PiCamera(0, _settings())
+    assert [camera.next_frame(1.0).exposed_at_boot_ns for _ in range(2)] == [5, 9]
+    assert picamera2.instances[0].released == [5, 5, 4, 9]
+    camera.close()
+
+
+def test_pi_camera_that_stalls_is_left(picamera2: type[FakePicamera2]) -> None:
+    """No frame within the time is an error that ends the process and names the next step."""
+    picamera2.script = staticmethod(lambda _number: None)
+    camera = PiCamera(0, _settings())
+    with pytest.raises(CameraStalledError, match=r"no frame for 0\.5 s; check the ribbon"):
+        camera.next_frame(0.5)
+    camera.close()
+
+
+def test_pi_camera_that_hangs_while_closing_is_left(
+    picamera2: type[FakePicamera2], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipeline that has locked up does not keep the process."""
+    monkeypatch.setattr("kiosk.camera.CLOSE_S", 0.2)
+    picamera2.hangs_on_close = True
+    camera = PiCamera(0, _settings())
+    started_s = time.monotonic()
+    camera.close()
+    assert time.monotonic() - started_s < 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "controls"),
+    [
+        ({}, {"AfMode": 2, "AfRange": 2}),
+        ({"autofocus": "macro"}, {"AfMode": 2, "AfRange": 1}),
+        ({"autofocus": "manual", "lens_dioptres": 4.0}, {"AfMode": 0, "LensPosition": 4.0}),
+        ({"autofocus": "off"}, {}),
+        (
+            {"autofocus": "off", "exposure_us": 4000, "gain": 2.0},
+            {"AeEnable": False, "ExposureTime": 4000, "AnalogueGain": 2.0},
+        ),
+        ({"autofocus": "off", "region": [0.25, 0.5, 0.5, 0.25]}, {"ScalerCrop": (1152, 1296, 2304, 648)}),
+    ],
+)
+def test_pi_camera_is_set_as_configured(
+    picamera2: type[FakePicamera2], changes: dict[str, object], controls: dict[str, object]
+) -> None:
+    """Focus, exposure and region reach libcamera in its own words."""
+    PiCamera(0, _settings(**changes)).close()
+    expected = {"FrameDurationLimits": (33333, 33333), **controls}
+    assert picamera2.instances[0].configured["controls"] == expected
+
+
+def test_module_without_a_focus_motor_is_not_asked_to_focus(picamera2: type[FakePicamera2]) -> None:
+    """The default settings work with any module."""
+    picamera2.has_motor = False
+    PiCamera(0, _settings()).close()
+    assert set(picamera2.instances[0].configured["controls"]) == {"FrameDurationLimits"}
+
+
+def test_camera_that_is_not_there_is_named(picamera2: type[FakePicamera2], monkeypatch: pytest.MonkeyPatch) -> None:
+    """No camera, one in use, no picamera2, no number: each its own sentence, none waits."""
+    with pytest.raises(CameraError, match="there is no camera 3: 1 found"):
+        sim.open_camera(_settings(source="picamera2:3"))
+    picamera2.cameras = [{}] * 8
+    with pytest.raises(CameraError, match="camera 7 does not start: Failed to acquire"):
+        sim.open_camera(_settings(source="picamera2:7"))
+    assert picamera2.instances[-1].closed
+    with pytest.raises(CameraError, match="names no camera; write picamera2:0"):
+        sim.open_camera(_settings(source="picamera2:front"))
+    monkeypatch.setitem(sys.modules, "picamera2", None)
+    with pytest.raises(CameraError, match="picamera2 is not installed"):
+        sim.open_camera(_settings(source="picamera2:0"))
+    with pytest.raises(CameraError, match="no pictures"):
+        sim.open_camera(_settings(source="folder:/nowhere"))
+    with pytest.raises(CameraError, match="cannot play"):
+        sim.open_camera(_settings(source="video:/nowhere"))
+    with pytest.raises(CameraError, match="no simulated door"):
+        sim.open_camera(_settings(source="sim:speed=9"))
+
+
+def test_driver_that_hangs_while_opening_is_left(
+    picamera2: type[FakePicamera2], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opening has an end, too."""
+    monkeypatch.setattr("kiosk.camera.OPEN_S", 0.2)
+    released = threading.Event()
+    monkeypatch.setattr(picamera2, "start", lambda _self: released.wait(30))
+    with pytest.raises(CameraError, match="does not answer"):
+        PiCamera(0, _settings())
+    released.set()
+
+
+def test_usb_camera_gives_the_newest_frame(capture: type[FakeCapture]) -> None:
+    """A slow reader sees few frames, and not old ones."""
+    capture.interval_s = 0.002
+    camera = V4l2Camera("/dev/video0", _settings(exposure_us=8000))
+    camera.next_frame(2.0)
+    time.sleep(0.2)
+    before_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    camera.next_frame(2.0)
+    assert before_ns - camera.next_frame(2.0).exposed_at_boot_ns < 100_000_000
+    camera.close()
+
+
+def test_usb_camera_that_is_unplugged_or_stalls_is_left(capture: type[FakeCapture]) -> None:
+    """Read errors and silence end the process with a sentence."""
+    capture.frames = 1
+    camera = V4l2Camera("0", _settings())
+    with pytest.raises(CameraError, match="unplugged"):
+        for _ in range(3):
+            camera.next_frame(2.0)
+    camera.close()
+    capture.interval_s = 1.0
+    camera = V4l2Camera("0", _settings())
+    with pytest.raises(CameraStalledError):
+        camera.next_frame(0.1)
+    camera.close()
+    capture.opens = False
+    with pytest.raises(CameraError, match="cannot open the camera"):
+        V4l2Camera("0", _settings())
+
+
+def test_usb_camera_cuts_the_region_out(capture: type[FakeCapture]) -> None:
+    """Where the sensor cannot crop, the frame is cut."""
+    assert capture
+    camera = V4l2Camera("0", _settings(region=[0.25, 0.5, 0.5, 0.5]))
+    assert camera.next_frame(2.0).luma.shape == (HEIGHT_PX // 2, WIDTH_PX // 2)
+    camera.close()
+
+
+def test_same_seed_brings_the_same_people() -> None:
+    """The simulated door is a fact, not an accident: equal seeds give equal visits and equal pictures."""
+    first, second, other = (SimulatedDoor(seed=seed, people=5, realtime=False) for seed in (4, 4, 5))
+    assert first.visits == second.visits
+    assert first.visits != other.visits
+    at_s = first.visits[2].starts_s + 0.6
+    assert (first.picture_at(at_s) == second.picture_at(at_s)).all()
+
+
+def test_simulated_door_in_real_time_skips_what_is_missed() -> None:
+    """A slow reader of the door sees fewer frames, as with a real camera."""
+    door = SimulatedDoor(320, 240, seed=1, people=1)
+    door.next_frame(1.0)
+    time.sleep(0.3)
+    assert door.next_frame(1.0).exposed_at_boot_ns - door._opened_boot_ns > 250_000_000
+    assert [visit.kind for visit in door.shown()] in ([], [door.visits[0].kind])

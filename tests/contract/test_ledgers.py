@@ -1,0 +1,161 @@
+"""A ledger keeps every entry once, says how far it is complete, and is stopped by nothing that comes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from central.ledger import Aside, Ledger
+from central.sqlite_ledger import SqliteLedger
+from kiosk.errors import LedgerError
+from kiosk.model import Entry
+from kiosk.wire import Batch, Poison, Receipt
+
+OUTBOX = UUID(int=1)
+Make = Callable[[int], Entry]
+
+
+@pytest.fixture(params=["sqlite"])
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """Each kind of ledger, empty."""
+    ledger = SqliteLedger(tmp_path / "ledger.db")
+    yield ledger
+    ledger.close()
+
+
+def _batch(rows: dict[int, Entry | Poison], outbox: UUID = OUTBOX, kiosk: str = "test-1") -> Batch:
+    return Batch(kiosk, outbox, tuple(row if isinstance(row, Poison) else (seq, row) for seq, row in rows.items()))
+
+
+def _store(ledger: Ledger, *batches: Batch) -> list[int]:
+    return [receipt.through for _, receipt in ledger.store(batches, [], 1)]
+
+
+def test_receipt_says_how_far_it_is_complete(ledger: Ledger, make_entry: Make) -> None:
+    """Contiguous numbers move it on, a gap stops it, the missing ones let it jump."""
+    entries = {seq: make_entry(seq) for seq in range(1, 8)}
+    assert ledger.store([_batch({1: entries[1], 2: entries[2]})], [], 1) == [("test-1", Receipt(OUTBOX, 2))]
+    assert _store(ledger, _batch({5: entries[5], 6: entries[6]})) == [2]
+    assert ledger.streams()[0].gaps == ((3, 4),)
+    assert not ledger.streams()[0].complete
+    assert _store(ledger, _batch({4: entries[4], 3: entries[3]})) == [6]
+    assert ledger.streams()[0].complete
+
+
+def test_repeated_delivery_changes_nothing(ledger: Ledger, make_entry: Make) -> None:
+    """Ids are keys: the same rows again are counted as repeats and add no entry."""
+    batch = _batch({1: make_entry(1), 2: make_entry(2)})
+    assert [_store(ledger, batch, batch), _store(ledger, batch)] == [[2], [2]]
+    (stream,) = ledger.streams()
+    assert (ledger.count(), ledger.doubled(), stream.repeated, stream.delivered) == (2, 0, 4, 2)
+    assert stream.complete
+
+
+def test_row_that_is_no_entry_is_set_aside_under_its_number(ledger: Ledger, make_entry: Make) -> None:
+    """The rows behind it are not held up, the audit sees it, and the same trouble is kept once."""
+    batch = _batch({1: make_entry(1), 2: Poison(2, b"\xff", "rotten"), 3: make_entry(3)})
+    assert [_store(ledger, batch), _store(ledger, batch)] == [[3], [3]]
+    (stream,) = ledger.streams()
+    assert (ledger.count(), stream.aside, stream.gaps, stream.complete) == (2, 1, (), False)
+
+
+def test_message_that_is_no_batch_is_set_aside(ledger: Ledger, make_entry: Make) -> None:
+    """It is kept with its reason, and what came with it is stored."""
+    aside = Aside("k", b"garbage", "not JSON")
+    assert ledger.store([_batch({1: make_entry(1)})], [aside, aside], 1) == [("test-1", Receipt(OUTBOX, 1))]
+    assert ledger.store([], [aside], 2) == []
+    assert ledger.count() == 1
+
+
+def test_entries_of_a_replaced_outbox_are_known_again(ledger: Ledger, make_entry: Make) -> None:
+    """Entries that were carried out of a damaged file come under new numbers and are not doubled."""
+    entries = {seq: make_entry(seq) for seq in range(1, 4)}
+    _store(ledger, _batch(dict(entries)))
+    other = uuid4()
+    assert _store(ledger, _batch({1: entries[2], 2: entries[3], 3: make_entry(9)}, other)) == [3]
+    assert (ledger.count(), ledger.doubled()) == (4, 0)
+    assert [stream.elsewhere for stream in ledger.streams()] == [0, 2]
+
+
+def test_number_that_is_used_twice_loses_no_entry(ledger: Ledger, make_entry: Make) -> None:
+    """A card that was copied gives a number twice: both entries are kept, and the audit says so."""
+    _store(ledger, _batch({1: make_entry(1)}))
+    _store(ledger, _batch({1: make_entry(2)}))
+    assert (ledger.count(), ledger.doubled(), ledger.streams()[0].aside) == (2, 1, 1)
+
+
+def test_kiosks_do_not_mix(ledger: Ledger, make_entry: Make) -> None:
+    """Counts, streams and entries can be asked for one kiosk."""
+    _store(ledger, _batch({1: make_entry(1)}), _batch({1: replace(make_entry(2), kiosk="b")}, uuid4(), "b"))
+    assert ledger.count() == 2
+    assert ledger.count("b") == 1
+    assert [row.entry.kiosk for row in ledger.entries("b")] == ["b"]
+    assert [stream.kiosk for stream in ledger.streams("b")] == ["b"]
+    assert ledger.count("nobody") == 0
+
+
+def test_entries_come_back_as_they_were(ledger: Ledger, make_entry: Make) -> None:
+    """In order of time, between two times, with everything they had; and the latest first."""
+    entries = [replace(make_entry(seq), flags=("sex-differs", "province-unknown")) for seq in range(1, 6)]
+    _store(ledger, _batch(dict(enumerate(reversed(entries), 1))))
+    assert [row.entry for row in ledger.entries()] == entries
+    since_ns, until_ns = entries[1].at.wall_ns, entries[3].at.wall_ns
+    assert [row.entry for row in ledger.entries(since_ns=since_ns, until_ns=until_ns)] == entries[1:3]
+    assert [row.seq for row in ledger.latest(2)] == [5, 4]
+
+
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(seed=st.integers(0, 2**32))
+def test_any_order_of_delivery_ends_complete(
+    seed: int, tmp_path_factory: pytest.TempPathFactory, make_entry: Make
+) -> None:
+    """Batches lost, repeated, overlapping and out of order: once all have come, each entry is there once."""
+    random = Random(seed)
+    ledger = SqliteLedger(tmp_path_factory.mktemp("ledger") / "ledger.db")
+    entries = {seq: make_entry(seq) for seq in range(1, 21)}
+    left = set(entries)
+    while left:
+        first = random.randint(1, 20)
+        rows = {seq: entries[seq] for seq in range(first, min(21, first + random.randint(1, 6)))}
+        _store(ledger, *[_batch(dict(rows))] * random.randint(1, 2))
+        left -= rows.keys()
+        (stream,) = ledger.streams()
+        assert stream.through == next(seq for seq in range(21) if seq + 1 in left or seq == 20)
+    assert ledger.count() == 20
+    assert stream.complete
+    ledger.close()
+
+
+def test_file_of_another_program_is_refused(tmp_path: Path) -> None:
+    """The ledger does not write into what it does not know, and what it cannot open has a name."""
+    path = tmp_path / "other.db"
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE a (b)")
+    other.commit()
+    other.close()
+    with pytest.raises(LedgerError, match="another program's"):
+        SqliteLedger(path)
+    with pytest.raises(LedgerError, match="cannot open the ledger"):
+        SqliteLedger(tmp_path)
+
+
+def test_failed_commit_keeps_nothing(tmp_path: Path, make_entry: Make) -> None:
+    """All of a store or none of it: no receipt for half."""
+    ledger = SqliteLedger(tmp_path / "ledger.db")
+    ledger._connection.execute(
+        "CREATE TRIGGER no BEFORE INSERT ON delivery WHEN new.seq = 3 BEGIN SELECT raise(FAIL, 'x'); END"
+    )
+    with pytest.raises(LedgerError):
+        _store(ledger, _batch({1: make_entry(1)}), _batch({3: make_entry(3)}))
+    assert (ledger.count(), ledger.streams()) == (0, [])
+    assert ledger._connection.execute("PRAGMA synchronous").fetchone()[0] == 2
+    ledger.close()

@@ -1,0 +1,256 @@
+"""Every panel plays the same cues: on gpiozero's pins, in the terminal, or nowhere."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from gpiozero.pins.mock import MockFactory, MockPWMPin
+
+from kiosk import gpio, sim
+from kiosk.config import Panel as Settings
+from kiosk.config import Sound
+from kiosk.cues import CUES, DARK, MEANINGS, Cue, CueName, Rgb, Step
+from kiosk.errors import PanelError
+from kiosk.gpio import CuePlayer, GpioOutputs, Outputs
+from kiosk.sim.terminal import SeenOutputs, TerminalOutputs
+
+LOUD = Sound(quiet_from="00:00", quiet_to="00:00", volume_percent=100)
+QUICK = Cue(CueName.RECORDED_IN, (Step((0, 255, 0), 1000, 20), Step((0, 255, 0), 0, 20)))
+OTHER = Cue(CueName.REPEAT, (Step((255, 170, 0), 900, 20),))
+LONG = Cue(CueName.WRONG_CODE, (Step((255, 0, 0), 330, 20_000),))
+STANDING = Cue(CueName.READY, (Step((36, 36, 36), 500, 10), Step(DARK, 0, 10)), standing=True)
+
+
+class Recorder:
+    """Outputs with a memory."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Rgb, int, CueName | None]] = []
+        self.closed = False
+        self.broken = False
+
+    def set(self, rgb: Rgb, tone_hz: int, cue: Cue | None) -> None:
+        if self.broken:
+            raise OSError("pin gone")
+        self.calls.append((rgb, tone_hz, None if cue is None else cue.name))
+
+    def close(self) -> None:
+        self.closed = True
+
+    @property
+    def names(self) -> list[CueName | None]:
+        names: list[CueName | None] = []
+        for *_, name in self.calls:
+            if not names or names[-1] != name:
+                names.append(name)
+        return names
+
+
+def _until(true: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 5
+    while not true():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    """Outputs with a memory."""
+    return Recorder()
+
+
+@pytest.fixture
+def player(recorder: Recorder) -> Iterator[CuePlayer]:
+    """A player on them."""
+    player = CuePlayer(recorder)
+    yield player
+    player.close()
+    player.close()
+    assert recorder.closed
+
+
+def test_cues_are_played_one_after_another(player: CuePlayer, recorder: Recorder) -> None:
+    """Two people on one phone get two answers."""
+    player.show(QUICK, OTHER)
+    _until(lambda: recorder.names[-3:] == [CueName.RECORDED_IN, CueName.REPEAT, None])
+    assert (0, 255, 0) in [rgb for rgb, *_ in recorder.calls]
+
+
+def test_newest_answer_replaces_the_one_that_plays(player: CuePlayer, recorder: Recorder) -> None:
+    """Whoever stands there now is answered now."""
+    player.show(LONG, LONG)
+    _until(lambda: CueName.WRONG_CODE in recorder.names)
+    player.show(QUICK)
+    _until(lambda: recorder.names[-1] is None and CueName.RECORDED_IN in recorder.names)
+    assert recorder.names[-3:] == [CueName.WRONG_CODE, CueName.RECORDED_IN, None]
+
+
+def test_standing_cue_goes_on_and_sounds_once(player: CuePlayer, recorder: Recorder) -> None:
+    """It shines whenever nothing plays, comes back after an answer, and is silent after its first round."""
+    player.stand(STANDING)
+    _until(lambda: len(recorder.calls) > 8)
+    player.stand(STANDING)
+    player.show(QUICK)
+    _until(lambda: recorder.names[-2:] == [CueName.RECORDED_IN, CueName.READY])
+    _until(lambda: len(recorder.calls) > 20)
+    assert sum(tone_hz == 500 for _, tone_hz, _ in recorder.calls) == 1
+
+
+def test_another_standing_cue_takes_over_at_once(player: CuePlayer, recorder: Recorder) -> None:
+    """A fault is shown when it begins, not when a long step is over."""
+    player.stand(Cue(CueName.READY, (Step(DARK, 0, 20_000),), standing=True))
+    _until(lambda: recorder.names[-1] is CueName.READY)
+    player.stand(CUES[CueName.FAULT_STANDING])
+    _until(lambda: recorder.names[-1] is CueName.FAULT_STANDING)
+
+
+def test_closed_panel_is_dark(recorder: Recorder) -> None:
+    """Nothing shines on after the end, even in the middle of a cue."""
+    player = CuePlayer(recorder)
+    player.show(LONG)
+    _until(lambda: CueName.WRONG_CODE in recorder.names)
+    player.close()
+    assert recorder.calls[-1] == (DARK, 0, None)
+    assert recorder.closed
+
+
+def test_pin_that_fails_is_told_to_the_scan_loop(recorder: Recorder) -> None:
+    """The loop learns of it at its next answer, with a remedy."""
+    player = CuePlayer(recorder)
+    recorder.broken = True
+    player.show(QUICK)
+    _until(lambda: recorder.closed)
+    with pytest.raises(PanelError, match="the panel has failed: pin gone; check the wiring"):
+        player.show(QUICK)
+    with pytest.raises(PanelError):
+        player.stand(STANDING)
+    player.close()
+
+
+@pytest.fixture
+def pins() -> Iterator[MockFactory]:
+    """gpiozero's mock pins."""
+    factory = MockFactory(pin_class=MockPWMPin)
+    yield factory
+    factory.reset()
+    factory.close()
+
+
+def _outputs(pins: MockFactory, sound: Sound = LOUD, **sections: object) -> GpioOutputs:
+    return GpioOutputs(Settings.model_validate({"kind": "mock", **sections}), sound, pins)
+
+
+def test_rgb_light_and_passive_buzzer(pins: MockFactory) -> None:
+    """Levels and tone reach the configured pins; silence and darkness, too."""
+    outputs = _outputs(pins)
+    outputs.set((255, 51, 0), 880, QUICK)
+    assert [pins.pin(number).state for number in (17, 27, 22)] == pytest.approx([1.0, 0.2, 0.0])
+    assert pins.pin(18).frequency == 880
+    assert pins.pin(18).state == pytest.approx(0.5)
+    outputs.set(DARK, 0, None)
+    assert [pins.pin(number).state for number in (17, 27, 22, 18)] == [0, 0, 0, 0]
+    outputs.close()
+    outputs.close()
+
+
+def test_separate_lights_and_active_buzzer(pins: MockFactory) -> None:
+    """A yellow lamp takes over yellow; an active buzzer is on or off."""
+    leds = {"kind": "separate", "red_pin": 5, "green_pin": 6, "blue_pin": None, "yellow_pin": 13}
+    outputs = _outputs(pins, leds=leds, buzzer={"kind": "active", "pin": 19})
+    outputs.set((255, 170, 0), 880, QUICK)
+    assert [pins.pin(number).state for number in (5, 6, 13, 19)] == [0, 0, 1, 1]
+    outputs.set((0, 0, 255), 0, QUICK)
+    assert [pins.pin(number).state for number in (5, 6, 13, 19)] == [1, 1, 0, 0]
+    outputs.close()
+
+
+def test_inverted_wiring_is_inverted(pins: MockFactory) -> None:
+    """A common-anode LED is dark while its pins are high."""
+    outputs = _outputs(pins, leds={"active_high": False}, buzzer={"kind": "none"})
+    outputs.set((255, 0, 0), 440, QUICK)
+    assert (pins.pin(17).state, pins.pin(27).state) == (0, 1)
+    outputs.close()
+
+
+@pytest.mark.parametrize(("percent", "duty"), [(100, 0.5), (50, 0.125), (0, 0.0)])
+def test_volume_is_the_duty_of_the_wave(pins: MockFactory, percent: int, duty: float) -> None:
+    """Half the volume is a quarter of the duty; 0 is silence."""
+    sound = Sound(quiet_from="00:00", quiet_to="00:00", volume_percent=percent)
+    outputs = _outputs(pins, sound)
+    outputs.set(DARK, 1000, QUICK)
+    assert pins.pin(18).state == pytest.approx(duty)
+    outputs.close()
+
+
+def test_silent_hours_silence_an_active_buzzer(pins: MockFactory) -> None:
+    """Volume 0 keeps it still."""
+    sound = Sound(quiet_from="00:00", quiet_to="00:00", volume_percent=0)
+    outputs = _outputs(pins, sound, buzzer={"kind": "active"})
+    outputs.set(DARK, 1000, QUICK)
+    assert pins.pin(18).state == 0
+    outputs.close()
+
+
+def test_pin_in_use_is_an_error_with_a_remedy(pins: MockFactory) -> None:
+    """A second panel on the same pins is refused and takes none of the others with it."""
+    first = _outputs(pins)
+    with pytest.raises(PanelError, match=r"cannot use the pins: .*17.*; check the wiring"):
+        _outputs(pins, leds={"red_pin": 4, "green_pin": 5, "blue_pin": 6}, buzzer={"pin": 17})
+    first.close()
+    _outputs(pins).close()
+
+
+def test_machine_without_pins_says_so() -> None:
+    """Not a traceback: what is missing, and what to set instead."""
+    with pytest.raises(PanelError, match=r"this machine has no pins .*terminal, mock or none"):
+        sim.open_panel(Settings(kind="gpio"), LOUD)
+
+
+@pytest.mark.parametrize("kind", ["mock", "terminal", "none"])
+def test_every_kind_of_panel_plays_every_cue(kind: str) -> None:
+    """Each cue is accepted by each panel."""
+    panel = sim.open_panel(Settings.model_validate({"kind": kind}), LOUD)
+    for cue in CUES.values():
+        (panel.stand if cue.standing else panel.show)(cue)
+    panel.close()
+
+
+def test_terminal_shows_each_cue_once_in_words() -> None:
+    """One line a cue, without control characters where the output is no terminal."""
+    out = io.StringIO()
+    outputs: Outputs = TerminalOutputs(out)
+    for step in QUICK.steps:
+        outputs.set(step.rgb, step.tone_hz, QUICK)
+    outputs.set(DARK, 0, None)
+    outputs.close()
+    assert out.getvalue() == f"panel: recorded-in: {MEANINGS[CueName.RECORDED_IN]}\n"
+
+
+def test_terminal_shows_colours_where_it_can() -> None:
+    """On a terminal the light's colour is drawn, and the bell rings once."""
+    out: Any = io.StringIO()
+    out.isatty = lambda: True
+    outputs = TerminalOutputs(out)
+    outputs.set((0, 255, 0), 880, QUICK)
+    assert "\x1b[48;2;0;255;0m" in out.getvalue()
+    assert out.getvalue().count("\a") == 1
+
+
+def test_seen_panel_remembers_its_state() -> None:
+    """The demo's view reads what shines now."""
+    outputs = SeenOutputs()
+    outputs.set((1, 2, 3), 440, QUICK)
+    assert (outputs.state.rgb, outputs.state.tone_hz, outputs.state.cue_name) == ((1, 2, 3), 440, CueName.RECORDED_IN)
+    outputs.set(DARK, 0, None)
+    outputs.close()
+    assert outputs.state.cue_name is None
+
+
+def test_lamp_levels_for_missing_colours() -> None:
+    """What a lamp cannot show is mixed from those there are."""
+    assert gpio.levels_of((0, 0, 200), ("red", "green")) == {"red": 200, "green": 200}
+    assert gpio.levels_of((255, 0, 160), ("red", "green")) == {"red": 255, "green": 0}

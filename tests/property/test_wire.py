@@ -1,0 +1,181 @@
+"""Entries, batches and receipts survive the wire; what is not one of them is refused by name, row by row."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kiosk import wire
+from kiosk.errors import WireError
+from kiosk.model import ClockQuality, Direction, Entry, Moment
+
+OUTBOX = UUID(int=1)
+STORABLE = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=36)
+MOMENTS = st.builds(
+    Moment, st.integers(0, wire.MAX_NS), STORABLE, st.integers(0, wire.MAX_NS), st.sampled_from(ClockQuality)
+)
+ENTRIES = st.builds(
+    Entry,
+    id=st.uuids(),
+    kiosk=st.just("k-1"),
+    site=STORABLE,
+    lane=STORABLE,
+    direction=st.sampled_from(Direction),
+    at=MOMENTS,
+    document=STORABLE,
+    flags=st.lists(STORABLE, max_size=4).map(tuple),
+    person=st.dictionaries(st.sampled_from(["number", "name", "qid"]), STORABLE).map(lambda kept: tuple(kept.items())),
+)
+ENTRY = Entry(
+    UUID(int=2), "k-1", "s", "main", Direction.IN, Moment(1, "b", 2, ClockQuality.SYNCED), "cccd", (), (("name", "Ừ"),)
+)
+
+
+@given(ENTRIES)
+def test_entry_survives(entry: Entry) -> None:
+    """What is encoded is decoded to the same entry."""
+    assert wire.decode_entry(wire.encode_entry(entry)) == entry
+
+
+@given(st.lists(ENTRIES, min_size=1, max_size=5))
+def test_batch_survives(entries: list[Entry]) -> None:
+    """Rows keep their numbers and their order."""
+    rows = [(seq, wire.encode_entry(entry)) for seq, entry in enumerate(entries, 7)]
+    batch = wire.decode_batch(wire.encode_batch("k-1", OUTBOX, rows))
+    assert (batch.kiosk, batch.outbox) == ("k-1", OUTBOX)
+    assert list(batch.rows) == list(enumerate(entries, 7))
+
+
+@given(st.integers(0, wire.MAX_SEQ), st.uuids())
+def test_receipt_survives(through: int, outbox: UUID) -> None:
+    """A receipt names the file and the number."""
+    receipt = wire.Receipt(outbox, through)
+    assert wire.decode_receipt(wire.encode_receipt(receipt)) == receipt
+
+
+@given(st.binary(max_size=200) | st.text(max_size=60).map(str.encode))
+def test_any_bytes_are_refused_cleanly(payload: bytes) -> None:
+    """No bytes make a decoder raise anything but WireError."""
+    for decode in (wire.decode_entry, wire.decode_batch, wire.decode_receipt):
+        with pytest.raises(WireError):
+            decode(payload)
+
+
+JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.sampled_from([*json.loads(wire.encode_entry(ENTRY))]), JSON)
+def test_entry_with_any_value_anywhere(key: str, value: object) -> None:
+    """Any JSON value in any place is an entry or a WireError."""
+    message = json.loads(wire.encode_entry(ENTRY)) | {key: value}
+    with suppress(WireError):
+        assert isinstance(wire.decode_entry(json.dumps(message).encode()), Entry)
+
+
+@given(st.binary(max_size=80))
+def test_rotten_row_travels_and_is_set_aside(body: bytes) -> None:
+    """A row that rotted on the card keeps its number and its bytes, and the rows beside it stay whole."""
+    good = wire.encode_entry(ENTRY)
+    rows = wire.decode_batch(wire.encode_batch("k-1", OUTBOX, [(1, good), (2, body), (3, good)])).rows
+    assert rows[0] == (1, ENTRY)
+    assert rows[2] == (3, ENTRY)
+    assert isinstance(rows[1], wire.Poison)
+    assert rows[1].seq == 2
+    assert rows[1].body == body or json.loads(rows[1].body) == json.loads(body)
+
+
+def _batch(**changes: object) -> bytes:
+    message = json.loads(wire.encode_batch("k-1", OUTBOX, [(1, wire.encode_entry(ENTRY))]))
+    return json.dumps(message | changes).encode()
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"v": 2}, "version"),
+        ({"kiosk": ""}, "kiosk"),
+        ({"outbox": "x"}, "UUID"),
+        ({"entries": []}, "entries"),
+        ({"entries": [[0, {}]]}, "item"),
+        ({"entries": [[1]]}, "item"),
+        ({"entries": [[True, {}]]}, "item"),
+    ],
+)
+def test_batch_of_another_form_is_refused(changes: dict[str, object], problem: str) -> None:
+    """The error names what is wrong with the whole."""
+    with pytest.raises(WireError, match=problem):
+        wire.decode_batch(_batch(**changes))
+
+
+def test_huge_batch_is_not_even_parsed() -> None:
+    """A message beyond the limit is refused by its size."""
+    with pytest.raises(WireError, match="more than"):
+        wire.decode_batch(b" " * (wire.MAX_BATCH_BYTES + 1))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"kiosk": "k-2"}, "another kiosk"),
+        ({"direction": "up"}, "direction"),
+        ({"flags": "x"}, "flags"),
+        ({"person": {"name": "a\0b"}}, "person"),
+        ({"at": 1}, "`at` is not"),
+        ({"at": {"wall_ns": -1, "boot_ns": 1, "boot_id": "b", "clock": "synced"}}, "no times"),
+        ({"id": None}, "`id`"),
+    ],
+)
+def test_row_that_is_no_entry_is_poison(changes: dict[str, object], reason: str) -> None:
+    """It is set aside with its reason; what cannot be stored is not an entry."""
+    body = json.dumps(json.loads(wire.encode_entry(ENTRY)) | changes).encode()
+    (row,) = wire.decode_batch(wire.encode_batch("k-1", OUTBOX, [(1, body)])).rows
+    assert isinstance(row, wire.Poison)
+    assert reason in row.reason
+
+
+def test_text_where_an_entry_should_be_is_poison() -> None:
+    """A text that is no base64 is kept as it is."""
+    (row,) = wire.decode_batch(_batch(entries=[[1, "não"]])).rows
+    assert row == wire.Poison(1, "não".encode(), "rotten")
+    (row,) = wire.decode_batch(_batch(entries=[[1, 5]])).rows
+    assert isinstance(row, wire.Poison)
+
+
+@pytest.mark.parametrize("message", [{"v": 1, "outbox": str(OUTBOX)}, {"v": 1, "outbox": str(OUTBOX), "through": -1}])
+def test_receipt_without_a_number_is_refused(message: dict[str, object]) -> None:
+    """A receipt must say how far."""
+    with pytest.raises(WireError, match="through"):
+        wire.decode_receipt(json.dumps(message).encode())
+
+
+def test_moment_can_be_replaced_before_sending() -> None:
+    """A clock that was set later corrects an entry without touching anything else."""
+    at = Moment(9, "b", 2, ClockQuality.SYNCED)
+    body = wire.with_moment(wire.encode_entry(ENTRY), at)
+    assert wire.decode_entry(body).at == at
+    assert wire.decode_entry(body).person == ENTRY.person
+
+
+def test_publish_stays_below_the_limit() -> None:
+    """As many rows as fit, and always one."""
+    large = [(seq, b"x" * 100_000) for seq in range(1, 20)]
+    assert 1 <= len(wire.fitting(large)) < 6
+    assert wire.fitting([(1, b"x" * 900_000)]) == [(1, b"x" * 900_000)]
+    assert len(wire.fitting([(1, b"x"), (2, b"y")])) == 2
+
+
+def test_topics_are_the_documented_ones() -> None:
+    """A kiosk's branch is its own."""
+    assert wire.entries_topic("a") == "kiosks/a/entries"
+    assert wire.receipts_topic("a") == "kiosks/a/receipts"
+    assert wire.status_topic("a") == "kiosks/a/status"

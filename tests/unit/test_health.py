@@ -1,0 +1,92 @@
+"""Marks are whole or absent, and the status says what the board tells."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kiosk import health
+from kiosk.clock import SystemClock
+from kiosk.config import Config
+from kiosk.model import Entry
+from kiosk.outbox import Outbox
+
+
+def _now_ns() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def test_marks_are_read_back_while_they_are_fresh(tmp_path: Path) -> None:
+    """What a process wrote last is read; when it is old it is not believed."""
+    health.write_marks(tmp_path / "run", "uplink", {"state": "online", "written_boot_ns": _now_ns()})
+    marks = health.read_marks(tmp_path / "run", "uplink", 5)
+    assert marks is not None
+    assert marks["state"] == "online"
+    health.write_marks(tmp_path / "run", "uplink", {"written_boot_ns": _now_ns() - 6_000_000_000})
+    assert health.read_marks(tmp_path / "run", "uplink", 5) is None
+    health.write_marks(tmp_path / "run", "uplink", {"written_boot_ns": _now_ns() + 60_000_000_000})
+    assert health.read_marks(tmp_path / "run", "uplink", 5) is None, "of another boot"
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"written_boot_ns": "x"}', "\ud800"])
+def test_broken_marks_are_no_marks(tmp_path: Path, content: str) -> None:
+    """Half a file is not believed and does no harm."""
+    (tmp_path / "uplink.json").write_text(content, "utf-8", "surrogatepass")
+    assert health.read_marks(tmp_path, "uplink", 5) is None
+    assert health.read_marks(tmp_path, "other", 5) is None
+
+
+def test_folder_that_cannot_be_written_does_not_stop_a_door(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged with its reason."""
+    (tmp_path / "file").touch()
+    health.write_marks(tmp_path / "file", "uplink", {"written_boot_ns": 1})
+    assert "marks-not-written" in caplog.text
+
+
+def test_status_says_how_the_station_is(make_config: Callable[..., Config], make_entry: Callable[[int], Entry]) -> None:
+    """Version, uptime, outbox depth and age, lanes, disk, clock: in one JSON object without a person."""
+    config = make_config()
+    outbox = Outbox.open(config.state.dir / "outbox.db", config.outbox)
+    outbox.append(make_entry(1))
+    health.write_marks(
+        config.state.runtime_dir, "scan-main", {"lane": "main", "written_boot_ns": _now_ns(), "fault": ""}
+    )
+    message = health.status_message(config, outbox, SystemClock().now(), "online")
+    status = json.loads(message)
+    assert (status["v"], status["kiosk"], status["state"]) == (1, "test-1", "online")
+    assert status["outbox"]["waiting"] == 1
+    assert 0 <= status["outbox"]["oldest_age_s"] < 60
+    assert status["outbox"]["disk_free_mb"] > 0
+    assert status["at"]["clock"] in {"synced", "estimated", "unset"}
+    assert status["uptime_s"] > 0
+    assert status["lanes"][0]["fault"] == ""
+    assert b"Nguy" not in message
+    assert json.loads(health.last_will(config)) == {"v": 1, "kiosk": "test-1", "site": "office-1", "state": "lost"}
+    outbox.close()
+
+
+def test_lane_without_a_sign_of_life_is_a_fault(make_config: Callable[..., Config]) -> None:
+    """A scan process that hangs writes no marks, and the centre is told."""
+    config = make_config()
+    outbox = Outbox.open(config.state.dir / "outbox.db", config.outbox)
+    status = json.loads(health.status_message(config, outbox, SystemClock().now(), "online"))
+    assert "no sign of life" in status["lanes"][0]["fault"]
+    assert status["outbox"]["oldest_age_s"] is None
+    outbox.close()
+
+
+def test_board_tells_temperature_and_throttling(tmp_path: Path) -> None:
+    """Where the files are there; elsewhere None, and never an exception."""
+    empty = health.board_facts(tmp_path)
+    assert (empty["temperature_c"], empty["throttled"]) == (None, None)
+    (tmp_path / "sys/class/thermal/thermal_zone0").mkdir(parents=True)
+    (tmp_path / "sys/class/thermal/thermal_zone0/temp").write_text("48312\n")
+    (tmp_path / "sys/devices/platform/soc/soc:firmware").mkdir(parents=True)
+    (tmp_path / "sys/devices/platform/soc/soc:firmware/get_throttled").write_text("50005\n")
+    facts = health.board_facts(tmp_path)
+    assert facts["temperature_c"] == pytest.approx(48.312)
+    assert facts["throttled"] == ["under-voltage", "throttled", "was-under-voltage", "was-throttled"]

@@ -1,0 +1,313 @@
+"""The outbox keeps what it was given, in order, through restarts, damage and full disks; or it says that it cannot."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kiosk import wire
+from kiosk.clock import SystemClock
+from kiosk.config import Outbox as Settings
+from kiosk.errors import OutboxError, OutboxFullError
+from kiosk.model import Entry, Moment
+from kiosk.outbox import SWEEP_ROWS, Outbox
+
+HOUR_NS = 3_600_000_000_000
+Make = Callable[[int], Entry]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the outbox is; its folder is not there yet."""
+    return tmp_path / "state" / "outbox.db"
+
+
+@pytest.fixture
+def outbox(path: Path) -> Iterator[Outbox]:
+    """A new outbox."""
+    outbox = Outbox.open(path, Settings())
+    yield outbox
+    outbox.close()
+
+
+def _numbers(outbox: Outbox, after_seq: int = 0) -> list[int]:
+    entries = [wire.decode_entry(body) for _, body in outbox.head(after_seq, 10_000)]
+    return [int(dict(entry.person)["number"]) for entry in entries]
+
+
+def test_entries_are_numbered_from_one_without_gaps(outbox: Outbox, make_entry: Make) -> None:
+    """Each append returns the next number, and the entries come back in that order, as they were."""
+    entries = [make_entry(number) for number in range(5)]
+    assert [outbox.append(entry) for entry in entries] == [1, 2, 3, 4, 5]
+    assert outbox.head(2, 2) == [(3, wire.encode_entry(entries[2])), (4, wire.encode_entry(entries[3]))]
+    assert (outbox.last_seq, outbox.settled, outbox.depth()) == (5, 0, 5)
+    assert outbox.oldest() == entries[0].at
+
+
+def test_numbers_go_on_after_a_restart_and_after_sweeping(path: Path, make_entry: Make) -> None:
+    """Deleted rows free no numbers: the centre must never see one twice."""
+    outbox = Outbox.open(path, Settings())
+    for number in range(3):
+        outbox.append(make_entry(number))
+    outbox.settle(3)
+    now = SystemClock().now()
+    assert outbox.sweep(replace(now, wall_ns=now.wall_ns + 25 * HOUR_NS)) == 3
+    known = outbox.id
+    outbox.close()
+    outbox = Outbox.open(path, Settings())
+    assert outbox.id == known
+    assert outbox.append(make_entry(3)) == 4
+    outbox.close()
+
+
+def test_settling_never_goes_back(outbox: Outbox, make_entry: Make) -> None:
+    """An old receipt changes nothing."""
+    for number in range(5):
+        outbox.append(make_entry(number))
+    outbox.settle(4)
+    outbox.settle(2)
+    assert (outbox.settled, outbox.depth()) == (4, 1)
+    assert _numbers(outbox, outbox.settled) == [4]
+
+
+def test_settled_entries_are_kept_a_day_and_waiting_ones_for_ever(outbox: Outbox, make_entry: Make) -> None:
+    """Nothing is swept before its time, and nothing that waits is swept at all."""
+    for number in range(4):
+        outbox.append(make_entry(number))
+    outbox.settle(2)
+    now = SystemClock().now()
+    assert outbox.sweep(replace(now, wall_ns=now.wall_ns + 23 * HOUR_NS)) == 0
+    assert outbox.sweep(replace(now, wall_ns=now.wall_ns + 999 * HOUR_NS)) == 2
+    assert _numbers(outbox) == [2, 3]
+
+
+def test_sweeping_is_bounded(outbox: Outbox, make_entry: Make) -> None:
+    """One call deletes a bounded number, so that no door waits for it."""
+    entry = make_entry(1)
+    for _ in range(SWEEP_ROWS + 10):
+        outbox.append(entry)
+    outbox.settle(SWEEP_ROWS + 10)
+    later = Moment(entry.at.wall_ns + 25 * HOUR_NS, "", 0, entry.at.quality)
+    assert [outbox.sweep(later) for _ in range(3)] == [SWEEP_ROWS, 10, 0]
+
+
+def test_file_is_private_and_synchronous(outbox: Outbox, path: Path) -> None:
+    """Only the owner reads it, and a commit waits for the disk."""
+    assert path.stat().st_mode & 0o777 == 0o600
+    connection = outbox._live()
+    assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2
+    outbox.settle(0)
+    assert outbox._live().execute("PRAGMA synchronous").fetchone()[0] == 2
+
+
+def _append_many(path: Path, entry: Entry, count: int) -> None:
+    outbox = Outbox.open(path, Settings())
+    for _ in range(count):
+        outbox.append(entry)
+    outbox.close()
+
+
+def test_several_lanes_share_one_outbox(path: Path, make_entry: Make) -> None:
+    """Processes that open and append at once lose nothing, and numbers stay without gaps."""
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_append_many, args=(path, make_entry(1), 50)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+        assert worker.exitcode == 0
+    outbox = Outbox.open(path, Settings())
+    assert [seq for seq, _ in outbox.head(0, 1000)] == list(range(1, 201))
+    outbox.close()
+
+
+def test_overflow_is_refused_before_writing(path: Path, make_entry: Make) -> None:
+    """At `max_entries` the next entry is refused; a receipt makes room again."""
+    outbox = Outbox.open(path, Settings(max_entries=1000))
+    entry = make_entry(1)
+    for _ in range(1000):
+        outbox.append(entry)
+    with pytest.raises(OutboxFullError, match="1000 entries wait"):
+        outbox.append(entry)
+    with pytest.raises(OutboxFullError):
+        outbox.check()
+    outbox.settle(1)
+    assert outbox.append(entry) == 1001
+    outbox.close()
+
+
+def test_too_little_room_is_seen_before_it_hurts(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`check` measures the free space and says the number."""
+    outbox = Outbox.open(path, Settings())
+    outbox.check()
+    real = os.statvfs(path.parent)
+    full = os.statvfs_result((real.f_bsize, real.f_frsize, real.f_blocks, 1, 1, *tuple(real)[5:]))
+    monkeypatch.setattr(os, "statvfs", lambda _path: full)
+    with pytest.raises(OutboxFullError, match="0 MB free"):
+        outbox.check()
+    read_only = os.statvfs_result((*tuple(real)[:8], real.f_flag | os.ST_RDONLY, real.f_namemax))
+    monkeypatch.setattr(os, "statvfs", lambda _path: read_only)
+    with pytest.raises(OutboxError, match="read-only"):
+        outbox.check()
+    monkeypatch.undo()
+    outbox.close()
+
+
+def test_disk_that_is_full_refuses_and_recovers(outbox: Outbox, make_entry: Make) -> None:
+    """SQLite's own full disk is said as such; when there is room again, the next append succeeds."""
+    outbox.append(make_entry(1))
+    connection = outbox._live()
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(OutboxFullError):
+        for number in range(1000):
+            outbox.append(make_entry(number))
+    before = outbox.last_seq
+    assert outbox.append(make_entry(9)) == before + 1
+    assert outbox.quarantined() == []
+
+
+def test_locked_file_is_not_taken_for_a_damaged_one(
+    path: Path, make_entry: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A writer that holds the file too long is an error, no reason to start a new file."""
+    monkeypatch.setattr("kiosk.outbox.BUSY_S", 0.1)
+    outbox = Outbox.open(path, Settings())
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(OutboxError, match="locked"):
+        outbox.append(make_entry(1))
+    other.execute("ROLLBACK")
+    other.close()
+    assert outbox.append(make_entry(1)) == 1
+    assert outbox.quarantined() == []
+    outbox.close()
+
+
+def _spoil(path: Path, first_byte: int, last_byte: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[first_byte:last_byte] = b"\xff" * (min(last_byte, len(content)) - first_byte)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(("first_byte", "last_byte"), [(0, 16), (0, 4096), (4096, 8192), (8192, 12288), (0, 10**9)])
+def test_damaged_file_is_set_aside_and_work_goes_on(
+    path: Path, make_entry: Make, first_byte: int, last_byte: int
+) -> None:
+    """Whatever part is damaged: the file is kept under another name, and the next entry is recorded in a new one."""
+    outbox = Outbox.open(path, Settings())
+    for number in range(100):
+        outbox.append(make_entry(number))
+    known = outbox.id
+    outbox.close()
+    _spoil(path, first_byte, last_byte)
+    outbox = Outbox.open(path, Settings())
+    outbox.append(make_entry(100))
+    assert _numbers(outbox)[-1] == 100
+    assert outbox.id != known
+    assert len(outbox.quarantined()) == 1
+    outbox.close()
+
+
+def test_waiting_entries_are_carried_out_of_a_damaged_file(path: Path, make_entry: Make) -> None:
+    """What can still be read of them goes on under its own ids; what was settled does not."""
+    outbox = Outbox.open(path, Settings())
+    entries = [make_entry(number) for number in range(400)]
+    for entry in entries:
+        outbox.append(entry)
+    outbox.settle(100)
+    outbox.close()
+    size = path.stat().st_size
+    _spoil(path, size // 2 // 4096 * 4096, size // 2 // 4096 * 4096 + 4096)
+    outbox = Outbox.open(path, Settings())
+    try:
+        _numbers(outbox)
+    except OutboxError:
+        pytest.fail("damage found while reading is mended like damage found at the start")
+    carried = set(_numbers(outbox))
+    assert outbox.quarantined()
+    assert carried <= set(range(100, 400))
+    assert len(carried) > 200
+    assert outbox.settled == 0
+    outbox.close()
+
+
+def test_file_of_another_program_is_set_aside(path: Path, make_entry: Make) -> None:
+    """A sound database that is no outbox is not written into."""
+    path.parent.mkdir()
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE foreign_table (a)")
+    other.commit()
+    other.close()
+    outbox = Outbox.open(path, Settings())
+    assert outbox.append(make_entry(1)) == 1
+    assert len(outbox.quarantined()) == 1
+    outbox.close()
+
+
+def test_reader_follows_to_the_file_that_replaced_a_damaged_one(path: Path, make_entry: Make) -> None:
+    """The uplink, which holds the old file open, sees that it is another one now."""
+    writer, reader = Outbox.open(path, Settings()), Outbox.open(path, Settings())
+    writer.append(make_entry(1))
+    assert reader.last_seq == 1
+    before = reader.id
+    writer.set_aside("a test")
+    assert writer.append(make_entry(2)) == 2
+    assert reader.last_seq == 2
+    assert reader.id == writer.id != before
+    assert _numbers(reader) == [1, 2]
+    reader.close()
+    writer.close()
+
+
+def test_append_into_a_file_that_was_replaced_is_no_receipt(
+    path: Path, make_entry: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the file is replaced between the write and its check, the entry is refused: its code will be shown again."""
+    outbox = Outbox.open(path, Settings())
+    outbox.append(make_entry(1))
+    real = outbox._do
+
+    def replaced(verb: str, work: Callable[[sqlite3.Connection], object]) -> object:
+        result = real(verb, work)
+        if verb == "write":
+            Outbox.open(path, Settings()).set_aside("a test")
+        return result
+
+    monkeypatch.setattr(outbox, "_do", replaced)
+    with pytest.raises(OutboxError, match="was replaced"):
+        outbox.append(make_entry(2))
+    outbox.close()
+
+
+def test_looking_makes_and_replaces_nothing(path: Path) -> None:
+    """`open_existing` refuses what is not there or is damaged, and leaves it as it is."""
+    with pytest.raises(OutboxError, match="there is no outbox"):
+        Outbox.open_existing(path, Settings())
+    path.parent.mkdir()
+    path.write_bytes(b"garbage" * 1000)
+    with pytest.raises(OutboxError):
+        Outbox.open_existing(path, Settings())
+    assert path.read_bytes() == b"garbage" * 1000
+
+
+def test_folder_that_cannot_be_made_is_an_error_with_a_remedy(tmp_path: Path) -> None:
+    """A path through a file cannot be opened, and says so."""
+    (tmp_path / "file").touch()
+    with pytest.raises(OutboxError, match=r"cannot open .*; check the card"):
+        Outbox.open(tmp_path / "file" / "state" / "outbox.db", Settings())
+
+
+def test_rotten_first_row_has_no_age(outbox: Outbox, make_entry: Make) -> None:
+    """A row that cannot be read does not stop the status."""
+    assert outbox.oldest() is None
+    outbox.append(make_entry(1))
+    outbox._live().execute("UPDATE entry SET body = x'00'")
+    assert outbox.oldest() is None

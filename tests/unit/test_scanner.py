@@ -1,0 +1,284 @@
+"""The scan loop: green only after the commit, one answer a sighting, a fault said at once and mended by itself."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kiosk import wire
+from kiosk.camera import Frame
+from kiosk.config import Config
+from kiosk.credential import compile_local
+from kiosk.cues import Cue, CueName
+from kiosk.decoder import Decoder
+from kiosk.errors import CameraEndedError, OutboxError
+from kiosk.health import read_marks, write_marks
+from kiosk.model import ClockQuality, Entry, Moment
+from kiosk.outbox import Outbox
+from kiosk.policy import Policy, Rules
+from kiosk.scanner import Parts, Scanner, run
+from kiosk.sightings import Sightings
+from kiosk.sim.render import code_picture
+
+S = 1_000_000_000
+CARD = b"046090000123||Nguyen Van A|01021990|Nam|Hue|15062021"
+SECOND = b"046090000124||Nguyen Van B|01021990|Nam|Hue|15062021"
+DAMAGED = CARD[:-9]
+LINK = b"https://office.example/place/1"
+
+
+class Clock:
+    """A clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.boot = 100 * S
+
+    def now(self) -> Moment:
+        return Moment(1_800_000_000 * S + self.boot, "boot-1", self.boot, ClockQuality.SYNCED)
+
+    def boot_ns(self) -> int:
+        return self.boot
+
+
+class Camera:
+    """Shows what the test holds up, a frame each tenth of a second."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.held_up: tuple[bytes, ...] = ()
+        self.frames_left = 10**9
+
+    def next_frame(self, timeout_s: float) -> Frame:
+        assert timeout_s > 0
+        if self.frames_left <= 0:
+            raise CameraEndedError("over")
+        self.frames_left -= 1
+        self._clock.boot += S // 10
+        canvas = np.full((320, 760), 230, np.uint8)
+        for place, payload in enumerate(self.held_up):
+            picture = code_picture(payload, 4)
+            canvas[10 : 10 + picture.shape[0], 10 + place * 360 : 10 + place * 360 + picture.shape[1]] = picture
+        return Frame(canvas, self._clock.boot)
+
+    def close(self) -> None:
+        pass
+
+
+class Panel:
+    """Remembers what it was told, and what the outbox held at that moment."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self.shown: list[CueName] = []
+        self.standing: list[CueName] = []
+        self.committed_at_green: list[int] = []
+
+    def show(self, *cues: Cue) -> None:
+        for cue in cues:
+            self.shown.append(cue.name)
+            if cue.name.startswith("recorded"):
+                self.committed_at_green.append(self._outbox.last_seq)
+
+    def stand(self, cue: Cue) -> None:
+        self.standing.append(cue.name)
+
+    def last_standing(self) -> CueName:
+        return self.standing[-1]
+
+    def close(self) -> None:
+        pass
+
+
+class Door:
+    """One lane on stand-ins, with a real outbox."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.clock = Clock()
+        self.camera = Camera(self.clock)
+        self.outbox = Outbox.open(config.state.dir / "outbox.db", config.outbox)
+        self.panel = Panel(self.outbox)
+        rules = Rules(frozenset(config.credentials.accept), round(config.repeat.window_s * S))
+        self.parts = Parts(
+            camera=self.camera,
+            decoder=Decoder(60_000),
+            sightings=Sightings(round(config.repeat.gone_s * S)),
+            policy=Policy(rules, bytes(32)),
+            local=compile_local(config.credentials.local),
+            outbox=self.outbox,
+            panel=self.panel,
+            clock=self.clock,
+        )
+        self.scanner = Scanner(config, config.lanes[0], self.parts)
+
+    def show(self, *payloads: bytes, frames: int = 1) -> list[CueName]:
+        """Hold codes up for some frames; the cues that it brought."""
+        before = len(self.panel.shown)
+        self.camera.held_up = payloads
+        for _ in range(frames):
+            self.scanner.step()
+        return self.panel.shown[before:]
+
+    def leave(self) -> None:
+        self.show(frames=20)
+
+    @property
+    def entries(self) -> list[Entry]:
+        return [wire.decode_entry(body) for _, body in self.outbox.head(0, 100)]
+
+
+@pytest.fixture
+def door(make_config: Callable[..., Config]) -> Door:
+    """A door for entering."""
+    return Door(make_config(lanes=[{"name": "north", "direction": "in", "panel": {"kind": "none"}}]))
+
+
+def test_code_held_up_is_one_entry_and_one_green(door: Door) -> None:
+    """However many frames show it; and the entry says who, where, which way and when."""
+    assert door.show(CARD, frames=10) == [CueName.RECORDED_IN]
+    (entry,) = door.entries
+    assert (entry.kiosk, entry.site, entry.lane, entry.direction.value) == ("test-1", "office-1", "north", "in")
+    assert entry.person == (("number", "046090000123"), ("name", "Nguyen Van A"), ("birth_year", "1990"))
+    assert entry.at == Moment(1_800_000_000 * S + 100 * S + S // 10, "boot-1", 100 * S + S // 10, ClockQuality.SYNCED)
+
+
+def test_green_comes_after_the_commit(door: Door) -> None:
+    """When the panel is told, the entry is in the outbox."""
+    door.show(CARD, frames=2)
+    door.show(SECOND, frames=2)
+    assert door.panel.committed_at_green == [1, 2]
+
+
+def test_repeat_has_its_own_cue_and_no_entry(door: Door) -> None:
+    """Within the window a second sighting is answered otherwise; after it the code counts again."""
+    door.show(CARD)
+    door.leave()
+    assert door.show(CARD) == [CueName.REPEAT]
+    door.leave()
+    door.clock.boot += 60 * S
+    assert door.show(CARD) == [CueName.RECORDED_IN]
+    assert len(door.entries) == 2
+
+
+def test_two_people_on_one_picture_get_two_answers(door: Door) -> None:
+    """Repeats are judged per code, not by something being in view."""
+    assert sorted(door.show(CARD, SECOND)) == [CueName.RECORDED_IN, CueName.RECORDED_IN]
+    door.leave()
+    assert door.show(SECOND, LINK)[0] in {CueName.REPEAT, CueName.WRONG_CODE}
+    assert len(door.entries) == 2
+
+
+def test_wrong_and_damaged_codes_differ_and_make_no_entry(door: Door) -> None:
+    """Bring another code, or show this one again: the two are told apart."""
+    assert door.show(LINK) == [CueName.WRONG_CODE]
+    assert door.show(DAMAGED) == [CueName.DAMAGED]
+    assert door.entries == []
+
+
+def test_failed_commit_is_a_fault_and_is_tried_again(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never green without a commit: the fault is shown, and once the disk is back the same code is recorded."""
+
+    def fails(_entry: Entry) -> int:
+        raise OutboxError("disk gone")
+
+    monkeypatch.setattr(door.outbox, "append", fails)
+    assert door.show(CARD) == [CueName.FAULT]
+    assert door.panel.last_standing() is CueName.FAULT_STANDING
+    assert door.show(CARD, frames=9) == []
+    assert door.show(CARD, frames=3) == [CueName.FAULT]
+    monkeypatch.undo()
+    assert door.show(CARD, frames=15) == [CueName.RECORDED_IN]
+    assert len(door.entries) == 1
+    assert door.panel.last_standing() is CueName.OFFLINE
+    door.leave()
+    assert door.show(CARD) == [CueName.REPEAT]
+
+
+def test_disk_that_fails_is_seen_before_anybody_comes(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The standing light tells of the fault while nobody is there, and of its end."""
+
+    def fails() -> None:
+        raise OutboxError("card is read-only")
+
+    monkeypatch.setattr(door.outbox, "check", fails)
+    door.show(frames=120)
+    assert door.panel.last_standing() is CueName.FAULT_STANDING
+    monkeypatch.undo()
+    door.show(frames=120)
+    assert door.panel.last_standing() is CueName.OFFLINE
+
+
+def test_standing_light_follows_the_uplink(door: Door) -> None:
+    """Online is ready, anything else is offline; the uplink's marks tell."""
+    door.show(frames=1)
+    assert door.panel.standing == [CueName.OFFLINE]
+    real_clock_ns = __import__("time").clock_gettime_ns(7)
+    write_marks(door.config.state.runtime_dir, "uplink", {"state": "online", "written_boot_ns": real_clock_ns})
+    door.show(frames=25)
+    assert door.panel.standing == [CueName.OFFLINE, CueName.READY]
+    write_marks(door.config.state.runtime_dir, "uplink", {"state": "connecting", "written_boot_ns": real_clock_ns})
+    door.show(frames=25)
+    assert door.panel.last_standing() is CueName.OFFLINE
+
+
+def test_marks_tell_of_finished_work(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames, results, times: what the status message is made of."""
+    door.show(CARD, frames=30)
+    door.show(LINK, frames=30)
+    monkeypatch.setattr("time.clock_gettime_ns", lambda _clock: door.clock.boot)
+    marks = read_marks(door.config.state.runtime_dir, "scan-north", 15.0)
+    assert marks is not None
+    assert (marks["recorded"], marks["refused"], marks["fault"]) == (1, 1, "")
+    assert marks["fps"] == pytest.approx(10, abs=1)
+    assert marks["decode_ms_p50"] > 0
+    assert marks["last_scan_wall_ns"] > 0
+
+
+def test_log_has_one_line_a_scan_and_no_person(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+    """What was decided and how long it took; never a name, a number or a code."""
+    caplog.set_level(logging.DEBUG)
+    door.show(CARD, frames=3)
+    door.show(LINK, frames=3)
+    door.show(DAMAGED, frames=3)
+    lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("scan ")]
+    assert len(lines) == 3
+    assert "result=recorded" in lines[0]
+    assert "document=cccd" in lines[0]
+    assert "result=refused reason=damaged" in lines[2]
+    for record in caplog.records:
+        for secret in ("Nguyen", "046090", "office.example"):
+            assert secret not in record.getMessage()
+
+
+def test_nothing_of_a_frame_reaches_the_disk(door: Door, tmp_path: Path) -> None:
+    """The outbox and the marks are all that is written."""
+    door.show(CARD, frames=25)
+    names = {path.name.split(".")[0] for path in tmp_path.rglob("*") if path.is_file()}
+    assert names == {"outbox", "scan-north"}
+    assert json.loads((tmp_path / "run" / "scan-north.json").read_text())["lane"] == "north"
+
+
+def test_loop_ends_with_a_recorded_source_or_when_asked(door: Door) -> None:
+    """A source that has shown its last frame is no fault, and a stop is obeyed at the next frame."""
+    door.camera.frames_left = 3
+    run(door.scanner, stop=lambda: False)
+    assert door.camera.frames_left == 0
+    run(door.scanner, stop=lambda: True)
+
+
+def test_code_seen_before_the_clock_began_has_a_time(door: Door) -> None:
+    """A wall clock near 1970 gives no negative time."""
+    door.scanner = Scanner(door.config, door.config.lanes[0], replace(door.parts, clock=_Early()))
+    door.show(CARD)
+    assert door.entries[0].at.wall_ns >= 0
+
+
+class _Early(Clock):
+    def now(self) -> Moment:
+        return Moment(5, "boot-1", self.boot, ClockQuality.UNSET)

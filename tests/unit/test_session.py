@@ -1,0 +1,249 @@
+"""The uplink's automaton: connects, sends within its window, believes receipts, and comes back from every loss."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kiosk.session import (
+    CONNECT_S,
+    FIRST_PAUSE_S,
+    Connect,
+    Drop,
+    Failure,
+    Publish,
+    Route,
+    Rules,
+    Session,
+    State,
+    Wait,
+    routes_of,
+)
+
+ROUTES = routes_of(["mqtt://a", "mqtt://b"], "auto")
+
+
+def _session(**changes: object) -> Session:
+    values: dict[str, object] = {
+        "routes": ROUTES, "window": 4, "batch": 10, "receipt_timeout_s": 5.0, "longest_pause_s": 8.0,
+    }  # fmt: skip
+    return Session(Rules(**(values | changes)), random=lambda: 0.999)  # type: ignore[arg-type]
+
+
+def _online(settled: int = 0, receive_maximum: int = 100, **changes: object) -> Session:
+    session = _session(**changes)
+    assert isinstance(session.next(0, settled, 0), Connect)
+    session.connected(0, settled, receive_maximum)
+    return session
+
+
+def _send(session: Session, settled: int, last_seq: int, now_s: float = 0, mid: int = 1) -> list[int]:
+    """Publish until the session wants to wait; the last numbers of the batches."""
+    through = []
+    for number in range(1000):
+        match session.next(now_s, settled, last_seq):
+            case Publish(after_seq, limit):
+                through.append(min(last_seq, after_seq + limit))
+                session.published(mid + number, through[-1], now_s)
+            case _:
+                return through
+    pytest.fail("sends without an end")
+
+
+def test_protocols_are_tried_in_order() -> None:
+    """`auto` is MQTT 5, then 3.1.1, broker by broker."""
+    assert (
+        Route("mqtt://a", "5"), Route("mqtt://a", "3.1.1"), Route("mqtt://b", "5"), Route("mqtt://b", "3.1.1"),
+    ) == ROUTES  # fmt: skip
+    assert routes_of(["mqtt://a"], "5") == (Route("mqtt://a", "5"),)
+
+
+def test_first_batch_proves_the_far_side_before_the_window_opens() -> None:
+    """One batch at first; after its receipt as many as the window allows."""
+    session = _online()
+    assert _send(session, 0, 100) == [10]
+    session.receipt(10, 0)
+    assert _send(session, 10, 100) == [20, 30, 40, 50]
+
+
+def test_receipt_that_is_ahead_saves_sending_again() -> None:
+    """If the centre has more than the outbox knows of, sending goes on behind that."""
+    session = _online(settled=5)
+    assert _send(session, 5, 100) == [15]
+    session.receipt(60, 0)
+    assert _send(session, 60, 100) == [70, 80, 90, 100]
+
+
+def test_window_is_kept_below_the_brokers_receive_maximum() -> None:
+    """Neither batches without a receipt nor PUBLISHes without a PUBACK exceed what the broker takes."""
+    session = _online(receive_maximum=2)
+    assert _send(session, 0, 100) == [10]
+    session.receipt(10, 0)
+    assert _send(session, 10, 100, mid=50) == [20]  # the first PUBLISH is not acknowledged yet
+    session.acknowledged(1, 0)
+    assert _send(session, 10, 100, mid=60) == [30]
+
+
+def test_silence_sends_one_batch_again_with_growing_patience() -> None:
+    """Without receipts the first unsettled batch alone is repeated, ever more rarely."""
+    session = _online()
+    sent_at = [0.0]
+    _send(session, 0, 100)
+    now_s = 0.0
+    while len(sent_at) < 4:
+        now_s += 1
+        if _send(session, 0, 100, now_s, mid=int(now_s) * 10):
+            sent_at.append(now_s)
+    assert [later - earlier for earlier, later in pairwise(sent_at)] == [5, 10, 20]
+    session.receipt(10, now_s)
+    assert len(_send(session, 10, 100, now_s, mid=5000)) == 4
+
+
+def test_puback_settles_where_there_is_no_centre() -> None:
+    """Acknowledged batches settle in order, up to the first that is not."""
+    session = _online(by_receipt=False)
+    assert _send(session, 0, 100) == [10, 20, 30, 40]
+    assert session.acknowledged(2, 0) == 0
+    assert session.acknowledged(1, 0) == 20
+    assert session.acknowledged(99, 0) == 0
+
+
+def test_puback_settles_nothing_where_receipts_do() -> None:
+    """A broker's word is not the centre's."""
+    session = _online()
+    _send(session, 0, 10)
+    assert session.acknowledged(1, 0) == 0
+
+
+def test_new_connection_begins_behind_what_is_settled() -> None:
+    """What was in flight when the link was lost is sent again."""
+    session = _online()
+    _send(session, 0, 100)
+    session.receipt(10, 0)
+    _send(session, 10, 100, mid=10)
+    session.lost(1)
+    assert session.state is State.OFFLINE
+    assert isinstance(session.next(100, 10, 100), Connect)
+    session.connected(100, 10, 100)
+    assert _send(session, 10, 100, 100) == [20]
+
+
+def test_unreachable_broker_is_left_for_the_next_one() -> None:
+    """Its other protocol is not tried: it did not answer at all."""
+    session = _session()
+    seen = []
+    now_s = 0.0
+    for _ in range(3):
+        now_s += 100
+        action = session.next(now_s, 0, 0)
+        assert isinstance(action, Connect)
+        seen.append(action.route)
+        session.failed(now_s, Failure.UNREACHABLE)
+    assert seen == [ROUTES[0], ROUTES[2], ROUTES[0]]
+
+
+def test_single_broker_is_tried_again() -> None:
+    """With one broker there is no next one; it begins with its best protocol."""
+    session = _session(routes=routes_of(["mqtt://a"], "auto"))
+    session.failed(0, Failure.NOT_SPOKEN)
+    assert session.route.protocol == "3.1.1"
+    session.failed(0, Failure.UNREACHABLE)
+    assert session.route.protocol == "5"
+
+
+def test_older_protocol_is_tried_where_the_newer_is_not_spoken() -> None:
+    """The same broker with 3.1.1; after a loss its best protocol comes first again."""
+    session = _session()
+    session.failed(0, Failure.NOT_SPOKEN)
+    assert session.route == ROUTES[1]
+    session.lost(0)
+    assert session.route == ROUTES[0]
+    session.failed(0, Failure.NOT_SPOKEN)
+    session.failed(0, Failure.NOT_SPOKEN)
+    assert session.route == ROUTES[2]
+
+
+def test_pauses_double_up_to_their_limit_and_end_with_a_receipt() -> None:
+    """Failures are followed by longer and longer pauses; a receipt begins anew."""
+    session = _session()
+    pauses = []
+    for _ in range(6):
+        session.failed(0, Failure.UNREACHABLE)
+        action = session.next(0, 0, 0)
+        assert isinstance(action, Wait)
+        pauses.append(action.seconds)
+        session.next(100, 0, 0)
+    assert pauses == pytest.approx([0.5, 1, 2, 4, 8, 8], rel=0.01)
+    session.connected(100, 0, 10)
+    session.published(1, 5, 100)
+    session.receipt(5, 100)
+    session.lost(100)
+    assert session.next(100 + FIRST_PAUSE_S, 5, 5) == Connect(session.route)
+
+
+def test_jitter_takes_up_to_half_of_a_pause() -> None:
+    """A fleet that lost its broker comes back spread out."""
+    session = Session(_session().rules, random=lambda: 0.0)
+    session.failed(0, Failure.UNREACHABLE)
+    assert session.next(0, 0, 0) == Wait(FIRST_PAUSE_S / 2)
+
+
+def test_connection_that_does_not_come_about_is_dropped() -> None:
+    """Waiting for an answer has an end."""
+    session = _session()
+    session.next(0, 0, 0)
+    assert isinstance(session.next(CONNECT_S - 1, 0, 0), Wait)
+    action = session.next(CONNECT_S, 0, 0)
+    assert isinstance(action, Drop)
+    assert "20 s" in action.reason
+    assert session.state.value == "offline"
+
+
+def test_nothing_to_send_is_a_wait() -> None:
+    """An empty outbox and an old receipt change nothing."""
+    session = _online(settled=7)
+    assert isinstance(session.next(0, 7, 7), Wait)
+    session.receipt(3, 0)
+    assert isinstance(session.next(0, 7, 7), Wait)
+
+
+@given(st.integers(0, 2**32))
+def test_everything_is_delivered_whatever_is_lost(seed: int) -> None:
+    """Against a far side that loses, delays and repeats, all entries are settled in the end, and only delivered ones."""
+    random = Random(seed)
+    session = _session()
+    now_s, settled, last_seq, delivered, mid = 0.0, 0, 37, 0, 0
+    wire: list[tuple[int, int]] = []
+    for _ in range(3000):
+        now_s += random.random() / 4
+        match session.next(now_s, settled, last_seq):
+            case Connect():
+                if random.random() < 0.5:
+                    session.failed(now_s, random.choice(list(Failure)))
+                else:
+                    session.connected(now_s, settled, random.choice((1, 3, 100)))
+            case Publish(after_seq, limit):
+                mid += 1
+                session.published(mid, min(last_seq, after_seq + limit), now_s)
+                if after_seq <= delivered and random.random() < 0.8:
+                    delivered = max(delivered, min(last_seq, after_seq + limit))
+                    wire.append((mid, delivered))
+            case _:
+                pass
+        if wire and session.state is State.ONLINE and random.random() < 0.5:
+            acknowledged, through = wire.pop(random.randrange(len(wire)))
+            session.acknowledged(acknowledged, now_s)
+            if random.random() < 0.7:
+                session.receipt(through, now_s)
+                settled = max(settled, through)
+        if random.random() < 0.01:
+            session.lost(now_s)
+            wire.clear()
+        assert settled <= delivered <= last_seq
+        if settled == last_seq:
+            return
+    pytest.fail(f"settled {settled} of {last_seq}")

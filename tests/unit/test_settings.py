@@ -1,0 +1,127 @@
+"""A configuration is right, or refused with file, line, key and remedy before anything moves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kiosk import reference, settings
+from kiosk.__main__ import main
+from kiosk.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[2]
+KIOSK = "kiosk:\n  id: a-1\n  site: b\n"
+
+
+def _refusal(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "kiosk.yaml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        settings.load(path)
+    assert caught.value.exit_code == 2
+    return str(caught.value).replace(str(path), "FILE")
+
+
+def test_shipped_example_is_what_the_types_say() -> None:
+    """config/kiosk.yaml and docs/configuration.md are made from the types; run `make docs` after a change."""
+    assert (ROOT / "config" / "kiosk.yaml").read_text("utf-8") == reference.example()
+    assert (ROOT / "docs" / "configuration.md").read_text("utf-8") == reference.reference()
+
+
+def test_shipped_example_is_all_defaults() -> None:
+    """Whoever copies the example gets what an almost empty file gives."""
+    example = settings.load(ROOT / "config" / "kiosk.yaml")
+    assert example == type(example).model_validate({"kiosk": example.kiosk.model_dump()})
+
+
+@pytest.mark.parametrize(
+    ("text", "refusal"),
+    [
+        (KIOSK + "colour: red\n", "FILE:4: colour: there is no such key; remove it, or see docs/configuration.md"),
+        (KIOSK + "uplnk: {}\n", "FILE:4: uplnk: there is no such key; did you mean `uplink`?"),
+        (
+            KIOSK + "lanes:\n  - camera:\n      with_px: 640\n",
+            "FILE:6: lanes[0].camera.with_px: there is no such key; did you mean `width_px`?",
+        ),
+        ("kiosk:\n  id: a\n", "FILE:1: kiosk.site: is missing; add it"),
+        ("kiosk:\n  id: A b\n  site: b\n", "FILE:2: kiosk.id: 'A b' does not have the form"),
+        (KIOSK + "decode:\n  budget_ms: 1\n", "FILE:5: decode.budget_ms: 1 is less than 5"),
+        (KIOSK + "decode:\n  budget_ms: 9999\n", "FILE:5: decode.budget_ms: 9999 is more than 2000"),
+        (KIOSK + "decode:\n  budget_ms: '60'\n", "FILE:5: decode.budget_ms: input should be a valid integer"),
+        (KIOSK + "sound:\n  quiet_from: 21:00\n", "FILE:5: sound.quiet_from: 1260 is not a text; put it in quotes"),
+        (KIOSK + "log:\n  level: loud\n", "FILE:5: log.level: 'loud' is not one of"),
+        (KIOSK + "lanes:\n  - direction: up\n", "FILE:5: lanes[0].direction: 'up' is not one of"),
+        (KIOSK + "uplink:\n  brokers: [http://x]\n", "FILE:5: uplink.brokers[0]: 'http://x' does not have the form"),
+        (KIOSK + "sound: {}\nsound: {}\n", "FILE:5: sound: is given twice"),
+        (
+            KIOSK + "lanes:\n - name: a\n - name: a\n   panel: {kind: none}\n",
+            "FILE:6: lanes[1].name: 'a' is the name of two",
+        ),
+        (KIOSK + "lanes:\n - camera: {source: webcam}\n", "FILE:5: lanes[0].camera.source: 'webcam' is no source"),
+        (KIOSK + "lanes:\n - camera: {source: 'folder:/no/such'}\n", "lanes[0].camera.source: /no/such does not exist"),
+        (KIOSK + "lanes:\n - camera: {region: [0.5, 0, 0.6, 1]}\n", "lanes[0].camera.region: reaches beyond"),
+        (
+            KIOSK + "lanes:\n - panel: {buzzer: {pin: 17}}\n",
+            "lanes[0].panel.buzzer.pin: pin 17 is also lanes[0].panel.leds.red_pin",
+        ),
+        (KIOSK + "lanes:\n - panel: {leds: {red_pin: 40}}\n", "lanes[0].panel.leds.red_pin: 40 is more than 27"),
+        (KIOSK + "lanes:\n - panel: {leds: {blue_pin: null}}\n", "an RGB LED has a blue pin"),
+        (KIOSK + "lanes:\n - panel: {leds: {yellow_pin: 5}}\n", "an RGB LED has no yellow pin"),
+        (KIOSK + "uplink:\n  password_file: /no/such\n", "FILE:5: uplink.password_file: /no/such does not exist"),
+        (KIOSK + "uplink:\n  tls: {cert_file: /etc/hostname}\n", "uplink.tls: a certificate and its key go together"),
+        (
+            KIOSK + "credentials:\n  local:\n  - {document: x, pattern: '{nr}..'}\n",
+            "FILE:6: credentials.local[0].pattern:",
+        ),
+        (KIOSK + "lanes: 5\n", "FILE:4: lanes: "),
+        (KIOSK + "a: [\n", "FILE:5: "),
+        ("- 1\n", "FILE:1: the file: "),
+        ("", "FILE is empty; begin with a copy"),
+    ],
+)
+def test_wrong_configuration_is_one_sentence(tmp_path: Path, text: str, refusal: str) -> None:
+    """File, line, key, what is wrong, and what to do."""
+    assert refusal in _refusal(tmp_path, text)
+
+
+def test_two_lanes_share_no_pin(tmp_path: Path) -> None:
+    """A pin that two lanes would drive is refused; a lane without pins does not count."""
+    refusal = _refusal(tmp_path, KIOSK + "lanes:\n  - name: a\n  - name: b\n")
+    assert "lanes[1].panel.leds.red_pin: pin 17 is also lanes[0].panel.leds.red_pin" in refusal
+
+
+def test_every_problem_is_said_at_once(tmp_path: Path) -> None:
+    """A technician does not have to run it once a slip."""
+    refusal = _refusal(tmp_path, KIOSK + "decode:\n  budget_ms: 1\nlog:\n  level: x\nfoo: 1\n")
+    assert len(refusal.splitlines()) == 3
+
+
+def test_file_that_cannot_be_read_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Missing, a folder, too large, not UTF-8: each in its own words, with exit code 2."""
+    with pytest.raises(ConfigError, match="does not exist; copy"):
+        settings.load(tmp_path / "none.yaml")
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        settings.load(tmp_path)
+    large = tmp_path / "large.yaml"
+    large.write_bytes(b" " * (settings.LARGEST_BYTES + 1))
+    with pytest.raises(ConfigError, match="is larger"):
+        settings.load(large)
+    (tmp_path / "latin.yaml").write_bytes(b"\xe9")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        settings.load(tmp_path / "latin.yaml")
+    assert main(["check", "--config", str(tmp_path / "none.yaml")]) == 2
+    assert capsys.readouterr().err.startswith("kiosk: ")
+
+
+def test_sound_configuration_passes_the_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`kiosk check` says which kiosk it is and which lanes it has."""
+    path = tmp_path / "kiosk.yaml"
+    path.write_text(KIOSK, "utf-8")
+    assert main(["check", "--config", str(path)]) == 0
+    assert "kiosk a-1 at b, lanes main (pass)" in capsys.readouterr().out
+
+
+def test_alias_bomb_and_tags_do_no_harm(tmp_path: Path) -> None:
+    """YAML that would run Python is refused as YAML."""
+    assert "could not determine a constructor" in _refusal(tmp_path, "kiosk: !!python/object/apply:os.system [id]\n")
