@@ -60,6 +60,7 @@ def _collect(arguments: argparse.Namespace) -> int:
         url=check_url(arguments.broker),
         client_id=arguments.client_id,
         kiosk=arguments.kiosk or "+",
+        protocol=arguments.protocol,
         username=arguments.username,
         password_file=arguments.password_file,
         ca_file=arguments.ca_file,
@@ -158,6 +159,9 @@ def _parser() -> argparse.ArgumentParser:
         default="central-collector",
         metavar="NAME",
         help="name of the session at the broker, one a collector (default: %(default)s)",
+    )
+    collect.add_argument(
+        "--protocol", choices=("auto", "5", "3.1.1"), default="auto", help="MQTT version (default: 5, else 3.1.1)"
     )
     collect.add_argument("--username", metavar="NAME", help="user at the broker")
     collect.add_argument("--password-file", type=Path, metavar="FILE", help="file with the password, one line")

@@ -58,6 +58,7 @@ class Broker:
         url: mqtt:// or mqtts:// address.
         client_id: Name of the session at the broker; each collector has its own.
         kiosk: Collect of this station only; "+" for all.
+        protocol: "5", "3.1.1", or "auto" for the first and then the second.
         username: None for none.
         password_file: None for none.
         ca_file: The authority that the broker must be certified by, PEM; None for the system's.
@@ -68,6 +69,7 @@ class Broker:
     url: str
     client_id: str = "central-collector"
     kiosk: str = "+"
+    protocol: str = "auto"
     username: str | None = None
     password_file: Path | None = None
     ca_file: Path | None = None
@@ -83,7 +85,7 @@ class Collector:
         self._ledger = ledger
         self._client: Client | None = None
         self._subscribed = False
-        self._protocol = MQTTv5
+        self._protocol = MQTTv311 if broker.protocol == "3.1.1" else MQTTv5
         self._pause_s = PAUSE_S
         self._gathered: list[MQTTMessage] = []
         self._counts = {"messages": 0, "rows": 0, "aside": 0}
@@ -133,7 +135,7 @@ class Collector:
                 self._commit(client)
             if not reason and not self._subscribed and time.monotonic() > deadline_s:
                 reason = f"no answer within {CONNECT_S:.0f} s"
-        if not self._subscribed:  # perhaps it speaks the older protocol only
+        if not self._subscribed and self._broker.protocol == "auto":  # perhaps it speaks the older protocol only
             self._protocol = MQTTv311 if self._protocol == MQTTv5 else MQTTv5
         client.disconnect()
         self._loop(client, 0.0)

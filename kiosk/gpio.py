@@ -47,13 +47,15 @@ class Panel(Protocol):
 class Outputs(Protocol):
     """What a player drives. Only the player's thread calls it."""
 
-    def set(self, rgb: Rgb, tone_hz: int, cue: Cue | None) -> None:
+    def begin(self, cue: Cue | None) -> None:
+        """What is set from now on belongs to this cue, or to none; a standing cue begins anew at each round."""
+
+    def set(self, rgb: Rgb, tone_hz: int) -> None:
         """Shine and sound like this until the next call.
 
         Args:
             rgb: The light.
             tone_hz: The sound, 0 for silence.
-            cue: What this belongs to; None when it goes dark for good.
         """
 
     def close(self) -> None:
@@ -104,7 +106,7 @@ class CuePlayer:
         try:
             while not self._closed:
                 self._play_next()
-            self._outputs.set(DARK, 0, None)
+            self._go_dark()
         except Exception as error:  # noqa: BLE001  told to the scan loop at its next call
             self._failure = error
         finally:
@@ -115,7 +117,7 @@ class CuePlayer:
             cue, *rest = self._waiting or (None,)
             self._waiting = following = tuple(rest)
             if cue is None and self._standing is None:
-                self._outputs.set(DARK, 0, None)
+                self._go_dark()
                 self._changed.wait_for(self._is_interrupted)
                 return
         if cue is not None:
@@ -127,11 +129,16 @@ class CuePlayer:
             self._play(standing, steps, self._is_interrupted)
 
     def _play(self, cue: Cue, steps: Sequence[Step], interrupted: Callable[[], bool]) -> None:
+        self._outputs.begin(cue)
         for step in steps:
-            self._outputs.set(step.rgb, step.tone_hz, cue)
+            self._outputs.set(step.rgb, step.tone_hz)
             with self._changed:
                 if self._changed.wait_for(interrupted, step.duration_ms / 1000):
                     return
+
+    def _go_dark(self) -> None:
+        self._outputs.begin(None)
+        self._outputs.set(DARK, 0)
 
     def _is_replaced(self, following: tuple[Cue, ...]) -> Callable[[], bool]:
         """Interrupts a one-shot cue: something other than what was to follow it."""
@@ -179,7 +186,10 @@ class GpioOutputs:
             self.close()
             raise PanelError(f"cannot use the pins: {error}") from error
 
-    def set(self, rgb: Rgb, tone_hz: int, cue: Cue | None) -> None:  # noqa: ARG002  pins show no names
+    def begin(self, cue: Cue | None) -> None:
+        """Pins show no names."""
+
+    def set(self, rgb: Rgb, tone_hz: int) -> None:
         """Shine and sound like this until the next call."""
         for colour, level in levels_of(rgb, tuple(self._leds)).items():
             self._leds[colour].value = level / 255
@@ -217,8 +227,11 @@ class GpioOutputs:
 class NoOutputs:
     """A lane without lights and sound."""
 
-    def set(self, rgb: Rgb, tone_hz: int, cue: Cue | None) -> None:
+    def begin(self, cue: Cue | None) -> None:
         """Nothing to be seen."""
+
+    def set(self, rgb: Rgb, tone_hz: int) -> None:
+        """Nothing to be seen or heard."""
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -131,7 +131,7 @@ class Outbox:
             after_seq: Sequence number behind which to begin, 0 or greater.
             limit: Most rows to return.
         """
-        query = "SELECT seq, body FROM entry WHERE seq > ? ORDER BY seq LIMIT ?"
+        query = "SELECT seq, CAST(body AS BLOB) FROM entry WHERE seq > ? ORDER BY seq LIMIT ?"
         return [(seq, bytes(body)) for seq, body in self._read(query, (after_seq, limit))]
 
     @property
@@ -357,7 +357,7 @@ def _salvage(path: Path) -> list[tuple[bytes, int]]:
         with suppress(sqlite3.Error):
             settled = connection.execute("SELECT settled FROM outbox").fetchone()[0]
         for order in ("ASC", "DESC"):
-            query = f"SELECT seq, body, recorded_s FROM entry WHERE seq > ? ORDER BY seq {order}"  # noqa: S608  ours
+            query = f"SELECT seq, CAST(body AS BLOB), recorded_s FROM entry WHERE seq > ? ORDER BY seq {order}"  # noqa: S608  ours
             with suppress(sqlite3.Error):
                 for seq, body, recorded_s in connection.execute(query, (settled,)):
                     if seq in rows:

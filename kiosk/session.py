@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 FIRST_PAUSE_S = 0.5
-CONNECT_S = 20.0
+CONNECT_S = 10.0
 """Longest time from the first packet to the subscription's acknowledgement."""
 MOST_PATIENCE = 16
 IDLE_S = 0.25
@@ -171,7 +171,7 @@ class Session:
             case State.CONNECTING:
                 if now_s < self._until_s:
                     return Wait(min(IDLE_S, self._until_s - now_s))
-                self.failed(now_s, Failure.UNREACHABLE)
+                self.failed(now_s, Failure.NOT_SPOKEN)  # some brokers answer an unknown protocol with silence
                 return Drop(f"no answer within {CONNECT_S:.0f} s")
             case _:
                 return self._send(now_s, settled, last_seq)

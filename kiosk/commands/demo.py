@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -78,27 +79,21 @@ class Demo:
         self._people = arguments.people
         self._on_terminal = on_terminal
         children = []
-        url = arguments.broker
+        url, protocol = arguments.broker, "auto"
         if url is None:
-            url, broker = own_broker(folder)
-            children.append(broker)
+            broker = own_broker(folder)
+            url, protocol = broker.url, broker.protocol
+            children.append(broker.child)
         source = arguments.camera or f"sim:seed={arguments.seed},people={arguments.people}"
-        self._config, path = _written_config(folder, source, url)
+        self._config, path = _written_config(folder, source, url, protocol)
         self._ledger_path = folder / "ledger.db"
         kiosk = self._config.kiosk.id
-        collect = [
-            "collect",
-            "--broker",
-            url,
-            "--ledger",
-            str(self._ledger_path),
-            "--kiosk",
-            kiosk,
-            "--client-id",
-            kiosk + "-centre",
-        ]
+        collect = {
+            "--broker": url, "--protocol": protocol, "--ledger": str(self._ledger_path), "--kiosk": kiosk,
+            "--client-id": f"{kiosk}-centre",
+        }  # fmt: skip
         children += [
-            Child("collector", [sys.executable, "-m", "central", *collect]),
+            Child("collector", [sys.executable, "-m", "central", "collect", *chain.from_iterable(collect.items())]),
             Child("uplink", kiosk_argv("uplink", "--config", str(path))),
         ]
         for child in children:
@@ -229,14 +224,20 @@ class Demo:
             print(text, flush=True)
 
 
-def _written_config(folder: Path, source: str, url: str) -> tuple[Config, Path]:
+def _written_config(folder: Path, source: str, url: str, protocol: str) -> tuple[Config, Path]:
     """A kiosk of its own, so that a broker in use is not disturbed."""
     path = folder / "kiosk.yaml"
     values = {
         "kiosk": {"id": f"demo-{uuid4().hex[:12]}", "site": "demo"},
         "lanes": [{"camera": {"source": source}, "panel": {"kind": "none"}}],
         "state": {"dir": str(folder / "state"), "runtime_dir": str(folder / "run")},
-        "uplink": {"brokers": [url], "receipt_timeout_s": 3.0, "backoff_max_s": 2.0, "keepalive_s": 5},
+        "uplink": {
+            "brokers": [url],
+            "protocol": protocol,
+            "receipt_timeout_s": 3.0,
+            "backoff_max_s": 2.0,
+            "keepalive_s": 5,
+        },
         "status": {"every_s": 5.0},
     }
     path.write_text(yaml.safe_dump(values), "utf-8")

@@ -10,6 +10,7 @@ import os
 import shutil
 import socket
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kiosk.errors import LinkError
@@ -38,8 +39,23 @@ plugins:
 """
 
 
-def own_broker(folder: Path) -> tuple[str, Child]:
-    """The address of a broker and the process that will be it.
+@dataclass(frozen=True, slots=True)
+class OwnBroker:
+    """A broker that is about to be started.
+
+    Attributes:
+        url: Its address.
+        protocol: What it speaks: "5" or "3.1.1"; amqtt answers MQTT 5 with silence.
+        child: The process that will be it.
+    """
+
+    url: str
+    protocol: str
+    child: Child
+
+
+def own_broker(folder: Path) -> OwnBroker:
+    """The broker that this machine has.
 
     Args:
         folder: Where its configuration and its store go.
@@ -57,10 +73,11 @@ def own_broker(folder: Path) -> tuple[str, Child]:
         store.mkdir(mode=0o700)
         user = "user root\n" if os.geteuid() == 0 else ""  # else it changes to a user who cannot write here
         settings.write_text(user + _MOSQUITTO.format(port=port, folder=store), "utf-8")
-        return url, Child("mosquitto", [mosquitto, "-c", str(settings)])
+        return OwnBroker(url, "5", Child("mosquitto", [mosquitto, "-c", str(settings)]))
     if importlib.util.find_spec("amqtt") is not None:
         settings.write_text(_AMQTT.format(port=port), "utf-8")
-        return url, Child("amqtt", [sys.executable, "-m", "amqtt.scripts.broker_script", "-c", str(settings)])
+        argv = [sys.executable, "-m", "amqtt.scripts.broker_script", "-c", str(settings)]
+        return OwnBroker(url, "3.1.1", Child("amqtt", argv))
     raise LinkError("there is no broker on this machine", hint="apt install mosquitto, or pip install amqtt")
 
 

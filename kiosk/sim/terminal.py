@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TextIO
 
 from kiosk.cues import DARK, MEANINGS, CueName, Rgb
@@ -33,32 +33,38 @@ class SeenOutputs:
     def __init__(self) -> None:
         self.state = PanelState()
 
-    def set(self, rgb: Rgb, tone_hz: int, cue: Cue | None) -> None:
+    def begin(self, cue: Cue | None) -> None:
+        """What is set from now on belongs to this cue."""
+        self.state = replace(self.state, cue_name=None if cue is None else cue.name)
+
+    def set(self, rgb: Rgb, tone_hz: int) -> None:
         """Shine and sound like this until the next call."""
-        self.state = PanelState(rgb, tone_hz, None if cue is None else cue.name)
+        self.state = replace(self.state, rgb=rgb, tone_hz=tone_hz)
 
     def close(self) -> None:
         """Nothing to let go of."""
 
 
 class TerminalOutputs:
-    """Outputs that write a line when another cue begins, and ring the terminal's bell for its first tone."""
+    """Outputs that write a line for each answer, ring the terminal's bell with it, and tell when the standing light changes."""
 
     def __init__(self, out: TextIO = sys.stdout) -> None:
         self._out = out
-        self._cue: Cue | None = None
+        self._standing: Cue | None = None
 
-    def set(self, rgb: Rgb, tone_hz: int, cue: Cue | None) -> None:
-        """Write the cue when it begins."""
-        if cue is self._cue:
+    def begin(self, cue: Cue | None) -> None:
+        """Write the cue in the colour of its light."""
+        if cue is None or cue is self._standing:
             return
-        self._cue = cue
-        if cue is None:
-            return
+        if cue.standing:
+            self._standing = cue
         on_terminal = self._out.isatty()
-        light = "\x1b[48;2;{};{};{}m    \x1b[0m ".format(*rgb) if on_terminal else ""
-        bell = "\a" if on_terminal and tone_hz and not cue.standing else ""
+        light = "\x1b[48;2;{};{};{}m    \x1b[0m ".format(*cue.steps[0].rgb) if on_terminal else ""
+        bell = "\a" if on_terminal and not cue.standing else ""
         print(f"{light}panel: {cue.name}: {MEANINGS[cue.name]}{bell}", file=self._out, flush=True)
+
+    def set(self, rgb: Rgb, tone_hz: int) -> None:
+        """The line has said it."""
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -32,11 +32,15 @@ class Recorder:
         self.calls: list[tuple[Rgb, int, CueName | None]] = []
         self.closed = False
         self.broken = False
+        self._name: CueName | None = None
 
-    def set(self, rgb: Rgb, tone_hz: int, cue: Cue | None) -> None:
+    def begin(self, cue: Cue | None) -> None:
+        self._name = None if cue is None else cue.name
+
+    def set(self, rgb: Rgb, tone_hz: int) -> None:
         if self.broken:
             raise OSError("pin gone")
-        self.calls.append((rgb, tone_hz, None if cue is None else cue.name))
+        self.calls.append((rgb, tone_hz, self._name))
 
     def close(self) -> None:
         self.closed = True
@@ -147,11 +151,11 @@ def _outputs(pins: MockFactory, sound: Sound = LOUD, **sections: object) -> Gpio
 def test_rgb_light_and_passive_buzzer(pins: MockFactory) -> None:
     """Levels and tone reach the configured pins; silence and darkness, too."""
     outputs = _outputs(pins)
-    outputs.set((255, 51, 0), 880, QUICK)
+    outputs.set((255, 51, 0), 880)
     assert [pins.pin(number).state for number in (17, 27, 22)] == pytest.approx([1.0, 0.2, 0.0])
     assert pins.pin(18).frequency == 880
     assert pins.pin(18).state == pytest.approx(0.5)
-    outputs.set(DARK, 0, None)
+    outputs.set(DARK, 0)
     assert [pins.pin(number).state for number in (17, 27, 22, 18)] == [0, 0, 0, 0]
     outputs.close()
     outputs.close()
@@ -161,9 +165,9 @@ def test_separate_lights_and_active_buzzer(pins: MockFactory) -> None:
     """A yellow lamp takes over yellow; an active buzzer is on or off."""
     leds = {"kind": "separate", "red_pin": 5, "green_pin": 6, "blue_pin": None, "yellow_pin": 13}
     outputs = _outputs(pins, leds=leds, buzzer={"kind": "active", "pin": 19})
-    outputs.set((255, 170, 0), 880, QUICK)
+    outputs.set((255, 170, 0), 880)
     assert [pins.pin(number).state for number in (5, 6, 13, 19)] == [0, 0, 1, 1]
-    outputs.set((0, 0, 255), 0, QUICK)
+    outputs.set((0, 0, 255), 0)
     assert [pins.pin(number).state for number in (5, 6, 13, 19)] == [1, 1, 0, 0]
     outputs.close()
 
@@ -171,7 +175,7 @@ def test_separate_lights_and_active_buzzer(pins: MockFactory) -> None:
 def test_inverted_wiring_is_inverted(pins: MockFactory) -> None:
     """A common-anode LED is dark while its pins are high."""
     outputs = _outputs(pins, leds={"active_high": False}, buzzer={"kind": "none"})
-    outputs.set((255, 0, 0), 440, QUICK)
+    outputs.set((255, 0, 0), 440)
     assert (pins.pin(17).state, pins.pin(27).state) == (0, 1)
     outputs.close()
 
@@ -181,7 +185,7 @@ def test_volume_is_the_duty_of_the_wave(pins: MockFactory, percent: int, duty: f
     """Half the volume is a quarter of the duty; 0 is silence."""
     sound = Sound(quiet_from="00:00", quiet_to="00:00", volume_percent=percent)
     outputs = _outputs(pins, sound)
-    outputs.set(DARK, 1000, QUICK)
+    outputs.set(DARK, 1000)
     assert pins.pin(18).state == pytest.approx(duty)
     outputs.close()
 
@@ -190,7 +194,7 @@ def test_silent_hours_silence_an_active_buzzer(pins: MockFactory) -> None:
     """Volume 0 keeps it still."""
     sound = Sound(quiet_from="00:00", quiet_to="00:00", volume_percent=0)
     outputs = _outputs(pins, sound, buzzer={"kind": "active"})
-    outputs.set(DARK, 1000, QUICK)
+    outputs.set(DARK, 1000)
     assert pins.pin(18).state == 0
     outputs.close()
 
@@ -219,23 +223,24 @@ def test_every_kind_of_panel_plays_every_cue(kind: str) -> None:
     panel.close()
 
 
-def test_terminal_shows_each_cue_once_in_words() -> None:
-    """One line a cue, without control characters where the output is no terminal."""
+def test_terminal_shows_each_answer_in_words() -> None:
+    """One line an answer, one when the standing light changes, no control characters where the output is no terminal."""
     out = io.StringIO()
     outputs: Outputs = TerminalOutputs(out)
-    for step in QUICK.steps:
-        outputs.set(step.rgb, step.tone_hz, QUICK)
-    outputs.set(DARK, 0, None)
+    for cue in (QUICK, QUICK, STANDING, OTHER, STANDING, None):
+        outputs.begin(cue)
+        outputs.set(DARK, 0)
     outputs.close()
-    assert out.getvalue() == f"panel: recorded-in: {MEANINGS[CueName.RECORDED_IN]}\n"
+    names = [line.split(": ")[1] for line in out.getvalue().splitlines()]
+    assert names == ["recorded-in", "recorded-in", "ready", "repeat"]
+    assert f"panel: recorded-in: {MEANINGS[CueName.RECORDED_IN]}\n" in out.getvalue()
 
 
 def test_terminal_shows_colours_where_it_can() -> None:
     """On a terminal the light's colour is drawn, and the bell rings once."""
     out: Any = io.StringIO()
     out.isatty = lambda: True
-    outputs = TerminalOutputs(out)
-    outputs.set((0, 255, 0), 880, QUICK)
+    TerminalOutputs(out).begin(QUICK)
     assert "\x1b[48;2;0;255;0m" in out.getvalue()
     assert out.getvalue().count("\a") == 1
 
@@ -243,9 +248,10 @@ def test_terminal_shows_colours_where_it_can() -> None:
 def test_seen_panel_remembers_its_state() -> None:
     """The demo's view reads what shines now."""
     outputs = SeenOutputs()
-    outputs.set((1, 2, 3), 440, QUICK)
+    outputs.begin(QUICK)
+    outputs.set((1, 2, 3), 440)
     assert (outputs.state.rgb, outputs.state.tone_hz, outputs.state.cue_name) == ((1, 2, 3), 440, CueName.RECORDED_IN)
-    outputs.set(DARK, 0, None)
+    outputs.begin(None)
     outputs.close()
     assert outputs.state.cue_name is None
 

@@ -199,7 +199,8 @@ def test_connection_that_does_not_come_about_is_dropped() -> None:
     assert isinstance(session.next(CONNECT_S - 1, 0, 0), Wait)
     action = session.next(CONNECT_S, 0, 0)
     assert isinstance(action, Drop)
-    assert "20 s" in action.reason
+    assert "10 s" in action.reason
+    assert session.route.protocol == "3.1.1"
     assert session.state.value == "offline"
 
 

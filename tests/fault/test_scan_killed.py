@@ -1,0 +1,72 @@
+"""SIGKILL of the scan process at random moments: every green that the panel showed is in the outbox.
+
+`KIOSK_KILLS` says how often; `make test-kills` takes 50, the default run fewer.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from random import Random
+
+import yaml
+
+from kiosk import wire
+from kiosk.config import Outbox as Settings
+from kiosk.outbox import Outbox
+from kiosk.sim.cards import write_cards
+
+KILLS = int(os.environ.get("KIOSK_KILLS", "8"))
+CARDS = 400
+
+
+def test_every_green_is_in_the_outbox(tmp_path: Path) -> None:
+    """However often and whenever the process is killed: no green without an entry, and no number is missing."""
+    random = Random(KILLS)
+    write_cards(tmp_path / "cards", CARDS, seed=3)
+    config = tmp_path / "kiosk.yaml"
+    camera = {"source": f"folder:{tmp_path / 'cards'}", "fps": 100}
+    values = {
+        "kiosk": {"id": "test-1", "site": "office-1"},
+        "state": {"dir": str(tmp_path / "state"), "runtime_dir": str(tmp_path / "run")},
+        "lanes": [{"camera": camera, "panel": {"kind": "terminal"}}],
+    }
+    config.write_text(yaml.safe_dump(values), "utf-8")
+    greens = 0
+    for round_ in range(KILLS):
+        said = tmp_path / f"panel-{round_}.txt"
+        before = _entries(tmp_path)
+        with said.open("wb") as out:
+            argv = [sys.executable, "-m", "kiosk", "scan", "--config", str(config)]
+            process = subprocess.Popen(argv, stdout=out, stderr=subprocess.DEVNULL)
+        deadline_s = time.monotonic() + 30
+        while b"recorded" not in said.read_bytes():
+            assert time.monotonic() < deadline_s, "no green at all"
+            time.sleep(0.01)
+        time.sleep(random.uniform(0, 0.4))
+        process.kill()
+        process.wait(10)
+        shown = said.read_bytes().count(b"panel: recorded")
+        recorded = _entries(tmp_path) - before
+        assert shown <= recorded, f"round {round_}: {shown} greens, {recorded} entries"
+        greens += shown
+    assert greens >= 2 * KILLS
+    outbox = Outbox.open_existing(tmp_path / "state" / "outbox.db", Settings())
+    rows = outbox.head(0, 100_000)
+    outbox.close()
+    assert [seq for seq, _ in rows] == list(range(1, len(rows) + 1))
+    assert len({wire.decode_entry(body).id for _, body in rows}) == len(rows)
+
+
+def _entries(tmp_path: Path) -> int:
+    path = tmp_path / "state" / "outbox.db"
+    if not path.exists():
+        return 0
+    outbox = Outbox.open_existing(path, Settings())
+    try:
+        return outbox.last_seq
+    finally:
+        outbox.close()

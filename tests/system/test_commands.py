@@ -1,0 +1,316 @@
+"""The command line as a technician meets it: what it does, what it says, and its exit codes."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from central.__main__ import main as central
+from central.sqlite_ledger import SqliteLedger
+from kiosk.__main__ import main as kiosk
+from kiosk.config import Outbox as OutboxSettings
+from kiosk.model import Entry
+from kiosk.outbox import Outbox
+from kiosk.sim.cards import TRUTH, write_cards
+from kiosk.sim.render import code_picture
+from kiosk.wire import Batch
+
+COMMANDS = ("demo", "run", "scan", "uplink", "read", "check", "panel", "outbox", "status")
+CARD = "046090000123||Nguyễn Văn A|01021990|Nữ|Huế|15062021".encode()
+Make = Callable[[int], Entry]
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[..., Path]:
+    """A configuration file."""
+
+    def write(**sections: object) -> Path:
+        values = {
+            "kiosk": {"id": "test-1", "site": "office-1"},
+            "state": {"dir": str(tmp_path / "state"), "runtime_dir": str(tmp_path / "run")},
+            "lanes": [{"camera": {"source": "sim:people=2"}, "panel": {"kind": "none"}}],
+            **sections,
+        }
+        path = tmp_path / "kiosk.yaml"
+        path.write_text(yaml.safe_dump(values), "utf-8")
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("words", [["--help"], *([command, "--help"] for command in COMMANDS)], ids=" ".join)
+def test_help_tells_what_each_command_does(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Every command explains itself."""
+    with pytest.raises(SystemExit) as ended:
+        kiosk(words)
+    assert ended.value.code == 0
+    out = capsys.readouterr().out
+    assert all(command in out for command in COMMANDS) if words == ["--help"] else "usage: kiosk" in out
+
+
+def test_thousand_cards_are_read_byte_for_byte(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`kiosk read --json` over 1,000 invented cards: all payloads exact, all classes right, no flag."""
+    truth = write_cards(tmp_path / "cards", 1000, seed=7)
+    assert kiosk(["read", "--json", str(tmp_path / "cards")]) == 0
+    seen = {}
+    for line in capsys.readouterr().out.splitlines():
+        picture = json.loads(line)
+        (code,) = picture["codes"]
+        assert code["flags"] == []
+        seen[Path(picture["file"]).name] = (base64.b64decode(code["payload_b64"]), code["document"])
+    assert seen == truth
+    assert json.loads((tmp_path / "cards" / TRUTH).read_text()).keys() == truth.keys()
+    payloads = [payload for payload, _ in truth.values()]
+    assert sum(b"||" in payload for payload in payloads) > 300
+    assert min(map(len, payloads)) < 90
+    assert max(map(len, payloads)) > 230
+
+
+def test_reading_says_class_flags_and_masked_holder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line a code; the holder is masked; what is no card says what it is."""
+    pictures = {
+        "a.png": CARD, "b.png": CARD.rsplit(b"|", 1)[0], "c.png": b"HC1:ABCDEF", "d.png": b"https://x.example/secret",
+    }  # fmt: skip
+    for name, payload in pictures.items():
+        cv2.imwrite(str(tmp_path / name), code_picture(payload, 5))
+    cv2.imwrite(str(tmp_path / "e.png"), np.full((200, 200), 255, np.uint8))
+    assert kiosk(["read", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(": ", 1)[1] for line in lines] == [
+        "cccd [sex-differs] *********123 N.V.A. 1990",
+        "cccd, damaged (field-count): show it again",
+        "hc1: a signed code; its signature is not checked yet",
+        "wrong code: link, 24 bytes",
+        "no code",
+    ]
+    assert kiosk(["read", "--json", *(str(tmp_path / name) for name in ("b.png", "c.png", "d.png"))]) == 0
+    classes = [json.loads(line)["codes"][0]["class"] for line in capsys.readouterr().out.splitlines()]
+    assert classes == ["malformed", "signed", "wrong-code"]
+
+
+def test_reading_without_a_code_or_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 1 if there is no code anywhere, 2 with a sentence if there is no picture."""
+    cv2.imwrite(str(tmp_path / "empty.png"), np.zeros((90, 90), np.uint8))
+    assert kiosk(["read", str(tmp_path / "empty.png")]) == 1
+    (tmp_path / "text.png").write_text("no picture")
+    assert kiosk(["read", str(tmp_path / "text.png")]) == 2
+    assert "is no picture that can be decoded; give a picture" in capsys.readouterr().err
+    assert kiosk(["read", "/no/such/file"]) == 2
+    assert "/no/such/file does not exist" in capsys.readouterr().err
+
+
+def test_outbox_shows_what_waits_without_names(
+    written: Callable[..., Path], tmp_path: Path, make_entry: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Numbers, times and classes; a rotten row is said to be one."""
+    config = str(written())
+    assert kiosk(["outbox", "--config", config]) == 12
+    assert "there is no outbox" in capsys.readouterr().err
+    outbox = Outbox.open(tmp_path / "state" / "outbox.db", OutboxSettings())
+    for number in range(3):
+        outbox.append(make_entry(number))
+    outbox.settle(1)
+    outbox._live().execute("UPDATE entry SET body = x'00' WHERE seq = 3")
+    outbox.close()
+    assert kiosk(["outbox", "--config", config]) == 0
+    out = capsys.readouterr().out
+    assert "last_seq 3  settled_seq 1  waiting 2" in out
+    assert "Nguy" not in out
+    assert kiosk(["outbox", "--config", config, "--json", "--limit", "5"]) == 0
+    message = json.loads(capsys.readouterr().out)
+    assert [row["seq"] for row in message["oldest"]] == [2, 3]
+    assert message["oldest"][1]["rotten_bytes"] == 1
+
+
+def test_panel_plays_and_explains_its_cues(
+    written: Callable[..., Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each named cue with its meaning; an unknown one is refused with those there are; real pins are asked for."""
+    monkeypatch.setattr("kiosk.commands.panel.PAUSE_S", 0.0)
+    monkeypatch.setattr("kiosk.commands.panel.STANDING_S", 0.05)
+    config = str(written())
+    assert kiosk(["panel", "--config", config, "repeat", "ready"]) == 0
+    out = capsys.readouterr().out
+    assert "repeat           yellow, two short ticks" in out
+    assert "ready            dim white" in out
+    assert kiosk(["panel", "--config", config, "party"]) == 2
+    assert "there is no cue 'party'; use one of: recorded-in" in capsys.readouterr().err
+    config = str(written(lanes=[{"panel": {"kind": "gpio"}}]))
+    assert kiosk(["panel", "--config", config]) == 11
+
+
+def test_check_probes_every_hand(written: Callable[..., Path], broker: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """`kiosk check --probe` tries camera, panel, outbox and broker, a line each, and fails if one fails."""
+    config = str(
+        written(
+            uplink={"brokers": [broker.url]}, lanes=[{"camera": {"source": "sim:people=1"}, "panel": {"kind": "mock"}}]
+        )
+    )
+    assert kiosk(["check", "--probe", "--config", config]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"camera main +ok: 1280 x 720 px", out)
+    assert re.search(r"panel main +ok: ", out)
+    assert re.search(r"outbox +ok: 0 entries wait", out)
+    assert f"broker {broker.url} ok: speaks MQTT 5" in out
+    config = str(written(uplink={"brokers": ["mqtt://127.0.0.1:1"]}, lanes=[{"panel": {"kind": "none"}}]))
+    assert kiosk(["check", "--probe", "--config", config]) == 1
+    out = capsys.readouterr().out
+    assert re.search(r"camera main +FAILED: picamera2 is not installed; apt install", out)
+    assert "FAILED: cannot connect to mqtt://127.0.0.1:1: Connection refused" in out
+
+
+def test_lane_must_be_named_where_there_are_two(
+    written: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The sentence names those there are."""
+    lanes = [{"name": name, "panel": {"kind": "none"}} for name in ("north", "south")]
+    config = str(written(lanes=lanes))
+    assert kiosk(["panel", "--config", config]) == 2
+    assert "several lanes; name one with --lane: north, south" in capsys.readouterr().err
+    assert kiosk(["panel", "--config", config, "--lane", "west"]) == 2
+    assert "there is no lane 'west'; use one of: north, south" in capsys.readouterr().err
+
+
+def test_stalled_camera_ends_the_process_with_its_code(written: Callable[..., Path]) -> None:
+    """A camera that cannot be had ends `kiosk scan` with 10 and one sentence, not with a traceback."""
+    config = written(lanes=[{"camera": {"source": "v4l2:/dev/video99"}, "panel": {"kind": "terminal"}}])
+    argv = [sys.executable, "-m", "kiosk", "scan", "--config", str(config)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 10
+    assert "kiosk: cannot open the camera /dev/video99" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_run_starts_both_and_ends_when_asked(written: Callable[..., Path], broker: Any, tmp_path: Path) -> None:
+    """`kiosk run`: entries of two lanes reach the ledger; SIGTERM ends everything with 0; status tells of both."""
+    lanes = [
+        {"name": name, "direction": way, "camera": {"source": f"sim:people=60,seed={seed}"}, "panel": {"kind": "none"}}
+        for name, way, seed in (("north", "in", 1), ("south", "out", 2))
+    ]
+    config = written(uplink={"brokers": [broker.url], "backoff_max_s": 1.0}, status={"every_s": 1}, lanes=lanes)
+    ledger_path = tmp_path / "ledger.db"
+    centre = subprocess.Popen(
+        [sys.executable, "-m", "central", "collect", "--broker", broker.url, "--ledger", str(ledger_path)],
+        stderr=subprocess.DEVNULL,
+    )
+    with (tmp_path / "log").open("wb") as errors:
+        process = subprocess.Popen([sys.executable, "-m", "kiosk", "run", "--config", str(config)], stderr=errors)
+    try:
+        deadline_s = time.monotonic() + 60
+        directions: set[str] = set()
+        while len(directions) < 2:
+            assert time.monotonic() < deadline_s, (tmp_path / "log").read_text()
+            time.sleep(0.3)
+            if ledger_path.exists():
+                ledger = SqliteLedger(ledger_path)
+                directions = {f"{row.entry.lane} {row.entry.direction.value}" for row in ledger.entries()}
+                ledger.close()
+        assert directions == {"north in", "south out"}
+        assert kiosk(["status", "--config", str(config)]) == 0
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    finally:
+        for each in (process, centre):
+            each.terminate()
+            each.wait(20)
+    log = (tmp_path / "log").read_text()
+    assert log.count("scan lane=") > 0
+    assert log.isascii(), "a name in the log"
+    assert not re.search(r"\b[0-9]{9,12}\b", log), "a number in the log"
+    assert kiosk(["status", "--config", str(config), "--json"]) in {0, 1}
+
+
+def _ledger_with(tmp_path: Path, *entries: Entry, first: int = 1) -> str:
+    path = tmp_path / "ledger.db"
+    ledger = SqliteLedger(path)
+    ledger.store([Batch("test-1", UUID(int=1), tuple(enumerate(entries, first)))], [], 1_800_000_000_000_000_000)
+    ledger.close()
+    return str(path)
+
+
+def test_audit_proves_completeness_or_names_the_gap(
+    tmp_path: Path, make_entry: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 0 and `complete`, or 1 and the missing numbers."""
+    path = _ledger_with(tmp_path, make_entry(1), make_entry(2))
+    assert central(["audit", "--ledger", path]) == 0
+    out = capsys.readouterr().out
+    assert "kiosk=test-1" in out
+    assert " complete through=2 " in out
+    assert "audit streams=1 entries=2 missing=0 doubled=0 set_aside=0" in out
+    _ledger_with(tmp_path, make_entry(5), first=5)
+    assert central(["audit", "--ledger", path, "--kiosk", "test-1"]) == 1
+    out = capsys.readouterr().out
+    assert "INCOMPLETE through=2 highest=5 delivered=3 gaps=3-4 " in out
+    assert "missing=2" in out
+    assert central(["audit", "--ledger", path, "--kiosk", "nobody"]) == 1
+    assert central(["audit", "--ledger", str(tmp_path / "none.db")]) == 15
+    assert "there is no ledger at" in capsys.readouterr().err
+
+
+def test_export_runs_in_no_spreadsheet(tmp_path: Path, make_entry: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    """Cells that a spreadsheet would run are made text; JSON keeps them as they are; a table moves no cursor."""
+    bad = replace(make_entry(1), person=(("number", "=cmd|' /C calc'!A0"), ("name", "+1\x1b[2J"), ("qid", "@x")))
+    path = _ledger_with(tmp_path, bad, make_entry(2))
+    assert central(["entries", "--ledger", path, "--format", "csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert (rows[0]["number"], rows[0]["name"], rows[0]["qid"]) == ("'=cmd|' /C calc'!A0", "'+1\x1b[2J", "'@x")
+    assert rows[1]["name"] == "Nguyễn Thị Thử"
+    assert central(["entries", "--ledger", path, "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[0])["qid"] == "@x"
+    assert central(["entries", "--ledger", path]) == 0
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_export_to_a_file_is_private(tmp_path: Path, make_entry: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    """It holds names: only its owner may read it. Times select what is in it."""
+    path = _ledger_with(tmp_path, make_entry(1))
+    out = tmp_path / "out.csv"
+    assert central(["entries", "--ledger", path, "--format", "csv", "--out", str(out), "--since", "2020-01-01"]) == 0
+    assert out.stat().st_mode & 0o777 == 0o600
+    assert "1 entries written" in capsys.readouterr().out
+    assert central(["entries", "--ledger", path, "--until", "2020-01-01T00:00+07:00"]) == 0
+    assert capsys.readouterr().out == ""
+    assert central(["entries", "--ledger", path, "--out", str(tmp_path)]) == 15
+
+
+@pytest.mark.parametrize(
+    "words", [["collect", "--broker", "http://x"], ["entries", "--since", "soon"], ["audit", "--kiosk", "A/+"], []]
+)
+def test_wrong_words_at_the_centre_are_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A sentence and an exit code, not a traceback."""
+    try:
+        code: object = central(words)
+    except SystemExit as ended:
+        code = ended.code
+    assert code in {2, 13}
+    assert capsys.readouterr().err
+
+
+def test_output_into_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
+    """`kiosk read … | head -1` ends quietly."""
+    cv2.imwrite(str(tmp_path / "a.png"), code_picture(CARD, 5))
+    command = f"{sys.executable} -m kiosk read {' '.join([str(tmp_path / 'a.png')] * 300)} | head -1"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, timeout=120, check=False, env=os.environ
+    )
+    assert done.stdout.count("\n") == 1
+    assert "Traceback" not in done.stderr
