@@ -1,6 +1,7 @@
 """The ledger in one SQLite file: WAL and synchronous=FULL, so that a receipt is sent only for what survives a power cut.
 
-One transaction a `store`, however many batches: the collector gathers what has come and pays for one sync.
+One transaction a `store`, however many batches: the collector gathers what has come and pays for one sync. What has come of
+a stream is kept as runs of numbers without a gap, usually a single one, so that the proof costs nothing to keep.
 """
 
 from __future__ import annotations
@@ -27,18 +28,18 @@ APPLICATION_ID = 0x4B4C4447  # "KLDG"
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS stream (
     stream INTEGER PRIMARY KEY, kiosk TEXT NOT NULL, outbox TEXT NOT NULL,
-    through INTEGER NOT NULL DEFAULT 0, repeated INTEGER NOT NULL DEFAULT 0, UNIQUE (kiosk, outbox)
+    repeated INTEGER NOT NULL DEFAULT 0, elsewhere INTEGER NOT NULL DEFAULT 0, UNIQUE (kiosk, outbox)
 );
+CREATE TABLE IF NOT EXISTS run (
+    stream INTEGER NOT NULL REFERENCES stream, first INTEGER NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (stream, first)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS entry (
     id BLOB PRIMARY KEY, stream INTEGER NOT NULL REFERENCES stream, seq INTEGER NOT NULL, site TEXT NOT NULL,
     lane TEXT NOT NULL, direction TEXT NOT NULL, wall_ns INTEGER NOT NULL, boot_id TEXT NOT NULL,
     boot_ns INTEGER NOT NULL, clock TEXT NOT NULL, document TEXT NOT NULL, flags TEXT NOT NULL, person TEXT NOT NULL,
     received_ns INTEGER NOT NULL
-);
-CREATE INDEX IF NOT EXISTS entry_by_time ON entry (wall_ns);
-CREATE TABLE IF NOT EXISTS delivery (
-    stream INTEGER NOT NULL REFERENCES stream, seq INTEGER NOT NULL, entry BLOB, PRIMARY KEY (stream, seq)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS entry_by_time ON entry (wall_ns);
 CREATE TABLE IF NOT EXISTS aside (
     digest BLOB PRIMARY KEY, kiosk TEXT NOT NULL, stream INTEGER, seq INTEGER, reason TEXT NOT NULL,
     body BLOB NOT NULL, received_ns INTEGER NOT NULL
@@ -46,10 +47,10 @@ CREATE TABLE IF NOT EXISTS aside (
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = 1;
 """
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _INSERT_ENTRY = """
 INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
 """
-_INSERT_DELIVERY = "INSERT INTO delivery VALUES (?, ?, ?) ON CONFLICT (stream, seq) DO NOTHING"
 _INSERT_ASIDE = "INSERT INTO aside VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING"
 _SELECT = """
 SELECT entry.*, stream.kiosk, stream.outbox FROM entry JOIN stream USING (stream)
@@ -91,7 +92,7 @@ class SqliteLedger:
                 stream = self._stream(batch)
                 touched[stream] = (batch.kiosk, batch.outbox)
                 self._store_batch(stream, batch, received_ns)
-            return [(kiosk, Receipt(outbox, self._advance(stream))) for stream, (kiosk, outbox) in touched.items()]
+            return [(kiosk, Receipt(outbox, self._through(stream))) for stream, (kiosk, outbox) in touched.items()]
 
     def entries(self, kiosk: str | None = None, since_ns: int = 0, until_ns: int | None = None) -> Iterator[Row]:
         """Entries in order of time."""
@@ -138,29 +139,50 @@ class SqliteLedger:
         return int(found[0])
 
     def _store_batch(self, stream: int, batch: Batch, received_ns: int) -> None:
-        numbered = [row for row in batch.rows if not isinstance(row, Poison)]
-        self._connection.executemany(
-            _INSERT_ENTRY, [_columns(entry, stream, seq, received_ns) for seq, entry in numbered]
-        )
-        deliveries: list[tuple[int, int, bytes | None]] = [(stream, seq, entry.id.bytes) for seq, entry in numbered]
+        numbered: list[tuple[int, Entry]] = []
+        numbers: list[int] = []
         for row in batch.rows:
             if isinstance(row, Poison):
                 self._set_aside(batch.kiosk, stream, row.seq, row.reason, row.body, received_ns)
-                deliveries.append((stream, row.seq, None))
-        fresh = self._connection.executemany(_INSERT_DELIVERY, deliveries).rowcount
-        if fresh < len(deliveries):
+                numbers.append(row.seq)
+            else:
+                numbered.append(row)
+                numbers.append(row[0])
+        repeated = self._cover(stream, numbers)
+        if repeated:
+            self._find_conflicts(batch.kiosk, stream, [row for row in numbered if row[0] in repeated], received_ns)
+        rows = [_columns(entry, stream, seq, received_ns) for seq, entry in numbered]
+        kept = self._connection.executemany(_INSERT_ENTRY, rows).rowcount if rows else 0
+        elsewhere = max(0, sum(seq not in repeated for seq, _ in numbered) - kept)
+        if repeated or elsewhere:
             self._connection.execute(
-                "UPDATE stream SET repeated = repeated + ? WHERE stream = ?", (len(deliveries) - fresh, stream)
+                "UPDATE stream SET repeated = repeated + ?, elsewhere = elsewhere + ? WHERE stream = ?",
+                (len(repeated), elsewhere, stream),
             )
-            self._find_conflicts(batch.kiosk, deliveries, received_ns)
 
-    def _find_conflicts(self, kiosk: str, deliveries: list[tuple[int, int, bytes | None]], received_ns: int) -> None:
+    def _cover(self, stream: int, numbers: list[int]) -> set[int]:
+        """Add these numbers to the stream's runs.
+
+        Returns:
+            Those that had come before.
+        """
+        repeated: set[int] = set()
+        for first, last in _runs_of(numbers):
+            query = "SELECT first, last FROM run WHERE stream = ? AND first <= ? AND last >= ?"
+            touching = self._connection.execute(query, (stream, last + 1, first - 1)).fetchall()
+            for run_first, run_last in touching:
+                repeated.update(range(max(first, run_first), min(last, run_last) + 1))
+                self._connection.execute("DELETE FROM run WHERE stream = ? AND first = ?", (stream, run_first))
+            bounds = [first, last, *(bound for run in touching for bound in run)]
+            self._connection.execute("INSERT INTO run VALUES (?, ?, ?)", (stream, min(bounds), max(bounds)))
+        return repeated
+
+    def _find_conflicts(self, kiosk: str, stream: int, rows: list[tuple[int, Entry]], received_ns: int) -> None:
         """Numbers that came before with another entry: both entries are kept, the conflict is set aside for the audit."""
-        for stream, seq, entry in deliveries:
-            query = "SELECT entry FROM delivery WHERE stream = ? AND seq = ?"
-            kept = self._connection.execute(query, (stream, seq)).fetchone()[0]
-            if entry is not None and kept is not None and kept != entry:
-                self._set_aside(kiosk, stream, seq, "number used twice", entry, received_ns)
+        for seq, entry in rows:
+            key = (entry.id.bytes,)
+            if self._connection.execute("SELECT 1 FROM entry WHERE id = ?", key).fetchone() is None:
+                self._set_aside(kiosk, stream, seq, "number used twice", entry.id.bytes, received_ns)
 
     def _set_aside(
         self, kiosk: str, stream: int | None, seq: int | None, reason: str, body: bytes, received_ns: int
@@ -168,47 +190,29 @@ class SqliteLedger:
         digest = sha256(repr((kiosk, stream, seq)).encode() + body).digest()  # the same trouble is kept once
         self._connection.execute(_INSERT_ASIDE, (digest, kiosk, stream, seq, reason, body, received_ns))
 
-    def _advance(self, stream: int) -> int:
-        """Move `through` over everything that has come without a gap."""
-        before = self._connection.execute("SELECT through FROM stream WHERE stream = ?", (stream,)).fetchone()[0]
-        through = int(before)
-        query = "SELECT seq FROM delivery WHERE stream = ? AND seq > ? ORDER BY seq"
-        for (seq,) in self._connection.execute(query, (stream, through)):
-            if seq != through + 1:
-                break
-            through = seq
-        if through != before:
-            self._connection.execute("UPDATE stream SET through = ? WHERE stream = ?", (through, stream))
-        return through
+    def _through(self, stream: int) -> int:
+        query = "SELECT last FROM run WHERE stream = ? AND first = 1"
+        found = self._connection.execute(query, (stream,)).fetchone()
+        return 0 if found is None else int(found[0])
 
     def _report(self, row: sqlite3.Row) -> Stream:
         stream = row["stream"]
         execute = self._connection.execute
-        highest, delivered = execute(
-            "SELECT coalesce(max(seq), 0), count(*) FROM delivery WHERE stream = ?", (stream,)
-        ).fetchone()
-        gaps = execute(
-            "SELECT before + 1, seq - 1 FROM "
-            "(SELECT seq, lag(seq, 1, 0) OVER (ORDER BY seq) AS before FROM delivery WHERE stream = ?) "
-            "WHERE seq > before + 1",
-            (stream,),
-        ).fetchall()
-        elsewhere = execute(
-            "SELECT count(*) FROM delivery JOIN entry ON entry.id = delivery.entry "
-            "WHERE delivery.stream = ? AND entry.stream != delivery.stream",
-            (stream,),
-        ).fetchone()[0]
-        aside = execute("SELECT count(*) FROM aside WHERE stream = ?", (stream,)).fetchone()[0]
+        runs = execute("SELECT first, last FROM run WHERE stream = ? ORDER BY first", (stream,)).fetchall()
+        befores = [0, *(last for _, last in runs)]
+        gaps = [
+            (before + 1, first - 1) for before, (first, _) in zip(befores, runs, strict=False) if first > before + 1
+        ]
         return Stream(
             kiosk=row["kiosk"],
             outbox=UUID(row["outbox"]),
-            through=row["through"],
-            highest=highest,
-            delivered=delivered,
-            gaps=tuple((first, last) for first, last in gaps),
+            through=self._through(stream),
+            highest=max((last for _, last in runs), default=0),
+            delivered=sum(last - first + 1 for first, last in runs),
+            gaps=tuple(gaps),
             repeated=row["repeated"],
-            elsewhere=elsewhere,
-            aside=aside,
+            elsewhere=row["elsewhere"],
+            aside=execute("SELECT count(*) FROM aside WHERE stream = ?", (stream,)).fetchone()[0],
         )
 
     @contextmanager
@@ -232,11 +236,21 @@ class SqliteLedger:
             raise LedgerError(f"cannot {verb} the ledger {self._path}: {error}") from error
 
 
+def _runs_of(numbers: list[int]) -> Iterator[tuple[int, int]]:
+    """Numbers as runs without a gap, (first, last)."""
+    ordered = sorted(set(numbers))
+    first = ordered[0]
+    for number, following in zip(ordered, [*ordered[1:], -1], strict=True):
+        if following != number + 1:
+            yield first, number
+            first = following
+
+
 def _columns(entry: Entry, stream: int, seq: int, received_ns: int) -> tuple[Any, ...]:
     at = entry.at
     return (
         entry.id.bytes, stream, seq, entry.site, entry.lane, entry.direction.value, at.wall_ns, at.boot_id, at.boot_ns,
-        at.quality.value, entry.document, " ".join(entry.flags), json.dumps(dict(entry.person), ensure_ascii=False),
+        at.quality.value, entry.document, " ".join(entry.flags), _JSON(dict(entry.person)),
         received_ns,
     )  # fmt: skip
 

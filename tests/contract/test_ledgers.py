@@ -152,7 +152,7 @@ def test_failed_commit_keeps_nothing(tmp_path: Path, make_entry: Make) -> None:
     """All of a store or none of it: no receipt for half."""
     ledger = SqliteLedger(tmp_path / "ledger.db")
     ledger._connection.execute(
-        "CREATE TRIGGER no BEFORE INSERT ON delivery WHEN new.seq = 3 BEGIN SELECT raise(FAIL, 'x'); END"
+        "CREATE TRIGGER no BEFORE INSERT ON run WHEN new.first = 3 BEGIN SELECT raise(FAIL, 'x'); END"
     )
     with pytest.raises(LedgerError):
         _store(ledger, _batch({1: make_entry(1)}), _batch({3: make_entry(3)}))
