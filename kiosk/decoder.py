@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kiosk.model import PointPx
+    from kiosk.zbar import Code
 
-ZBAR_EVERY = 16
-"""Of the frames in which nothing is found, one in so many is shown to zbar."""
+ZBAR_SHARE = 0.35
+"""While nothing is found, zbar gets so much time for each second that zxing-cpp takes."""
 
 _QR = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCodeModel2])
 _STRUCTURED_APPEND = 0b0011
@@ -61,29 +62,38 @@ class Decoder:
         """
         self._budget_ns = budget_ms * 1_000_000
         self._zbar = ZbarScanner(step_px=2)
-        self._empty_frames = 0
+        self._zbar_ns = 0
+        self._credit_ns = 0.0
 
     def read(self, frame: Frame) -> list[Reading]:
         """Every code in a frame, each once."""
         started_ns = time.perf_counter_ns()
         luma = np.ascontiguousarray(frame.luma)
         found = zxingcpp.read_barcodes(luma, formats=_QR, return_errors=True)
+        zxing_ns = time.perf_counter_ns() - started_ns
         readings = {
             bytes(code.bytes): _reading(frame, bytes(code.bytes), _corners_px(code.position), "zxing")
             for code in found
             if code.valid and code.bytes and not is_fragment(code)
         }
-        if self._wants_zbar(found, readings) and time.perf_counter_ns() - started_ns < self._budget_ns:
-            for payload, corners_px in self._zbar.read(luma):
+        if zxing_ns < self._budget_ns and self._is_zbars_turn(found, zxing_ns):
+            for payload, corners_px in self._zbar_codes(luma):
                 readings.setdefault(payload, _reading(frame, payload, corners_px, "zbar"))
         return list(readings.values())
 
-    def _wants_zbar(self, found: list[Any], readings: dict[bytes, Reading]) -> bool:
+    def _is_zbars_turn(self, found: list[Any], zxing_ns: int) -> bool:
+        """Whenever a code was found and not read; in an empty frame when its share of time has come together."""
         if found:
-            self._empty_frames = 0
-            return not readings or not all(code.valid for code in found)
-        self._empty_frames += 1
-        return self._empty_frames % ZBAR_EVERY == 0
+            return not all(code.valid for code in found)
+        self._credit_ns = min(self._credit_ns + ZBAR_SHARE * zxing_ns, self._zbar_ns)
+        return self._credit_ns >= self._zbar_ns
+
+    def _zbar_codes(self, luma: NDArray[np.uint8]) -> list[Code]:
+        started_ns = time.perf_counter_ns()
+        codes = self._zbar.read(luma)
+        self._zbar_ns = time.perf_counter_ns() - started_ns
+        self._credit_ns = 0.0
+        return codes
 
 
 def read_picture(luma: NDArray[np.uint8]) -> list[Reading]:
