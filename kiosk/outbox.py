@@ -22,41 +22,27 @@ Sources:
 
 from __future__ import annotations
 
-import fcntl
-import logging
 import os
 import sqlite3
-from contextlib import closing, contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from kiosk import wire
+from kiosk import outbox_file, wire
 from kiosk.errors import OutboxError, OutboxFullError, WireError
-from kiosk.log import line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from kiosk.config import Outbox as OutboxSettings
     from kiosk.model import Entry, Moment
 
-_log = logging.getLogger(__name__)
-
 T = TypeVar("T")
 
-APPLICATION_ID = 0x4B494F53  # "KIOS": another program's database is not taken for ours
-BUSY_S = 5.0
 SWEEP_ROWS = 500
 """Rows deleted in one transaction, so that a door never waits long for the sweeper."""
 
-_SCHEMA = (
-    "CREATE TABLE entry (seq INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL, recorded_s INTEGER NOT NULL)",
-    "CREATE TABLE outbox (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL, settled INTEGER NOT NULL)",
-    f"PRAGMA application_id = {APPLICATION_ID}",
-    "PRAGMA user_version = 1",
-)
-_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _NO_ROOM = frozenset({sqlite3.SQLITE_FULL})
 
 
@@ -116,11 +102,7 @@ class Outbox:
         row = (wire.encode_entry(entry), entry.at.wall_ns // 1_000_000_000)
         statement = "INSERT INTO entry (body, recorded_s) VALUES (?, ?)"
         cursor = self._do("write", lambda connection: connection.execute(statement, row))
-        try:
-            replaced = self._inode != self._path.stat().st_ino
-        except OSError as error:
-            raise _named(self._path, "write", error) from error
-        if replaced:
+        if self._inode != outbox_file.inode_of(self._path):
             raise OutboxError(f"{self._path} was replaced while it was written", hint="show the code again")
         return int(cursor.lastrowid or 0)
 
@@ -208,13 +190,13 @@ class Outbox:
         """
         self._drop_connection()
         try:
-            _replace(self._path, self._inode, reason)
+            outbox_file.replace(self._path, self._inode, reason)
         except (OSError, sqlite3.Error) as error:
             raise _named(self._path, "replace", error) from error
 
     def quarantined(self) -> list[Path]:
         """Files that were set aside and wait for someone to look at them."""
-        return sorted(self._path.parent.glob(f"{self._path.name}.damaged-*"))
+        return sorted(self._path.parent.glob(f"{self._path.name}.damaged-*[0-9]"))
 
     def close(self) -> None:
         """Let go of the file; harmless when repeated."""
@@ -249,10 +231,10 @@ class Outbox:
             try:
                 return work(self._live())
             except sqlite3.DatabaseError as error:
-                if not (self._replaces_damaged and _is_damage(error)):
+                if not (self._replaces_damaged and outbox_file.is_damage(error)):
                     raise
                 self._drop_connection()
-                _replace(self._path, self._inode, str(error))
+                outbox_file.replace(self._path, self._inode, str(error))
                 return work(self._live())
         except (OSError, sqlite3.Error) as error:
             self._drop_connection()
@@ -260,13 +242,15 @@ class Outbox:
 
     def _live(self) -> sqlite3.Connection:
         """The connection; opened anew after an error, or when another process has replaced a damaged file."""
-        if self._connection is not None and self._inode != self._path.stat().st_ino:
+        if self._connection is not None and self._inode != outbox_file.inode_of(self._path):
             self._drop_connection()
         if self._connection is None:
-            if self._path.exists():
-                self._inode = self._path.stat().st_ino
-            self._connection = _connect(self._path)
-            self._inode = self._path.stat().st_ino
+            with outbox_file.locked(self._path.parent):  # not in the middle of another process's replacement
+                if self._replaces_damaged:
+                    outbox_file.resume(self._path)
+                self._inode = outbox_file.inode_of(self._path)
+                self._connection = outbox_file.connect(self._path)
+                self._inode = outbox_file.inode_of(self._path)
             self.id = UUID(self._connection.execute("SELECT id FROM outbox").fetchone()[0])
         return self._connection
 
@@ -277,115 +261,7 @@ class Outbox:
             self._connection = None
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    is_new = not path.exists()
-    connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-    try:
-        if is_new:
-            path.chmod(0o600)
-        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-        if mode != "wal":
-            raise sqlite3.OperationalError(f"journal mode is {mode}, not WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        if not _is_ours(connection):
-            connection.execute("BEGIN IMMEDIATE")
-            _make(connection)
-            connection.execute("COMMIT")
-            _sync_folder(path.parent)
-        connection.execute("SELECT max(seq) FROM entry").fetchone()
-        connection.execute("SELECT max(seq) FROM sqlite_sequence").fetchone()
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _is_ours(connection: sqlite3.Connection) -> bool:
-    return bool(connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID)
-
-
-def _make(connection: sqlite3.Connection) -> None:
-    """The tables, inside a write transaction: another process may have been first, another program may own the file."""
-    if _is_ours(connection):
-        return
-    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        raise _NotOursError("the file is another program's database")
-    for statement in _SCHEMA:
-        connection.execute(statement)
-    connection.execute("INSERT INTO outbox VALUES (1, ?, 0)", (str(uuid4()),))
-
-
-class _NotOursError(sqlite3.DatabaseError):
-    """A sound database that is not an outbox: set aside like a damaged one."""
-
-
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    return isinstance(error, _NotOursError) or getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
-
-
-def _replace(path: Path, inode: int, reason: str) -> None:
-    """Set a damaged file aside and carry what can be read of its waiting entries into a new one.
-
-    Args:
-        path: Of the file.
-        inode: Of the file that was found damaged; another one is not touched, another process was here first.
-        reason: What was found.
-    """
-    with _locked(path.parent):
-        if path.stat().st_ino != inode:
-            return
-        bodies = _salvage(path)
-        number = 1
-        while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
-            number += 1
-        for suffix in ("-wal", "-shm", ""):
-            with suppress(FileNotFoundError):
-                path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
-        _sync_folder(path.parent)
-        _log.error(line("outbox-replaced", reason=reason, set_aside=aside, salvaged=len(bodies)))
-        with closing(_connect(path)) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.executemany("INSERT INTO entry (body, recorded_s) VALUES (?, ?)", bodies)
-            connection.execute("COMMIT")
-
-
-def _salvage(path: Path) -> list[tuple[bytes, int]]:
-    """Waiting entries of a damaged file, from both ends towards the damage."""
-    rows: dict[int, tuple[bytes, int]] = {}
-    with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=BUSY_S)) as connection:
-        settled = 0
-        with suppress(sqlite3.Error):
-            settled = connection.execute("SELECT settled FROM outbox").fetchone()[0]
-        for order in ("ASC", "DESC"):
-            query = f"SELECT seq, CAST(body AS BLOB), recorded_s FROM entry WHERE seq > ? ORDER BY seq {order}"  # noqa: S608  ours
-            with suppress(sqlite3.Error):
-                for seq, body, recorded_s in connection.execute(query, (settled,)):
-                    if seq in rows:
-                        break
-                    rows[seq] = (bytes(body), int(recorded_s))
-    return [rows[seq] for seq in sorted(rows)]
-
-
 def _named(path: Path, verb: str, error: Exception) -> OutboxError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     kind = OutboxFullError if code in _NO_ROOM else OutboxError
     return kind(f"cannot {verb} {path}: {error}")
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One process at a time; the lock dies with its holder."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
-from kiosk import wire
+from kiosk import outbox_file, wire
 from kiosk.clock import SystemClock
 from kiosk.config import Outbox as Settings
 from kiosk.errors import OutboxError, OutboxFullError
@@ -178,7 +181,7 @@ def test_locked_file_is_not_taken_for_a_damaged_one(
     path: Path, make_entry: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A writer that holds the file too long is an error, no reason to start a new file."""
-    monkeypatch.setattr("kiosk.outbox.BUSY_S", 0.1)
+    monkeypatch.setattr("kiosk.outbox_file.BUSY_S", 0.1)
     outbox = Outbox.open(path, Settings())
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -239,6 +242,41 @@ def test_waiting_entries_are_carried_out_of_a_damaged_file(path: Path, make_entr
     outbox.close()
 
 
+@pytest.mark.parametrize("step", ["rename", "salvage", "connect", "fresh", "aside"])
+def test_replacement_that_is_cut_short_is_finished(
+    path: Path, make_entry: Make, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Power fails between any two steps of a replacement: the next start finishes it, and no waiting entry is lost."""
+    with closing(Outbox.open(path, Settings())) as outbox:
+        for number in range(30):
+            outbox.append(make_entry(number))
+        outbox.settle(10)
+        inode = outbox_file.inode_of(path)
+
+        class PowerCutError(Exception):
+            pass
+
+        def cut(*_args: object) -> None:
+            raise PowerCutError
+
+        def rename(self: Path, target: Path) -> Path:
+            if (self.suffix, target.suffix) in {
+                "rename": {(".db", ".leaving")}, "fresh": {(".fresh", ".db")}, "aside": {(".leaving", ".damaged-1")},
+            }.get(step, ()):  # fmt: skip
+                cut()
+            return Path(os.rename(self, target) or target)  # noqa: PTH104  what is stood in for
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "rename", rename)
+            if step in ("salvage", "connect"):
+                patch.setattr(outbox_file, {"salvage": "_salvage"}.get(step, step), cut)
+            with pytest.raises(PowerCutError):
+                outbox_file.replace(path, inode, "power is cut")
+    with closing(Outbox.open(path, Settings())) as outbox:
+        assert _numbers(outbox, outbox.settled) == list(range(10, 30))
+        assert len(outbox.quarantined()) == (0 if step == "rename" else 1)
+
+
 def test_file_of_another_program_is_set_aside(path: Path, make_entry: Make) -> None:
     """A sound database that is no outbox is not written into."""
     path.parent.mkdir()
@@ -265,6 +303,30 @@ def test_reader_follows_to_the_file_that_replaced_a_damaged_one(path: Path, make
     assert _numbers(reader) == [1, 2]
     reader.close()
     writer.close()
+
+
+def test_reader_waits_while_a_file_is_being_replaced(outbox: Outbox, path: Path, make_entry: Make) -> None:
+    """Between the two steps of a replacement there is no file: that is no fault, and is over in a moment."""
+    outbox.append(make_entry(1))
+    away = path.with_name("away")
+    with outbox_file.locked(path.parent):
+        path.rename(away)
+        held = Event()
+
+        def put_back() -> None:
+            time.sleep(0.3)
+            away.rename(path)
+            held.set()
+
+        thread = Thread(target=put_back)
+        thread.start()
+        depths: list[int] = []
+        reader = Thread(target=lambda: depths.append(outbox.depth()))
+        reader.start()
+        assert held.wait(5)
+    reader.join(5)
+    thread.join(5)
+    assert depths == [1]
 
 
 def test_append_into_a_file_that_was_replaced_is_no_receipt(

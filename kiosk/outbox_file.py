@@ -1,0 +1,204 @@
+"""The outbox's one file as a thing on a disk: made, opened, found damaged, replaced. `kiosk.outbox` knows what is in it.
+
+A damaged file is set aside under another name, never deleted, and what can still be read of its waiting entries is carried
+into a new one. Processes that share the file take a lock on its folder for that, and know each other's new file by its inode.
+
+Units: `_s` seconds.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sqlite3
+import time
+from contextlib import closing, contextmanager, suppress
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from kiosk.log import line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_log = logging.getLogger(__name__)
+
+APPLICATION_ID = 0x4B494F53  # "KIOS": another program's database is not taken for ours
+BUSY_S = 5.0
+LOCK_S = 30.0
+"""Longest wait for another process that replaces a damaged file."""
+
+SCHEMA = (
+    "CREATE TABLE entry (seq INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL, recorded_s INTEGER NOT NULL)",
+    "CREATE TABLE outbox (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL, settled INTEGER NOT NULL)",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    "PRAGMA user_version = 1",
+)
+LEAVING = ".leaving"
+_LOGS = ("-wal", "-shm")
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the file, which is made if it is not there, and see that it is whole where it matters.
+
+    Raises:
+        sqlite3.Error: It cannot be used; `is_damage` says whether it never will be.
+    """
+    is_new = not path.exists()
+    connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    try:
+        if is_new:
+            path.chmod(0o600)
+        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise sqlite3.OperationalError(f"journal mode is {mode}, not WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        if not _is_ours(connection):
+            connection.execute("BEGIN IMMEDIATE")
+            _make(connection)
+            connection.execute("COMMIT")
+            _sync_folder(path.parent)
+        connection.execute("SELECT max(seq) FROM entry").fetchone()
+        connection.execute("SELECT max(seq) FROM sqlite_sequence").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _is_ours(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID)
+
+
+def _make(connection: sqlite3.Connection) -> None:
+    """The tables, inside a write transaction: another process may have been first, another program may own the file."""
+    if _is_ours(connection):
+        return
+    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise _NotOursError("the file is another program's database")
+    for statement in SCHEMA:
+        connection.execute(statement)
+    connection.execute("INSERT INTO outbox VALUES (1, ?, 0)", (str(uuid4()),))
+
+
+class _NotOursError(sqlite3.DatabaseError):
+    """A sound database that is not an outbox: set aside like a damaged one."""
+
+
+def is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Whether the file itself is at fault, and not its lock, its rights or its disk."""
+    return isinstance(error, _NotOursError) or getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+
+
+def replace(path: Path, inode: int, reason: str) -> None:
+    """Set a damaged file aside and carry what can be read of its waiting entries into a new one.
+
+    Args:
+        path: Of the file.
+        inode: Of the file that was found damaged; another one is not touched, another process was here first.
+        reason: What was found.
+    """
+    with locked(path.parent):
+        if inode_of(path) == inode:
+            _log.error(line("outbox-replaced", reason=reason))
+            # First it goes, then it is read: whoever appends to it from now on sees that and gives no receipt.
+            path.rename(_beside(path, LEAVING))
+            resume(path)
+
+
+def resume(path: Path) -> None:
+    """Bring a replacement to its end, also one that a power cut has interrupted anywhere; the lock must be held.
+
+    Args:
+        path: Of the file.
+    """
+    leaving = _beside(path, LEAVING)
+    if not leaving.exists():
+        return
+    if not path.exists():
+        _move_logs(path, leaving)
+        fresh = _beside(path, ".fresh")
+        for suffix in ("", *_LOGS):
+            _beside(fresh, suffix).unlink(missing_ok=True)
+        rows = _salvage(leaving)
+        with closing(connect(fresh)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany("INSERT INTO entry (body, recorded_s) VALUES (?, ?)", rows)
+            connection.execute("COMMIT")
+        fresh.rename(path)
+        _sync_folder(path.parent)
+    number = 1
+    while (aside := _beside(path, f".damaged-{number}")).exists():
+        number += 1
+    _move_logs(leaving, aside)
+    leaving.rename(aside)
+    _sync_folder(path.parent)
+    _log.error(line("outbox-set-aside", file=aside))
+
+
+def _move_logs(path: Path, to: Path) -> None:
+    for suffix in _LOGS:
+        with suppress(FileNotFoundError):
+            _beside(path, suffix).rename(_beside(to, suffix))
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def _salvage(path: Path) -> list[tuple[bytes, int]]:
+    """Waiting entries of a damaged file, from both ends towards the damage."""
+    rows: dict[int, tuple[bytes, int]] = {}
+    with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=BUSY_S)) as connection:
+        settled = 0
+        with suppress(sqlite3.Error):
+            settled = connection.execute("SELECT settled FROM outbox").fetchone()[0]
+        for order in ("ASC", "DESC"):
+            query = f"SELECT seq, CAST(body AS BLOB), recorded_s FROM entry WHERE seq > ? ORDER BY seq {order}"  # noqa: S608  ours
+            with suppress(sqlite3.Error):
+                for seq, body, recorded_s in connection.execute(query, (settled,)):
+                    if seq in rows:
+                        break
+                    rows[seq] = (bytes(body), int(recorded_s))
+    return [rows[seq] for seq in sorted(rows)]
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """One process at a time; the lock dies with its holder, and is not waited for longer than `LOCK_S`."""
+    deadline_s = time.monotonic() + LOCK_S
+    with _opened(folder) as handle:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline_s:
+                    raise
+                time.sleep(0.01)
+        yield
+
+
+def inode_of(path: Path) -> int:
+    """Which file is there; 0 if there is none, as while another process replaces it."""
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return 0
+
+
+def _sync_folder(folder: Path) -> None:
+    with _opened(folder) as handle:
+        os.fsync(handle)
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
