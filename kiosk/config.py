@@ -190,8 +190,8 @@ class Uplink(Section):
         default="receipt", description="receipt of the centre, or (no centre of ours) the broker's PUBACK"
     )
     keepalive_s: int = Field(default=30, ge=5, le=600, description="seconds between signs of life")
-    batch_entries: int = Field(default=50, ge=1, le=500, description="entries a PUBLISH when there is a backlog")
-    window_batches: int = Field(default=20, ge=1, le=200, description="PUBLISHes without a receipt, at most")
+    batch_entries: int = Field(default=200, ge=1, le=500, description="entries a PUBLISH when there is a backlog")
+    window_batches: int = Field(default=40, ge=1, le=200, description="PUBLISHes without a receipt, at most")
     receipt_timeout_s: float = Field(default=30.0, ge=1, le=600, description="seconds without a receipt until resent")
     backoff_max_s: float = Field(default=60.0, ge=1, le=3600, description="longest pause between attempts to connect")
 

@@ -262,12 +262,8 @@ class Session:
         if self._flights and now_s - self._progress_s >= timeout_s:
             self._patience = min(2 * self._patience, MOST_PATIENCE)
             self.rewind(now_s, settled)
-        window = min(self._window, self._broker_window)
-        if (
-            self._position < last_seq
-            and len(self._flights) < window
-            and len(self._unacknowledged) < self._broker_window
-        ):
+        has_room = len(self._flights) < self._window and len(self._unacknowledged) < self._broker_window
+        if self._position < last_seq and has_room:
             return Publish(self._position, self.rules.batch)
         return Wait(IDLE_S)
 

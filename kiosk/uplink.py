@@ -18,6 +18,7 @@ from kiosk import health, session, wire
 from kiosk.clock import Clock, SystemClock, corrected
 from kiosk.errors import LinkError, WireError
 from kiosk.log import line
+from kiosk.model import ClockQuality
 from kiosk.mqtt import Acknowledged, Closed, Event, Link, Ready, Received, open_link
 from kiosk.outbox import SWEEP_ROWS, Outbox
 from kiosk.session import Connect, Drop, Failure, Publish, Session, State, Wait
@@ -218,7 +219,7 @@ def run(config: Config, *, stop: Callable[[], bool]) -> None:
 
 def _corrected(body: bytes, now: Moment) -> bytes:
     """The entry with the time that a clock set since then gives it; rotten rows travel as they are."""
-    if _SYNCED_MARK in body:
+    if now.quality is not ClockQuality.SYNCED or _SYNCED_MARK in body:
         return body
     try:
         at = wire.decode_entry(body).at

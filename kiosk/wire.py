@@ -20,7 +20,7 @@ import binascii
 import json
 import re
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 from uuid import UUID
 
 from kiosk.errors import WireError
@@ -35,6 +35,9 @@ MAX_NS = (1 << 63) - 1  # SQL's integers
 _UNSTORABLE = re.compile(
     "[\x00\ud800-\udfff]"
 )  # NUL and lone surrogates: JSON can say them, databases cannot keep them
+
+_DIRECTIONS = {direction.value: direction for direction in Direction}
+_QUALITIES = {quality.value: quality for quality in ClockQuality}
 
 Row = tuple[int, bytes]
 """A sequence number and the entry's bytes as committed."""
@@ -187,33 +190,33 @@ def _row(item: object, kiosk: str) -> tuple[int, Entry] | Poison:
 
 
 def _entry(message: object) -> Entry:
+    """The entry in a JSON value; the collector's hot path, so each field is looked at once."""
     if not isinstance(message, dict):
         raise WireError("an entry is not an object")
-    at = message.get("at")
+    at, flags, person = message.get("at"), message.get("flags"), message.get("person")
     if not isinstance(at, dict):
         raise WireError("`at` is not an object")
-    flags, person = message.get("flags"), message.get("person")
     if not isinstance(flags, list) or len(flags) > 16 or not all(_is_text(flag, 64) for flag in flags):
         raise WireError("`flags` is not a list of words")
     if not isinstance(person, dict) or len(person) > 16 or not all(_is_text(value, 400) for value in person.values()):
         raise WireError("`person` is not an object of texts")
-    if not _is_int(at.get("wall_ns"), 0, MAX_NS) or not _is_int(at.get("boot_ns"), 0, MAX_NS):
+    wall_ns, boot_ns = at.get("wall_ns"), at.get("boot_ns")
+    if not _is_int(wall_ns, 0, MAX_NS) or not _is_int(boot_ns, 0, MAX_NS):
         raise WireError("`at` has no times")
-    try:
-        direction = Direction(_text(message, "direction", 16))
-        quality = ClockQuality(_text(at, "clock", 16))
-    except ValueError:
-        raise WireError("`direction` or `clock` is an unknown word") from None
+    direction = _DIRECTIONS.get(_text(message, "direction", 16))
+    quality = _QUALITIES.get(_text(at, "clock", 16))
+    if direction is None or quality is None:
+        raise WireError("`direction` or `clock` is an unknown word")
     return Entry(
-        id=_uuid(message, "id"),
-        kiosk=_text(message, "kiosk", 64),
-        site=_text(message, "site", 64),
-        lane=_text(message, "lane", 64),
-        direction=direction,
-        at=Moment(at["wall_ns"], _text(at, "boot_id", 36), at["boot_ns"], quality),
-        document=_text(message, "document", 64),
-        flags=tuple(flags),
-        person=tuple(person.items()),
+        _uuid(message, "id"),
+        _text(message, "kiosk", 64),
+        _text(message, "site", 64),
+        _text(message, "lane", 64),
+        direction,
+        Moment(wall_ns, _text(at, "boot_id", 36), boot_ns, quality),
+        _text(message, "document", 64),
+        tuple(flags),
+        tuple(person.items()),
     )
 
 
@@ -251,19 +254,20 @@ def _check_version(message: dict[str, Any]) -> None:
         raise WireError(f"version is not {VERSION}")
 
 
-def _is_int(value: object, low: int, high: int) -> bool:
+def _is_int(value: Any, low: int, high: int) -> TypeGuard[int]:  # noqa: ANN401  any JSON value
     return type(value) is int and low <= value <= high
 
 
-def _is_text(value: object, longest: int) -> bool:
-    return isinstance(value, str) and len(value) <= longest and _UNSTORABLE.search(value) is None
+def _is_text(value: Any, longest: int) -> bool:  # noqa: ANN401  any JSON value
+    # What is printable, as most texts are, has neither; asking so is quicker than searching.
+    return type(value) is str and len(value) <= longest and (value.isprintable() or _UNSTORABLE.search(value) is None)
 
 
 def _text(message: dict[str, Any], key: str, longest: int) -> str:
     value = message.get(key)
-    if not isinstance(value, str) or not value or not _is_text(value, longest):
+    if not value or not _is_text(value, longest):
         raise WireError(f"`{key}` is not a text of 1 to {longest} characters")
-    return value
+    return str(value)
 
 
 def _uuid(message: dict[str, Any], key: str) -> UUID:
