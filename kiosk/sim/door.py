@@ -110,13 +110,18 @@ class SimulatedDoor:
     def picture_at(self, at_s: float) -> NDArray[np.uint8]:
         """What the camera sees at a time."""
         number = round(at_s / self._interval_s)
-        for index, visit in enumerate(self.visits):
-            if visit.starts_s <= at_s < visit.ends_s:
-                if index not in self._faces:
-                    self._faces = {index: face_of(visit.payload, visit.carrier, inverted=visit.inverted)}
-                pose = self._pose(index, visit, at_s - visit.starts_s)
-                return self._scene.with_carrier(self._faces[index], pose, number)
-        return self._scene.empty(number)
+        index = self.visitor_at(at_s)
+        if index is None:
+            return self._scene.empty(number)
+        visit = self.visits[index]
+        if index not in self._faces:
+            self._faces = {index: face_of(visit.payload, visit.carrier, inverted=visit.inverted)}
+        pose = self._pose(index, visit, at_s - visit.starts_s)
+        return self._scene.with_carrier(self._faces[index], pose, number)
+
+    def visitor_at(self, at_s: float) -> int | None:
+        """Which of the visits is in view at a time; None if nobody is."""
+        return next((i for i, visit in enumerate(self.visits) if visit.starts_s <= at_s < visit.ends_s), None)
 
     def _pose(self, index: int, visit: Visit, since_s: float) -> Pose:
         """Comes nearer, is held with a trembling hand, leaves to the side."""

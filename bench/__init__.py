@@ -1,0 +1,1 @@
+"""Benchmarks: rivals interleaved in one run, answers as ratios, because machines are noisy."""
