@@ -81,3 +81,24 @@ def test_shipped_links_lead_somewhere() -> None:
         if not (page.parent / target).exists()
     ]
     assert not broken
+
+
+def test_shipped_commands_exist() -> None:
+    """Every `kiosk …`, `central …` and `make …` that a page tells people to type is there, with its options."""
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    text = "\n".join(page.read_text("utf-8") for page in pages)
+    typed = re.compile(r"(?:^|`|/bin/)(kiosk|central|make) ([a-z]+(?:-[a-z]+)*)(?=[ `\n])([^`\n#]*)", re.MULTILINE)
+    found = set(typed.findall(text))
+    assert len(found) > 15
+    help_of: dict[tuple[str, str], str] = {}
+    for program, verb, rest in found:
+        if program == "make":
+            assert re.search(rf"^{verb}:", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE), verb
+            continue
+        if (program, verb) not in help_of:
+            argv = [sys.executable, "-m", program, verb, "--help"]
+            result = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+            assert result.returncode == 0, f"{program} {verb}: {result.stderr}"
+            help_of[program, verb] = result.stdout
+        for option in re.findall(r"--[a-z-]+", rest):
+            assert option in help_of[program, verb], f"{program} {verb} {option}"
