@@ -13,6 +13,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from pydantic_core import to_json
+
 from central.ledger import Aside, Row, Stream
 from kiosk.errors import LedgerError
 from kiosk.model import ClockQuality, Direction, Entry, Moment
@@ -47,7 +49,6 @@ CREATE TABLE IF NOT EXISTS aside (
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = 1;
 """
-_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _INSERT_ENTRY = """
 INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
 """
@@ -250,8 +251,7 @@ def _columns(entry: Entry, stream: int, seq: int, received_ns: int) -> tuple[Any
     at = entry.at
     return (
         entry.id.bytes, stream, seq, entry.site, entry.lane, entry.direction.value, at.wall_ns, at.boot_id, at.boot_ns,
-        at.quality.value, entry.document, " ".join(entry.flags), _JSON(dict(entry.person)),
-        received_ns,
+        at.quality.value, entry.document, " ".join(entry.flags), to_json(dict(entry.person)).decode(), received_ns,
     )  # fmt: skip
 
 

@@ -18,13 +18,20 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import re
 from dataclasses import dataclass, replace
-from typing import Any, TypeGuard
-from uuid import UUID
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from uuid import UUID  # noqa: TC003  pydantic reads it
+
+from pydantic import Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from kiosk.errors import WireError
 from kiosk.model import ClockQuality, Direction, Entry, Moment
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+T = TypeVar("T")
 
 VERSION = 1
 MAX_BATCH_BYTES = 1 << 20
@@ -32,12 +39,59 @@ MAX_ENTRIES = 1000
 MAX_SEQ = (1 << 53) - 1  # JSON's safe integers
 MAX_NS = (1 << 63) - 1  # SQL's integers
 
-_UNSTORABLE = re.compile(
-    "[\x00\ud800-\udfff]"
-)  # NUL and lone surrogates: JSON can say them, databases cannot keep them
-
 _DIRECTIONS = {direction.value: direction for direction in Direction}
 _QUALITIES = {quality.value: quality for quality in ClockQuality}
+
+_NO_NUL = r"^[^\x00]*$"  # JSON can say it, databases cannot keep it
+_Name = Annotated[str, Field(min_length=1, max_length=64, pattern=_NO_NUL)]
+_Word = Annotated[str, Field(max_length=64, pattern=_NO_NUL)]
+_Ns = Annotated[int, Field(ge=0, le=MAX_NS)]
+_Seq = Annotated[int, Field(ge=1, le=MAX_SEQ)]
+
+
+class _MomentForm(TypedDict):
+    wall_ns: _Ns
+    boot_id: Annotated[str, Field(min_length=1, max_length=36, pattern=_NO_NUL)]
+    boot_ns: _Ns
+    clock: Literal["synced", "estimated", "unset"]
+
+
+class _EntryForm(TypedDict):
+    id: UUID
+    kiosk: _Name
+    site: _Name
+    lane: _Name
+    direction: Literal["in", "out", "pass"]
+    at: _MomentForm
+    document: _Name
+    flags: Annotated[list[_Word], Field(max_length=16)]
+    person: Annotated[dict[_Word, Annotated[str, Field(max_length=400, pattern=_NO_NUL)]], Field(max_length=16)]
+
+
+class _Head(TypedDict):
+    v: Literal[1]
+    kiosk: _Name
+    outbox: UUID
+
+
+class _SoundBatch(_Head):
+    entries: Annotated[list[tuple[_Seq, _EntryForm]], Field(min_length=1, max_length=MAX_ENTRIES)]
+
+
+class _AnyBatch(_Head):
+    entries: Annotated[list[tuple[_Seq, Any]], Field(min_length=1, max_length=MAX_ENTRIES)]
+
+
+class _ReceiptForm(TypedDict):
+    v: Literal[1]
+    outbox: UUID
+    through: Annotated[int, Field(ge=0, le=MAX_SEQ)]
+
+
+_ENTRY = TypeAdapter(_EntryForm)
+_SOUND_BATCH = TypeAdapter(_SoundBatch)
+_ANY_BATCH = TypeAdapter(_AnyBatch)
+_RECEIPT = TypeAdapter(_ReceiptForm)
 
 Row = tuple[int, bytes]
 """A sequence number and the entry's bytes as committed."""
@@ -108,7 +162,7 @@ def decode_entry(body: bytes) -> Entry:
     Raises:
         WireError: They are no entry of this version.
     """
-    return _entry(_load(body))
+    return _entry(_read(_ENTRY, body))
 
 
 def with_moment(body: bytes, at: Moment) -> bytes:
@@ -147,13 +201,14 @@ def decode_batch(payload: bytes) -> Batch:
     """
     if len(payload) > MAX_BATCH_BYTES:
         raise WireError(f"batch of {len(payload)} bytes, more than {MAX_BATCH_BYTES}")
-    message = _load(payload)
-    _check_version(message)
-    kiosk = _text(message, "kiosk", 64)
-    items = message.get("entries")
-    if not isinstance(items, list) or not 1 <= len(items) <= MAX_ENTRIES:
-        raise WireError(f"`entries` is not a list of 1 to {MAX_ENTRIES}")
-    return Batch(kiosk, _uuid(message, "outbox"), tuple(_row(item, kiosk) for item in items))
+    try:
+        sound = _SOUND_BATCH.validate_json(payload, strict=True)
+    except ValidationError:
+        batch = _read(_ANY_BATCH, payload)
+        rows = [_row(seq, body, batch["kiosk"]) for seq, body in batch["entries"]]
+        return Batch(batch["kiosk"], batch["outbox"], tuple(rows))
+    kiosk = sound["kiosk"]
+    return Batch(kiosk, sound["outbox"], tuple([_own(seq, form, kiosk) for seq, form in sound["entries"]]))
 
 
 def encode_receipt(receipt: Receipt) -> bytes:
@@ -167,76 +222,73 @@ def decode_receipt(payload: bytes) -> Receipt:
     Raises:
         WireError: They are no receipt of this version.
     """
-    message = _load(payload)
-    _check_version(message)
-    if not _is_int(message.get("through"), 0, MAX_SEQ):
-        raise WireError("`through` is not a sequence number")
-    return Receipt(_uuid(message, "outbox"), int(message["through"]))
+    receipt = _read(_RECEIPT, payload)
+    return Receipt(receipt["outbox"], receipt["through"])
 
 
-def _row(item: object, kiosk: str) -> tuple[int, Entry] | Poison:
-    if not isinstance(item, list) or len(item) != 2 or not _is_int(item[0], 1, MAX_SEQ):
-        raise WireError("an item of `entries` is not [sequence number, entry]")
-    seq, body = item
+def _row(seq: int, body: object, kiosk: str) -> tuple[int, Entry] | Poison:
+    """A row of a batch that is not sound as a whole."""
     if isinstance(body, str):
         return Poison(seq, _unbase64(body), "rotten")
+    encoded = _dump(body)
     try:
-        entry = _entry(body)
+        return _own(seq, _read(_ENTRY, encoded), kiosk)
     except WireError as error:
-        return Poison(seq, _dump(body), str(error.args[0]))
-    if entry.kiosk != kiosk:
-        return Poison(seq, _dump(body), "entry of another kiosk")
-    return seq, entry
+        return Poison(seq, encoded, str(error.args[0]))
 
 
-def _entry(message: object) -> Entry:
-    """The entry in a JSON value; the collector's hot path, so each field is looked at once."""
-    if not isinstance(message, dict):
-        raise WireError("an entry is not an object")
-    at, flags, person = message.get("at"), message.get("flags"), message.get("person")
-    if not isinstance(at, dict):
-        raise WireError("`at` is not an object")
-    if not isinstance(flags, list) or len(flags) > 16 or not all(_is_text(flag, 64) for flag in flags):
-        raise WireError("`flags` is not a list of words")
-    if not isinstance(person, dict) or len(person) > 16 or not all(_is_text(value, 400) for value in person.values()):
-        raise WireError("`person` is not an object of texts")
-    wall_ns, boot_ns = at.get("wall_ns"), at.get("boot_ns")
-    if not _is_int(wall_ns, 0, MAX_NS) or not _is_int(boot_ns, 0, MAX_NS):
-        raise WireError("`at` has no times")
-    direction = _DIRECTIONS.get(_text(message, "direction", 16))
-    quality = _QUALITIES.get(_text(at, "clock", 16))
-    if direction is None or quality is None:
-        raise WireError("`direction` or `clock` is an unknown word")
+def _own(seq: int, form: _EntryForm, kiosk: str) -> tuple[int, Entry] | Poison:
+    if form["kiosk"] != kiosk:
+        return Poison(seq, encode_entry(_entry(form)), "entry of another kiosk")
+    return seq, _entry(form)
+
+
+def _entry(form: _EntryForm) -> Entry:
+    at = form["at"]
     return Entry(
-        _uuid(message, "id"),
-        _text(message, "kiosk", 64),
-        _text(message, "site", 64),
-        _text(message, "lane", 64),
-        direction,
-        Moment(wall_ns, _text(at, "boot_id", 36), boot_ns, quality),
-        _text(message, "document", 64),
-        tuple(flags),
-        tuple(person.items()),
+        form["id"],
+        form["kiosk"],
+        form["site"],
+        form["lane"],
+        _DIRECTIONS[form["direction"]],
+        Moment(at["wall_ns"], at["boot_id"], at["boot_ns"], _QUALITIES[at["clock"]]),
+        form["document"],
+        tuple(form["flags"]),
+        tuple(form["person"].items()),
     )
+
+
+def _read(form: TypeAdapter[T], payload: bytes) -> T:
+    """The JSON of this form in these bytes; keys that it does not name are let pass.
+
+    Raises:
+        WireError: They are something else; the first thing that is wrong is named, without its content.
+    """
+    try:
+        return form.validate_json(payload, strict=True)
+    except ValidationError as error:
+        raise WireError(_said(error.errors(include_url=False, include_input=False)[0])) from None
+
+
+def _said(detail: ErrorDetails) -> str:
+    if detail["type"] == "json_invalid":
+        return "not JSON"
+    known = [str(part) for part in detail["loc"] if isinstance(part, int) or part in _KEYS]
+    return f"`{'.'.join(known)}`: {detail['msg'][0].lower()}{detail['msg'][1:]}"
+
+
+_KEYS = frozenset(
+    key for form in (_SoundBatch, _EntryForm, _MomentForm, _ReceiptForm) for key in form.__annotations__
+)  # a key of somebody else's is content
 
 
 def _dump(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
-def _load(payload: bytes) -> dict[str, Any]:
-    try:
-        message = json.loads(payload)
-    except (ValueError, RecursionError):
-        raise WireError("not JSON") from None
-    if not isinstance(message, dict):
-        raise WireError("not a JSON object")
-    return message
-
-
 def _json_or_base64(body: bytes) -> bytes:
     try:
-        _load(body)
+        _read(_ENTRY, body)
     except WireError:
         return b'"' + base64.b64encode(body) + b'"'
     return body
@@ -247,31 +299,3 @@ def _unbase64(text: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return text.encode("utf-8", "surrogatepass")
-
-
-def _check_version(message: dict[str, Any]) -> None:
-    if message.get("v") != VERSION:
-        raise WireError(f"version is not {VERSION}")
-
-
-def _is_int(value: Any, low: int, high: int) -> TypeGuard[int]:  # noqa: ANN401  any JSON value
-    return type(value) is int and low <= value <= high
-
-
-def _is_text(value: Any, longest: int) -> bool:  # noqa: ANN401  any JSON value
-    # What is printable, as most texts are, has neither; asking so is quicker than searching.
-    return type(value) is str and len(value) <= longest and (value.isprintable() or _UNSTORABLE.search(value) is None)
-
-
-def _text(message: dict[str, Any], key: str, longest: int) -> str:
-    value = message.get(key)
-    if not value or not _is_text(value, longest):
-        raise WireError(f"`{key}` is not a text of 1 to {longest} characters")
-    return str(value)
-
-
-def _uuid(message: dict[str, Any], key: str) -> UUID:
-    try:
-        return UUID(_text(message, key, 36))
-    except ValueError:
-        raise WireError(f"`{key}` is not a UUID") from None

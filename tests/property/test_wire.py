@@ -102,13 +102,13 @@ def _batch(**changes: object) -> bytes:
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"v": 2}, "version"),
+        ({"v": 2}, "`v`: input should be 1"),
         ({"kiosk": ""}, "kiosk"),
         ({"outbox": "x"}, "UUID"),
         ({"entries": []}, "entries"),
-        ({"entries": [[0, {}]]}, "item"),
-        ({"entries": [[1]]}, "item"),
-        ({"entries": [[True, {}]]}, "item"),
+        ({"entries": [[0, {}]]}, r"`entries\.0\.0`: .* greater than or equal to 1"),
+        ({"entries": [[1]]}, r"`entries\.0\.1`: field required"),
+        ({"entries": [[True, {}]]}, r"`entries\.0\.0`: input should be a valid integer"),
     ],
 )
 def test_batch_of_another_form_is_refused(changes: dict[str, object], problem: str) -> None:
@@ -130,17 +130,21 @@ def test_huge_batch_is_not_even_parsed() -> None:
         ({"direction": "up"}, "direction"),
         ({"flags": "x"}, "flags"),
         ({"person": {"name": "a\0b"}}, "person"),
-        ({"at": 1}, "`at` is not"),
-        ({"at": {"wall_ns": -1, "boot_ns": 1, "boot_id": "b", "clock": "synced"}}, "no times"),
+        ({"person": {"Nguyễn": 5}}, "`person`: input should be a valid string"),
+        ({"at": 1}, "`at`: input should be an object"),
+        ({"at": {"wall_ns": -1, "boot_ns": 1, "boot_id": "b", "clock": "synced"}}, "`at.wall_ns`"),
         ({"id": None}, "`id`"),
     ],
 )
 def test_row_that_is_no_entry_is_poison(changes: dict[str, object], reason: str) -> None:
     """It is set aside with its reason; what cannot be stored is not an entry."""
-    body = json.dumps(json.loads(wire.encode_entry(ENTRY)) | changes).encode()
-    (row,) = wire.decode_batch(wire.encode_batch("k-1", OUTBOX, [(1, body)])).rows
+    body = json.loads(wire.encode_entry(ENTRY)) | changes
+    good = json.loads(wire.encode_entry(ENTRY))
+    row, beside = wire.decode_batch(_batch(entries=[[1, body], [2, good]])).rows
     assert isinstance(row, wire.Poison)
+    assert json.loads(row.body) == body
     assert reason in row.reason
+    assert beside == (2, ENTRY)
 
 
 def test_text_where_an_entry_should_be_is_poison() -> None:
