@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -71,20 +71,25 @@ class SqliteLedger:
             LedgerError: It cannot be opened, or the file is something else.
         """
         self._path = path
-        with self._named("open"):
+        with self._named("open"), ExitStack() as stack:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
-            self._connection.row_factory = sqlite3.Row
-            found = self._connection.execute("PRAGMA application_id").fetchone()[0]
-            tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if tables and found != APPLICATION_ID:
-                raise LedgerError(f"{path} is another program's database", hint="name another file with --ledger")
-            path.chmod(0o600)
-            self._connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")  # of a new file
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
-            if not tables:
-                self._connection.executescript(_SCHEMA)
+            stack.callback(self._connection.close)
+            self._prepare()
+            stack.pop_all()
+
+    def _prepare(self) -> None:
+        execute = self._connection.execute
+        self._connection.row_factory = sqlite3.Row
+        tables = execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if tables and execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+            raise LedgerError(f"{self._path} is another program's database", hint="name another file with --ledger")
+        self._path.chmod(0o600)
+        execute(f"PRAGMA page_size = {PAGE_BYTES}")  # of a new file
+        execute("PRAGMA journal_mode = WAL")
+        execute("PRAGMA synchronous = FULL")
+        if not tables:
+            self._connection.executescript(_SCHEMA)
 
     def store(self, batches: Sequence[Batch], aside: Sequence[Aside], received_ns: int) -> list[tuple[str, Receipt]]:
         """Keep all of it, in one transaction."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -134,9 +134,11 @@ class Door:
 
 
 @pytest.fixture
-def door(make_config: Callable[..., Config]) -> Door:
+def door(make_config: Callable[..., Config]) -> Iterator[Door]:
     """A door for entering."""
-    return Door(make_config(lanes=[{"name": "north", "direction": "in", "panel": {"kind": "none"}}]))
+    door = Door(make_config(lanes=[{"name": "north", "direction": "in", "panel": {"kind": "none"}}]))
+    yield door
+    door.outbox.close()
 
 
 def test_code_held_up_is_one_entry_and_one_green(door: Door) -> None:
