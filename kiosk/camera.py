@@ -5,18 +5,26 @@ for: Pi camera pipelines lock up after hours of good service [1], so every wait 
 the process; a fresh one is started. For the same reason closing a camera has an end, too.
 
 Only brightness is read: the luma plane of YUV420, which the Pi's image processor makes for nothing. Colour would be
-thrown away by the decoder, and no frame is ever stored or sent.
+thrown away by the decoder, and no frame is ever stored or sent. The processor's second output is the same exposure made
+small, also for nothing: `Frame.small`.
+
+A control takes effect several frames after it was asked for, about as many as there are buffers and three or four more
+[4]. So nothing is assumed: a frame carries the exposure that its own metadata tell. Two alternating exposures are asked
+for one by one, each with the buffer that goes back; a reader that skips frames sees them in whatever order they come.
 
 Names carry their unit: `_px` pixels, `_s` seconds, `_us` microseconds, `_ns` nanoseconds.
 
 Sources:
     [1] github.com/raspberrypi/picamera2, issues 1086, 1090 and 1404.
-    [2] picamera2/request.py: YUV420 arrays are (height * 3 / 2, stride); job.py: `get_result` takes a timeout.
-    [3] libcamera, controls: SensorTimestamp is CLOCK_BOOTTIME; AfMode 0 manual, 2 continuous; AfRange 1 macro, 2 full.
+    [2] picamera2/request.py: YUV420 arrays are (height * 3 / 2, stride), padding included; `release` hands the controls
+        that were set since to the buffer that it queues. picamera2/job.py: `get_result` takes a timeout.
+    [3] libcamera, controls: SensorTimestamp is CLOCK_BOOTTIME; ExposureTime and LensPosition are those of the frame.
+    [4] github.com/raspberrypi/picamera2, issues 340, 1278 and 1333.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from contextlib import suppress
@@ -26,6 +34,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import cv2
 import numpy as np
 
+from kiosk import optics
 from kiosk.errors import CameraError, CameraStalledError
 
 if TYPE_CHECKING:
@@ -37,8 +46,7 @@ if TYPE_CHECKING:
 
 CLOSE_S = 3.0
 OPEN_S = 15.0
-_AF_MANUAL, _AF_CONTINUOUS = 0, 2
-_AF_RANGE_MACRO, _AF_RANGE_FULL = 1, 2
+BUFFERS = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,10 +57,17 @@ class Frame:
         luma: Brightness, shape (height_px, width_px), dtype uint8; 0 is black. The frame owns the array.
         exposed_at_boot_ns: Exposure of the first row, counted from boot, so that frames stay in order when the wall
             clock is corrected.
+        small: The same exposure and the same view made smaller by the camera's own scaler, for a quick look, also owned;
+            None where the camera makes none. A place in it is one in `luma` by the ratio of the shapes.
+        exposure_us: How long this frame was exposed; None where the camera does not say.
+        lens_dioptres: Where the lens was focused, 1 / distance in metres; None where the camera does not say.
     """
 
     luma: NDArray[np.uint8]
     exposed_at_boot_ns: int
+    small: NDArray[np.uint8] | None = None
+    exposure_us: int | None = None
+    lens_dioptres: float | None = None
 
 
 class Camera(Protocol):
@@ -74,20 +89,27 @@ class Camera(Protocol):
 
 
 class PiCamera:
-    """A Raspberry Pi camera through picamera2."""
+    """A Raspberry Pi camera through picamera2.
+
+    Attributes:
+        warnings: What the settings cannot get from this sensor, each with its remedy.
+    """
 
     def __init__(self, number: int, settings: config.Camera) -> None:
         """Open and start it.
 
         Args:
             number: Which camera of the board, from 0.
-            settings: Size, rate, focus, exposure and region.
+            settings: Sizes, rate, focus, exposure and region.
 
         Raises:
             CameraError: It is not there, is in use, or picamera2 is not installed.
         """
-        self._width_px, self._height_px = settings.width_px, settings.height_px
+        self.warnings: tuple[str, ...] = ()
+        self._sizes_px: dict[str, tuple[int, int]] = {}
         self._last_boot_ns = 0
+        self._next_exposures_us = itertools.cycle((settings.alternate_exposure_us, settings.exposure_us))
+        self._alternates = settings.alternate_exposure_us > 0
         self._camera = _bounded("the camera", OPEN_S, lambda: self._opened(number, settings))
 
     def next_frame(self, timeout_s: float) -> Frame:
@@ -99,15 +121,16 @@ class PiCamera:
             except TimeoutError:
                 break
             try:
-                exposed_at_boot_ns = int(request.get_metadata()["SensorTimestamp"])
-                if exposed_at_boot_ns <= self._last_boot_ns:
+                facts = request.get_metadata()
+                if facts["SensorTimestamp"] <= self._last_boot_ns:
                     continue
-                rows = request.make_array("main")
-                luma = np.array(rows[: self._height_px, : self._width_px], np.uint8)  # a copy: the buffer goes back
+                frame = self._frame(request, facts)
+                if self._alternates:
+                    self._camera.set_controls({"ExposureTime": next(self._next_exposures_us)})
             finally:
                 request.release()
-            self._last_boot_ns = exposed_at_boot_ns
-            return Frame(luma, exposed_at_boot_ns)
+            self._last_boot_ns = frame.exposed_at_boot_ns
+            return frame
         raise CameraStalledError(timeout_s)
 
     def close(self) -> None:
@@ -116,6 +139,20 @@ class PiCamera:
         if camera is not None:
             with suppress(CameraError):
                 _bounded("closing the camera", CLOSE_S, lambda: (camera.stop(), camera.close()))
+
+    def _frame(self, request: Any, facts: dict[str, Any]) -> Frame:  # noqa: ANN401  picamera2 has no types
+        return Frame(
+            luma=self._luma(request, "main"),
+            exposed_at_boot_ns=int(facts["SensorTimestamp"]),
+            small=self._luma(request, "lores") if "lores" in self._sizes_px else None,
+            exposure_us=facts.get("ExposureTime"),
+            lens_dioptres=facts.get("LensPosition"),
+        )
+
+    def _luma(self, request: Any, stream: str) -> NDArray[np.uint8]:  # noqa: ANN401  picamera2 has no types
+        """A stream's brightness without its padding; `make_array` has copied it already, so the buffer may go back."""
+        width_px, height_px = self._sizes_px[stream]
+        return np.ascontiguousarray(request.make_array(stream)[:height_px, :width_px], np.uint8)
 
     def _opened(self, number: int, settings: config.Camera) -> Any:  # noqa: ANN401  picamera2 has no types
         try:
@@ -129,18 +166,31 @@ class PiCamera:
             raise CameraError(f"there is no camera {number}: {len(known)} found")
         camera = Picamera2(number)
         try:
-            camera.configure(
-                camera.create_video_configuration(
-                    main={"size": (settings.width_px, settings.height_px), "format": "YUV420"},
-                    controls=_controls(settings, camera.camera_controls, camera.camera_properties),
-                    buffer_count=4,
-                )
-            )
+            self._configure(camera, settings)
             camera.start()
         except (OSError, RuntimeError, ValueError) as error:
             camera.close()
             raise CameraError(f"camera {number} does not start: {error}") from error
         return camera
+
+    def _configure(self, camera: Any, settings: config.Camera) -> None:  # noqa: ANN401  picamera2 has no types
+        modes = () if settings.region == optics.WHOLE else optics.modes_of(camera.sensor_modes)
+        array_px = camera.camera_properties.get("PixelArraySize")
+        plan = optics.plan_for(settings, camera.camera_controls, array_px, modes)
+        streams_px = {"main": plan.frame_px} | ({} if plan.small_px is None else {"lores": plan.small_px})
+        sensor = plan.mode and {"output_size": plan.mode.size_px, "bit_depth": plan.mode.bit_depth}
+        camera.configure(
+            camera.create_video_configuration(
+                **{name: {"size": size_px, "format": "YUV420"} for name, size_px in streams_px.items()},
+                **({} if sensor is None else {"sensor": sensor}),
+                controls=plan.controls,
+                buffer_count=BUFFERS,
+            )
+        )
+        if plan.crop_px is not None and "ScalerCrops" in camera.camera_controls:
+            camera.set_controls({"ScalerCrops": [plan.crop_px] * len(streams_px)})
+        self.warnings = plan.warnings
+        self._sizes_px = {name: camera.stream_configuration(name)["size"] for name in streams_px}
 
 
 class V4l2Camera:
@@ -213,34 +263,6 @@ def open_camera(settings: config.Camera) -> Camera:
             raise CameraError(f"{settings.source!r} names no camera", hint="write picamera2:0")
         return PiCamera(int(rest), settings)
     return V4l2Camera(rest, settings)
-
-
-def _controls(settings: config.Camera, known: Any, properties: Any) -> dict[str, Any]:  # noqa: ANN401  no types
-    """Controls of libcamera for these settings; the focus only where the module has a motor.
-
-    Args:
-        settings: Rate, focus, exposure and region.
-        known: Controls that the camera has.
-        properties: Facts about the sensor.
-    """
-    frame_us = round(1_000_000 / settings.fps)
-    controls: dict[str, Any] = {"FrameDurationLimits": (frame_us, frame_us)}
-    if settings.exposure_us:
-        controls |= {"AeEnable": False, "ExposureTime": settings.exposure_us, "AnalogueGain": settings.gain or 1.0}
-    if "AfMode" in known and settings.autofocus != "off":
-        if settings.autofocus == "manual":
-            controls |= {"AfMode": _AF_MANUAL, "LensPosition": settings.lens_dioptres}
-        else:
-            near = settings.autofocus == "macro"
-            controls |= {"AfMode": _AF_CONTINUOUS, "AfRange": _AF_RANGE_MACRO if near else _AF_RANGE_FULL}
-    if settings.region != (0.0, 0.0, 1.0, 1.0) and "ScalerCrop" in known:
-        sensor_width_px, sensor_height_px = properties["PixelArraySize"]
-        left, top, width, height = settings.region
-        controls["ScalerCrop"] = (
-            round(left * sensor_width_px), round(top * sensor_height_px),
-            round(width * sensor_width_px), round(height * sensor_height_px),
-        )  # fmt: skip
-    return controls
 
 
 def _opened_v4l2(device: str, settings: config.Camera) -> Any:  # noqa: ANN401  OpenCV has no types

@@ -47,16 +47,33 @@ class Camera(Section):
     )
     width_px: int = Field(default=1280, ge=320, le=4608, multiple_of=2, description="width of a frame in pixels")
     height_px: int = Field(default=720, ge=240, le=2592, multiple_of=2, description="height of a frame in pixels")
+    small_width_px: int = Field(
+        default=640,
+        ge=0,
+        le=1920,
+        multiple_of=2,
+        description="width in pixels of a second, smaller picture for the quick look; picamera2 only, 0 = none",
+    )
     fps: int = Field(default=30, ge=1, le=120, description="frames a second")
     timeout_s: float = Field(default=5.0, ge=0.5, le=60, description="seconds without a frame until the process ends")
     autofocus: Literal["continuous", "macro", "manual", "off"] = Field(
-        default="continuous", description="off for modules without a focus motor"
+        default="continuous", description='"off", in quotes, leaves the lens alone; not needed without a focus motor'
     )
     lens_dioptres: float = Field(default=5.0, ge=0, le=32, description="focus for `manual`: 1 / distance in metres")
+    autofocus_speed: Literal["normal", "fast"] = Field(
+        default="fast", description="how quickly the lens moves, for `continuous` and `macro`"
+    )
     exposure_us: int = Field(default=0, ge=0, le=200_000, description="exposure in microseconds, 0 = automatic")
-    gain: float = Field(default=0.0, ge=0, le=64, description="analogue gain, 0 = automatic")
+    alternate_exposure_us: int = Field(
+        default=0,
+        ge=0,
+        le=200_000,
+        description="exposure of every other frame, as of a screen beside that of paper; picamera2 only, 0 = none",
+    )
+    gain: float = Field(default=0.0, ge=0, le=64, description="analogue gain, 1 = none, 0 = automatic")
     region: Annotated[tuple[float, float, float, float], Field(strict=False)] = Field(
-        default=(0.0, 0.0, 1.0, 1.0), description="part of the sensor: left, top, width, height as shares 0 to 1"
+        default=(0.0, 0.0, 1.0, 1.0),
+        description="part of the sensor that fills the frame: left, top, width, height as shares 0 to 1",
     )
 
 
@@ -81,6 +98,21 @@ class Buzzer(Section):
     active_high: bool = Field(default=True, description="false if a low level sounds it")
 
 
+class Lamp(Section):
+    """A light on whatever is held up; its pin is used where `panel.kind` is gpio or mock."""
+
+    when: Literal["never", "always", "dark"] = Field(
+        default="never", description="never = there is none; dark = while the picture is dark"
+    )
+    pin: Pin = Field(default=23, description="BCM pin, of a transistor and not of the lamp itself")
+    active_high: bool = Field(default=True, description="false if a low level lights it")
+    level_percent: int = Field(
+        default=100, ge=1, le=100, description="brightness; below 100 it flickers, which short exposures can see"
+    )
+    dark_below: int = Field(default=40, ge=0, le=254, description="brightness 0 to 255 of the picture that lights it")
+    bright_above: int = Field(default=140, ge=1, le=255, description="brightness 0 to 255 that puts it out again")
+
+
 class Panel(Section):
     """Lights and sound of one lane."""
 
@@ -99,6 +131,7 @@ class Lane(Section):
         default=Direction.PASS, description="in | out | pass (one door for both ways)"
     )
     camera: Camera = Camera()
+    lamp: Lamp = Lamp()
     panel: Panel = Panel()
 
 

@@ -107,6 +107,8 @@ def _explained(detail: ErrorDetails) -> Problem:
             side = "less" if "ge" in context else "more"
             return where, f"{given!r} is {side} than {limit}", f"{_REFERENCE} for the range"
         case "literal_error" | "enum":
+            if isinstance(given, bool):  # YAML's own words for true and false: on, off, yes, no
+                return where, f"is not one of {context.get('expected')}", 'put it in quotes, as in "off"'
             return where, f"{given!r} is not one of {context.get('expected')}", "use one of those"
         case "string_type":
             return where, f"{given!r} is not a text", 'put it in quotes, as in "21:00"'
@@ -122,6 +124,13 @@ def _further_problems(config: Config) -> Iterator[Problem]:
         if lane.name in names[:index]:
             yield ("lanes", index, "name"), f"{lane.name!r} is the name of two lanes", "give each lane its own"
         yield from _camera_problems(("lanes", index, "camera"), lane)
+        yield from _exposure_problems(("lanes", index, "camera"), lane)
+        if lane.lamp.dark_below >= lane.lamp.bright_above:
+            yield (
+                ("lanes", index, "lamp", "bright_above"),
+                f"is not above `dark_below`, {lane.lamp.dark_below}",
+                "leave at least 50 between the two",
+            )
     yield from _pin_problems(config)
     yield from _file_problems(config)
     for index, card in enumerate(config.credentials.local):
@@ -146,6 +155,30 @@ def _camera_problems(where: Location, lane: Lane) -> Iterator[Problem]:
         yield (*where, "region"), "reaches beyond the picture", "give left, top, width, height as shares from 0 to 1"
 
 
+def _exposure_problems(where: Location, lane: Lane) -> Iterator[Problem]:
+    camera = lane.camera
+    frame_us = 1_000_000 // camera.fps
+    on_pi = camera.source.startswith("picamera2:")
+    for name in ("exposure_us", "alternate_exposure_us"):
+        exposure_us = getattr(camera, name)
+        if on_pi and exposure_us > frame_us:
+            yield (
+                (*where, name),
+                f"{exposure_us} does not fit into a frame",
+                f"at {camera.fps} fps give at most {frame_us}",
+            )
+    if not camera.alternate_exposure_us:
+        return
+    key = (*where, "alternate_exposure_us")
+    if not on_pi:
+        # A V4L2 driver does not say which exposure a frame had, and many take a second to change it.
+        yield key, "only a Pi camera changes its exposure from frame to frame", "set it to 0, or use picamera2:N"
+    if not camera.exposure_us or camera.gain < 1:
+        yield key, "alternates with automatic exposure", "also give `exposure_us`, and a `gain` of 1 or more"
+    elif camera.alternate_exposure_us == camera.exposure_us:
+        yield key, "is the same as `exposure_us`", "give another one, or 0"
+
+
 def _pin_problems(config: Config) -> Iterator[Problem]:
     """A pin drives one thing; lanes share no pins."""
     used: dict[int, str] = {}
@@ -159,6 +192,7 @@ def _pin_problems(config: Config) -> Iterator[Problem]:
             for colour in ("red", "green", "blue", "yellow")
         ]
         pins.append(((*panel, "buzzer", "pin"), None if buzzer.kind == "none" else buzzer.pin))
+        pins.append((("lanes", index, "lamp", "pin"), None if lane.lamp.when == "never" else lane.lamp.pin))
         for where, pin in pins:
             if pin is not None and pin in used:
                 yield where, f"pin {pin} is also {used[pin]}", "give each its own pin, see docs/wiring.md"

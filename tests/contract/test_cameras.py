@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,23 +26,28 @@ WIDTH_PX, HEIGHT_PX = 640, 480
 
 
 class FakeRequest:
-    """A request as picamera2 hands it out: YUV420 with padded rows."""
+    """A request as picamera2 hands it out: YUV420 in two sizes with padded rows, and what its own metadata tell."""
 
-    def __init__(self, boot_ns: int, released: list[int]) -> None:
+    def __init__(self, camera: FakePicamera2, boot_ns: int, exposure_us: int) -> None:
+        self._camera = camera
         self._boot_ns = boot_ns
-        self._released = released
+        self._exposure_us = exposure_us
 
-    def get_metadata(self) -> dict[str, int]:
-        return {"SensorTimestamp": self._boot_ns}
+    def get_metadata(self) -> dict[str, Any]:
+        facts: dict[str, Any] = {"SensorTimestamp": self._boot_ns}
+        if self._camera.tells:
+            facts |= {"ExposureTime": self._exposure_us, "LensPosition": 4.5}
+        return facts
 
     def make_array(self, name: str) -> np.ndarray[Any, Any]:
-        assert name == "main"
-        planes = np.full((HEIGHT_PX * 3 // 2, WIDTH_PX + 64), 200, np.uint8)
-        planes[:HEIGHT_PX, :WIDTH_PX] = 17
+        width_px, height_px = self._camera.configured[name]["size"]
+        planes = np.full((height_px * 3 // 2, width_px + self._camera.padding_px), 200, np.uint8)
+        planes[:height_px, :width_px] = {"main": 17, "lores": 18}[name]
         return planes
 
     def release(self) -> None:
-        self._released.append(self._boot_ns)
+        self._camera.released.append(self._boot_ns)
+        self._camera.requeue()
 
 
 class FakeJob:
@@ -58,21 +65,38 @@ class FakeJob:
 
 
 class FakePicamera2:
-    """As much of picamera2 as a kiosk uses. `script` says what each request brings."""
+    """As much of picamera2 as a kiosk uses. `script` says when each request was exposed; None hangs.
+
+    Controls that are set go with the next buffer that is given back, behind those that wait, and then need some frames more
+    in the sensor, as in the real one. The sensor exposes whole rows, so it never does quite what it was asked for.
+    """
 
     cameras: list[dict[str, object]] = [{"Num": 0}]  # noqa: RUF012  as picamera2 has it
     instances: list[FakePicamera2] = []  # noqa: RUF012
     script: Callable[[int], int | None] = staticmethod(lambda number: number + 1)
-    has_motor = True
+    controls: tuple[str, ...] = ("AfMode", "AfSpeed", "AfMetering", "AfWindows", "ScalerCrop")
+    properties: dict[str, object] = {"PixelArraySize": (4608, 2592)}  # noqa: RUF012
+    sensor_modes: list[dict[str, object]] = [  # noqa: RUF012  those of an IMX708
+        {"size": (1536, 864), "crop_limits": (768, 432, 3072, 1728), "fps": 120.13, "bit_depth": 10},
+        {"size": (2304, 1296), "crop_limits": (0, 0, 4608, 2592), "fps": 56.03, "bit_depth": 10},
+        {"size": (4608, 2592), "crop_limits": (0, 0, 4608, 2592), "fps": 14.35, "bit_depth": 10},
+        {"format": "YUYV"},
+    ]
     hangs_on_close = False
+    tells = True
+    padding_px = 64
+    sensor_frames = 3
+    recycled_frames = 0
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.released: list[int] = []
         self.configured: dict[str, Any] = {}
+        self.set_later: dict[str, Any] = {}
         self.closed = False
-        self.camera_controls = {"AfMode": (0, 2, 0), "ScalerCrop": ()} if self.has_motor else {}
-        self.camera_properties = {"PixelArraySize": (4608, 2592)}
+        self.camera_controls = dict.fromkeys(self.controls)
+        self.camera_properties = self.properties
+        self._pending: dict[str, Any] = {}
         self._requests = 0
         self.instances.append(self)
 
@@ -86,15 +110,40 @@ class FakePicamera2:
     def configure(self, configuration: dict[str, Any]) -> None:
         self.configured = configuration
 
+    def stream_configuration(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.configured[name]
+        return found
+
     def start(self) -> None:
         if self.number == 7:
             raise RuntimeError("Failed to acquire camera: Device or resource busy")
+        first_us = self.configured["controls"].get("ExposureTime", 10_000)
+        self._queued: deque[dict[str, Any]] = deque({} for _ in range(self.configured["buffer_count"]))
+        self._in_sensor_us: deque[int] = deque([first_us] * self.sensor_frames)
+
+    def set_controls(self, controls: dict[str, Any]) -> None:
+        self._pending |= controls
+        self.set_later |= controls
 
     def capture_request(self, *, wait: bool) -> FakeJob:
         assert wait is False
         boot_ns = type(self).script(self._requests)
         self._requests += 1
-        return FakeJob(None if boot_ns is None else FakeRequest(boot_ns, self.released))
+        if boot_ns is None:
+            return FakeJob(None)
+        for _ in range(self.recycled_frames):
+            self._expose()
+            self.requeue()
+        return FakeJob(FakeRequest(self, boot_ns, self._expose()))
+
+    def requeue(self) -> None:
+        self._queued.append(self._pending)
+        self._pending = {}
+
+    def _expose(self) -> int:
+        asked_us: int = self._queued.popleft().get("ExposureTime", self._in_sensor_us[-1])
+        self._in_sensor_us.append(asked_us)
+        return self._in_sensor_us.popleft() // 19 * 19
 
     def stop(self) -> None:
         if self.hangs_on_close:
@@ -219,14 +268,93 @@ def test_recorded_source_ends(kind: str, tmp_path: Path) -> None:
     camera.close()
 
 
-def test_pi_camera_gives_the_luma_plane_alone(picamera2: type[FakePicamera2]) -> None:
-    """Padding and chroma stay behind, and every buffer goes back."""
-    camera = PiCamera(0, _settings())
-    assert (camera.next_frame(1.0).luma == 17).all()
-    assert picamera2.instances[0].released == [1]
-    assert picamera2.instances[0].configured["main"] == {"size": (WIDTH_PX, HEIGHT_PX), "format": "YUV420"}
+@pytest.mark.parametrize("padding_px", [0, 64])
+def test_pi_camera_gives_the_luma_planes_alone(picamera2: type[FakePicamera2], padding_px: int) -> None:
+    """Padding and chroma stay behind in both sizes, every buffer goes back, and the frame tells how it was taken."""
+    picamera2.padding_px = padding_px
+    camera = PiCamera(0, _settings(small_width_px=320, exposure_us=8000))
+    frame = camera.next_frame(1.0)
+    assert (frame.luma == 17).all()
+    assert frame.small is not None
+    assert (frame.small == 18).all()
+    assert (frame.luma.shape, frame.small.shape) == ((HEIGHT_PX, WIDTH_PX), (240, 320))
+    assert frame.luma.flags.c_contiguous
+    assert frame.small.flags.c_contiguous
+    assert (frame.exposure_us, frame.lens_dioptres) == (7999, 4.5)
+    fake = picamera2.instances[0]
+    assert fake.released == [1]
+    assert fake.configured["main"] == {"size": (WIDTH_PX, HEIGHT_PX), "format": "YUV420"}
+    assert fake.configured["lores"] == {"size": (320, 240), "format": "YUV420"}
     camera.close()
-    assert picamera2.instances[0].closed
+    assert fake.closed
+
+
+@pytest.mark.parametrize("small_width_px", [0, WIDTH_PX])
+def test_pi_camera_without_a_small_stream(picamera2: type[FakePicamera2], small_width_px: int) -> None:
+    """None is asked for where there is none, or where it would not be smaller; what the camera does not say is None."""
+    picamera2.tells = False
+    camera = PiCamera(0, _settings(small_width_px=small_width_px))
+    frame = camera.next_frame(1.0)
+    assert (frame.small, frame.exposure_us, frame.lens_dioptres) == (None, None, None)
+    assert "lores" not in picamera2.instances[0].configured
+    camera.close()
+
+
+def test_pi_camera_takes_the_size_that_it_gets(picamera2: type[FakePicamera2], monkeypatch: pytest.MonkeyPatch) -> None:
+    """libcamera may round a size; the frame is what came, without padding."""
+
+    def rounded(self: FakePicamera2, configuration: dict[str, Any]) -> None:
+        self.configured = configuration | {"lores": configuration["lores"] | {"size": (256, 192)}}
+
+    monkeypatch.setattr(picamera2, "configure", rounded)
+    camera = PiCamera(0, _settings(small_width_px=322))
+    small = camera.next_frame(1.0).small
+    assert small is not None
+    assert small.shape == (192, 256)
+    camera.close()
+
+
+@pytest.mark.parametrize("recycled_frames", [0, 1])
+def test_exposures_alternate_and_each_frame_tells_its_own(picamera2: type[FakePicamera2], recycled_frames: int) -> None:
+    """Once the first request has come through the buffers and the sensor, every other frame is short, fast reader or slow."""
+    picamera2.recycled_frames = recycled_frames
+    camera = PiCamera(0, _settings(exposure_us=16_000, alternate_exposure_us=2_000, gain=2.0))
+    exposures_us = [camera.next_frame(1.0).exposure_us for _ in range(24)]
+    camera.close()
+    assert exposures_us[0] == 15_998
+    assert set(exposures_us) == {15_998, 1_995}
+    settled = exposures_us[10:]
+    assert all(first != second for first, second in pairwise(settled))
+    assert picamera2.instances[0].configured["controls"]["AeEnable"] is False
+
+
+def test_steady_exposure_is_left_alone(picamera2: type[FakePicamera2]) -> None:
+    """Without a second exposure no control is touched while the camera runs."""
+    camera = PiCamera(0, _settings(exposure_us=16_000))
+    for _ in range(3):
+        camera.next_frame(1.0)
+    camera.close()
+    assert picamera2.instances[0].set_later == {}
+
+
+def test_dropped_frames_are_no_stall(picamera2: type[FakePicamera2]) -> None:
+    """A gap in the times, as when the board is busy, is a later frame and nothing else."""
+    picamera2.script = staticmethod(lambda number: [33, 66, 400, 433][number])
+    camera = PiCamera(0, _settings())
+    assert [camera.next_frame(1.0).exposed_at_boot_ns for _ in range(4)] == [33, 66, 400, 433]
+    camera.close()
+
+
+def test_capture_that_hangs_in_the_middle_is_left(picamera2: type[FakePicamera2]) -> None:
+    """Frames that came are no promise of the next one; the buffers that came have all gone back."""
+    picamera2.script = staticmethod(lambda number: [1, 2, None, None][number])
+    camera = PiCamera(0, _settings(exposure_us=9000, alternate_exposure_us=2000, gain=1.0))
+    camera.next_frame(1.0)
+    camera.next_frame(1.0)
+    with pytest.raises(CameraStalledError):
+        camera.next_frame(0.1)
+    assert picamera2.instances[0].released == [1, 2]
+    camera.close()
 
 
 def test_pi_camera_never_gives_a_frame_twice(picamera2: type[FakePicamera2]) -> None:
@@ -262,31 +390,59 @@ def test_pi_camera_that_hangs_while_closing_is_left(
 @pytest.mark.parametrize(
     ("changes", "controls"),
     [
-        ({}, {"AfMode": 2, "AfRange": 2}),
-        ({"autofocus": "macro"}, {"AfMode": 2, "AfRange": 1}),
+        ({}, {"AfMode": 2, "AfRange": 2, "AfSpeed": 1}),
+        ({"autofocus": "macro", "autofocus_speed": "normal"}, {"AfMode": 2, "AfRange": 1, "AfSpeed": 0}),
         ({"autofocus": "manual", "lens_dioptres": 4.0}, {"AfMode": 0, "LensPosition": 4.0}),
         ({"autofocus": "off"}, {}),
+        ({"autofocus": "off", "exposure_us": 4000}, {"ExposureTime": 4000}),
+        ({"autofocus": "off", "gain": 3.0}, {"AnalogueGain": 3.0}),
         (
             {"autofocus": "off", "exposure_us": 4000, "gain": 2.0},
             {"AeEnable": False, "ExposureTime": 4000, "AnalogueGain": 2.0},
         ),
         ({"autofocus": "off", "region": [0.25, 0.5, 0.5, 0.25]}, {"ScalerCrop": (1152, 1296, 2304, 648)}),
+        (
+            {"region": [0.25, 0.5, 0.5, 0.25]},
+            {
+                "ScalerCrop": (1152, 1296, 2304, 648), "AfMode": 2, "AfRange": 2, "AfSpeed": 1,
+                "AfMetering": 1, "AfWindows": [(1152, 1296, 2304, 648)],
+            },
+        ),
     ],
-)
+)  # fmt: skip
 def test_pi_camera_is_set_as_configured(
     picamera2: type[FakePicamera2], changes: dict[str, object], controls: dict[str, object]
 ) -> None:
-    """Focus, exposure and region reach libcamera in its own words."""
+    """Focus, exposure and region reach libcamera in its own words; what is not given stays automatic."""
     PiCamera(0, _settings(**changes)).close()
     expected = {"FrameDurationLimits": (33333, 33333), **controls}
     assert picamera2.instances[0].configured["controls"] == expected
 
 
 def test_module_without_a_focus_motor_is_not_asked_to_focus(picamera2: type[FakePicamera2]) -> None:
-    """The default settings work with any module."""
-    picamera2.has_motor = False
+    """The default settings work with any module, and with one whose motor knows no speeds and windows."""
+    picamera2.controls = ("ScalerCrop",)
     PiCamera(0, _settings()).close()
     assert set(picamera2.instances[0].configured["controls"]) == {"FrameDurationLimits"}
+    picamera2.controls = ("ScalerCrop", "AfMode")
+    PiCamera(0, _settings(region=[0.0, 0.0, 0.5, 0.5])).close()
+    controls = picamera2.instances[1].configured["controls"]
+    assert set(controls) == {"FrameDurationLimits", "ScalerCrop", "AfMode", "AfRange"}
+
+
+def test_region_has_the_sensors_own_pixels(picamera2: type[FakePicamera2]) -> None:
+    """For a small region the sensor is read in full; crops for each stream are set behind picamera2's own."""
+    picamera2.controls = (*picamera2.controls, "ScalerCrops")
+    region = [0.25, 0.25, 1280 / 4608, 720 / 2592]
+    camera = PiCamera(0, _settings(width_px=1280, height_px=720, region=region, fps=14))
+    fake = picamera2.instances[0]
+    assert fake.configured["sensor"] == {"output_size": (4608, 2592), "bit_depth": 10}
+    assert fake.set_later == {"ScalerCrops": [(1152, 648, 1280, 720)] * 2}
+    assert camera.warnings == ()
+    camera.close()
+    PiCamera(0, _settings()).close()
+    assert "sensor" not in picamera2.instances[1].configured
+    assert picamera2.instances[1].set_later == {}
 
 
 def test_camera_that_is_not_there_is_named(picamera2: type[FakePicamera2], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,6 +62,39 @@ def test_shipped_example_is_all_defaults() -> None:
         (KIOSK + "lanes:\n - camera: {source: 'folder:/no/such'}\n", "lanes[0].camera.source: /no/such does not exist"),
         (KIOSK + "lanes:\n - camera: {region: [0.5, 0, 0.6, 1]}\n", "lanes[0].camera.region: reaches beyond"),
         (
+            KIOSK + "lanes:\n - camera: {autofocus: off}\n",
+            "FILE:5: lanes[0].camera.autofocus: is not one of 'continuous', 'macro', 'manual' or 'off'; put it in quotes",
+        ),
+        (
+            KIOSK + "lanes:\n - camera: {exposure_us: 50000}\n",
+            "lanes[0].camera.exposure_us: 50000 does not fit into a frame; at 30 fps give at most 33333",
+        ),
+        (
+            KIOSK + "lanes:\n - camera: {alternate_exposure_us: 2000}\n",
+            "lanes[0].camera.alternate_exposure_us: alternates with automatic exposure; also give `exposure_us`, and a",
+        ),
+        (
+            KIOSK + "lanes:\n - camera: {alternate_exposure_us: 2000, exposure_us: 9000, gain: 0.5}\n",
+            "alternates with automatic exposure",
+        ),
+        (
+            KIOSK + "lanes:\n - camera: {alternate_exposure_us: 2000, exposure_us: 2000, gain: 1.0}\n",
+            "lanes[0].camera.alternate_exposure_us: is the same as `exposure_us`; give another one, or 0",
+        ),
+        (
+            KIOSK
+            + "lanes:\n - camera: {source: 'v4l2:0', alternate_exposure_us: 2000, exposure_us: 90000, gain: 1.0}\n",
+            "lanes[0].camera.alternate_exposure_us: only a Pi camera changes its exposure from frame to frame; set it to 0",
+        ),
+        (
+            KIOSK + "lanes:\n - lamp: {when: dark, dark_below: 90, bright_above: 90}\n",
+            "FILE:5: lanes[0].lamp.bright_above: is not above `dark_below`, 90; leave at least 50",
+        ),
+        (
+            KIOSK + "lanes:\n - lamp: {when: always, pin: 22}\n",
+            "lanes[0].lamp.pin: pin 22 is also lanes[0].panel.leds.blue_pin",
+        ),
+        (
             KIOSK + "lanes:\n - panel: {buzzer: {pin: 17}}\n",
             "lanes[0].panel.buzzer.pin: pin 17 is also lanes[0].panel.leds.red_pin",
         ),
@@ -83,6 +116,14 @@ def test_shipped_example_is_all_defaults() -> None:
 def test_wrong_configuration_is_one_sentence(tmp_path: Path, text: str, refusal: str) -> None:
     """File, line, key, what is wrong, and what to do."""
     assert refusal in _refusal(tmp_path, text)
+
+
+def test_exposures_and_lamp_that_fit_are_taken(tmp_path: Path) -> None:
+    """Alternating exposures of a Pi camera; a lamp that is never lit needs no pin of its own."""
+    path = tmp_path / "kiosk.yaml"
+    camera = "{alternate_exposure_us: 2000, exposure_us: 20000, gain: 2.0}"
+    path.write_text(f"{KIOSK}lanes:\n - camera: {camera}\n   lamp: {{when: never, pin: 17}}\n", "utf-8")
+    assert settings.load(path).lanes[0].camera.alternate_exposure_us == 2000
 
 
 def test_two_lanes_share_no_pin(tmp_path: Path) -> None:

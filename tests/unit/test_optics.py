@@ -1,0 +1,129 @@
+"""What a Pi camera is asked for: streams, sensor modes, and what a sensor cannot give."""
+
+from __future__ import annotations
+
+import pytest
+
+from kiosk import optics
+from kiosk.config import Camera
+from kiosk.optics import SensorMode
+
+IMX708 = (
+    SensorMode((1536, 864), (768, 432, 3072, 1728), 120.13, 10),
+    SensorMode((2304, 1296), (0, 0, 4608, 2592), 56.03, 10),
+    SensorMode((4608, 2592), (0, 0, 4608, 2592), 14.35, 10),
+)
+IMX219 = (
+    SensorMode((640, 480), (1000, 752, 1280, 960), 206.65, 10),
+    SensorMode((1640, 1232), (0, 0, 3280, 2464), 41.85, 10),
+    SensorMode((1920, 1080), (680, 692, 1920, 1080), 47.57, 8),
+    SensorMode((1920, 1080), (680, 692, 1920, 1080), 47.57, 10),
+    SensorMode((3280, 2464), (0, 0, 3280, 2464), 21.19, 10),
+)
+ALL = ("ScalerCrop", "AfMode")
+ARRAY_PX = (4608, 2592)
+
+
+def _settings(**changes: object) -> Camera:
+    return Camera.model_validate(changes)
+
+
+@pytest.mark.parametrize(
+    ("width_px", "height_px", "small_width_px", "small_px"),
+    [
+        (1280, 720, 640, (640, 360)),
+        (1280, 720, 0, None),
+        (640, 480, 640, None),
+        (320, 240, 640, None),
+        (1296, 972, 642, (642, 482)),
+    ],
+)
+def test_small_stream_has_the_shape_of_the_frame(
+    width_px: int, height_px: int, small_width_px: int, small_px: tuple[int, int] | None
+) -> None:
+    """Its sides are even, as the Pi wants them; there is none that would not be smaller."""
+    settings = _settings(width_px=width_px, height_px=height_px, small_width_px=small_width_px)
+    assert optics.small_size_px(settings) == small_px
+
+
+@pytest.mark.parametrize(
+    ("modes", "crop_px", "width_px", "fps", "size_px"),
+    [
+        pytest.param(IMX708, (1152, 648, 2304, 1296), 1152, 30, (1536, 864), id="half the pixels suffice, quickly"),
+        pytest.param(IMX708, (0, 0, 2304, 1296), 1152, 30, (2304, 1296), id="a corner that the fast mode lacks"),
+        pytest.param(IMX708, (1664, 936, 1280, 720), 1280, 30, (4608, 2592), id="pixels before rate"),
+        pytest.param(IMX708, (1152, 648, 2304, 1296), 1152, 60, (1536, 864), id="rate among those with the pixels"),
+        pytest.param(IMX708, (2000, 1000, 400, 225), 1280, 30, (4608, 2592), id="as many as there are"),
+        pytest.param(IMX219, (1000, 872, 1280, 720), 1280, 30, (1920, 1080), id="middle of the sensor at full sharpness"),
+        pytest.param(IMX219, (100, 100, 1280, 720), 1280, 30, (3280, 2464), id="its corner"),
+        pytest.param(IMX219, (100, 100, 1280, 720), 640, 30, (1640, 1232), id="its corner, half the pixels"),
+    ],
+)  # fmt: skip
+def test_mode_holds_the_region_with_all_its_pixels(
+    modes: tuple[SensorMode, ...], crop_px: optics.CropPx, width_px: int, fps: int, size_px: tuple[int, int]
+) -> None:
+    """The smallest that has them; the fast one where both have."""
+    mode = optics.mode_for(modes, crop_px, width_px, fps)
+    assert mode is not None
+    assert mode.size_px == size_px
+    assert mode.bit_depth == 10
+
+
+def test_rate_decides_between_modes_with_enough_pixels() -> None:
+    """A mode that is too slow is left for one that reads more."""
+    slow, fast = (
+        SensorMode((1000, 500), (0, 0, 2000, 1000), 10, 10),
+        SensorMode((2000, 1000), (0, 0, 2000, 1000), 60, 10),
+    )
+    assert optics.mode_for((slow, fast), (0, 0, 500, 250), 250, 30) == fast
+    assert optics.mode_for((slow, fast), (0, 0, 500, 250), 250, 10) == slow
+
+
+def test_region_that_no_mode_reads_is_left_to_the_camera() -> None:
+    """No mode is asked for, and none that tells too little is looked at."""
+    assert optics.mode_for(IMX219[2:4], (0, 0, 100, 100), 100, 30) is None
+    assert optics.mode_for((), (0, 0, 100, 100), 100, 30) is None
+    listed: list[dict[str, object]] = [
+        {"format": "YUYV"},
+        {"size": (4, 2), "crop_limits": (0, 0, 0, 0), "fps": 1.0, "bit_depth": 8},
+    ]
+    assert optics.modes_of(listed) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "warning"),
+    [
+        ({}, None),
+        ({"region": [0.25, 0.25, 1280 / 4608, 720 / 2592], "fps": 14}, None),
+        (
+            {"region": [0.4, 0.4, 0.2, 0.2], "fps": 14},
+            "has 922 sensor pixels across, enlarged to 1280, which reads no smaller code; set width_px: 922, height_px: 518",
+        ),
+        (
+            {"region": [0.25, 0.25, 1280 / 4608, 720 / 2592]},
+            "the sensor gives this region 14 frames a second, not 30; set fps: 14",
+        ),
+        ({"region": [0.25, 0.0, 0.5, 1.0], "fps": 14}, "is stretched; set height_px: 1440"),
+    ],
+)  # fmt: skip
+def test_what_the_sensor_cannot_give_is_said(changes: dict[str, object], warning: str | None) -> None:
+    """Enlarged, stretched or slower than wished: each with the settings that would be right."""
+    plan = optics.plan_for(_settings(**changes), ALL, ARRAY_PX, IMX708)
+    assert len(plan.warnings) == (warning is not None)
+    assert warning is None or warning in plan.warnings[0]
+
+
+def test_frame_larger_than_the_sensor_is_said() -> None:
+    """Also without a region."""
+    plan = optics.plan_for(_settings(width_px=4000, height_px=2592), ALL, (3280, 2464), ())
+    assert "has 3280 sensor pixels across, enlarged to 4000" in plan.warnings[0]
+    assert (plan.crop_px, plan.mode) == (None, None)
+
+
+@pytest.mark.parametrize(("known", "array_px"), [(("AfMode",), ARRAY_PX), (ALL, None)])
+def test_camera_that_cannot_crop_is_not_asked_to(known: tuple[str, ...], array_px: tuple[int, int] | None) -> None:
+    """The region is said to be of no use, instead of being dropped silently."""
+    plan = optics.plan_for(_settings(region=[0.0, 0.0, 0.5, 0.5]), known, array_px, IMX708)
+    assert plan.crop_px is None
+    assert "ScalerCrop" not in plan.controls
+    assert "cannot crop" in plan.warnings[0]
