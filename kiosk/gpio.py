@@ -1,4 +1,4 @@
-"""Lights and sound of one lane on gpiozero: LEDs, one RGB or separate, and an active or passive buzzer.
+"""Lights and sound of one lane on gpiozero: LEDs, one RGB or separate, an active or passive buzzer, and a lamp.
 
 The scan loop hands over cues and goes on; a thread plays them. The newest answer replaces what is still playing, because
 it belongs to whoever stands there now. While nothing plays, the standing cue says how the station is.
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from kiosk import config
 
 CLOSE_S = 2.0
+LAMP_HZ = 2000
+_LAMP_HINT = "check the lamp's wiring and `lamp.pin`"
 
 
 class Panel(Protocol):
@@ -224,6 +226,59 @@ class GpioOutputs:
         return device
 
 
+class Lamp(Protocol):
+    """A light on whatever is held up."""
+
+    def light(self, *, lit: bool) -> None:
+        """Light it, or put it out, at once.
+
+        Raises:
+            PanelError: It cannot be driven.
+        """
+
+    def close(self) -> None:
+        """Put it out and let go of it; harmless when repeated."""
+
+
+class GpioLamp:
+    """A lamp on a pin through gpiozero."""
+
+    def __init__(self, settings: config.Lamp, factory: Any = None) -> None:  # noqa: ANN401  gpiozero has no types
+        """Take the pin; dark.
+
+        Args:
+            settings: Pin, polarity and level.
+            factory: gpiozero's pin factory; None for the default one.
+
+        Raises:
+            PanelError: The pin is in use, or there are none on this machine.
+        """
+        self._level = settings.level_percent / 100
+        try:
+            # At full level a plain pin: pulses beat with short exposures and draw bands across the frame.
+            if settings.level_percent == 100:
+                self._device: Any = DigitalOutputDevice(
+                    settings.pin, active_high=settings.active_high, pin_factory=factory
+                )
+            else:
+                self._device = PWMLED(
+                    settings.pin, active_high=settings.active_high, frequency=LAMP_HZ, pin_factory=factory
+                )
+        except Exception as error:  # gpiozero's, lgpio's and the system's own, which share no root
+            raise PanelError(f"cannot use the lamp's pin {settings.pin}: {error}", hint=_LAMP_HINT) from error
+
+    def light(self, *, lit: bool) -> None:
+        """Light it, or put it out, at once."""
+        try:
+            self._device.value = self._level if lit else 0
+        except Exception as error:  # as above
+            raise PanelError(f"the lamp has failed: {error}", hint=_LAMP_HINT) from error
+
+    def close(self) -> None:
+        """Put it out and let go of the pin."""
+        self._device.close()
+
+
 class NoOutputs:
     """A lane without lights and sound."""
 
@@ -246,6 +301,15 @@ def open_panel(settings: config.Panel, sound: config.Sound) -> Panel:
     if settings.kind == "none":
         return CuePlayer(NoOutputs())
     return CuePlayer(GpioOutputs(settings, sound, _factory(settings.kind)))
+
+
+def open_lamp(kind: str, settings: config.Lamp) -> Lamp:
+    """The lamp on a real pin ("gpio") or on a mock one.
+
+    Raises:
+        PanelError: The pin cannot be used.
+    """
+    return GpioLamp(settings, _factory(kind))
 
 
 def levels_of(rgb: Rgb, colours: tuple[str, ...]) -> dict[str, int]:

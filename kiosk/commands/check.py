@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from kiosk import mqtt, settings, sim
+from kiosk.camera import PiCamera
 from kiosk.cues import CUES, CueName
 from kiosk.errors import KioskError
 from kiosk.outbox import Outbox
@@ -45,6 +46,8 @@ def _probes(config: Config) -> Iterator[tuple[str, Callable[[], str]]]:
     for lane in config.lanes:
         yield f"camera {lane.name}", partial(_camera, lane)
         yield f"panel {lane.name}", partial(_panel, config, lane)
+        if lane.lamp.when != "never" and lane.panel.kind != "none":
+            yield f"lamp {lane.name}", partial(_lamp, lane)
     yield "outbox", partial(_outbox, config)
     for url in config.uplink.brokers:
         yield f"broker {url}", partial(mqtt.probe, config, url, CONNECT_S)
@@ -53,11 +56,28 @@ def _probes(config: Config) -> Iterator[tuple[str, Callable[[], str]]]:
 def _camera(lane: Lane) -> str:
     camera = sim.open_camera(lane.camera)
     try:
-        luma = camera.next_frame(lane.camera.timeout_s).luma
+        frame = camera.next_frame(lane.camera.timeout_s)
     finally:
         camera.close()
-    height_px, width_px = luma.shape
-    return f"{width_px} x {height_px} px, mean brightness {luma.mean():.0f} of 255"
+    height_px, width_px = frame.luma.shape
+    small = "" if frame.small is None else ", small {1} x {0} px".format(*frame.small.shape)
+    warnings = camera.warnings if isinstance(camera, PiCamera) else ()
+    return "\n".join(
+        [
+            f"{width_px} x {height_px} px{small}, mean brightness {frame.luma.mean():.0f} of 255",
+            *(f"{'':20} WARNING: {warning}" for warning in warnings),
+        ]
+    )
+
+
+def _lamp(lane: Lane) -> str:
+    lamp = sim.open_lamp(lane)
+    try:
+        lamp.light(lit=True)
+        time.sleep(FLASH_S)
+    finally:
+        lamp.close()
+    return "it should have been lit"
 
 
 def _panel(config: Config, lane: Lane) -> str:

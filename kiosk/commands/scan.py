@@ -92,7 +92,7 @@ def open_parts(config: Config, lane: Lane, panel: Panel, camera: Camera | None =
         outbox = Outbox.open(config.state.dir / "outbox.db", config.outbox)
         stack.callback(outbox.close)
         if camera is None:
-            camera = sim.open_camera(lane.camera)
+            camera = sim.open_lit_camera(lane)
             stack.callback(camera.close)
         yield Parts(
             camera=camera,

@@ -8,15 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kiosk import camera, gpio
-from kiosk.errors import CameraError
+from kiosk.errors import CameraError, PanelError
+from kiosk.lamp import LitCamera
 from kiosk.sim.door import SimulatedDoor
 from kiosk.sim.replay import FolderCamera, VideoCamera
-from kiosk.sim.terminal import TerminalOutputs
+from kiosk.sim.terminal import TerminalLamp, TerminalOutputs
 
 if TYPE_CHECKING:
     from kiosk import config
     from kiosk.camera import Camera
-    from kiosk.gpio import Panel
+    from kiosk.gpio import Lamp, Panel
 
 
 def open_camera(settings: config.Camera) -> Camera:
@@ -37,6 +38,32 @@ def open_camera(settings: config.Camera) -> Camera:
             return SimulatedDoor(*size_px, settings.fps, seed=values["seed"], people=values["people"])
         case _:
             return camera.open_camera(settings)
+
+
+def open_lit_camera(lane: config.Lane) -> Camera:
+    """A lane's camera with its lamp, if it has one.
+
+    Raises:
+        CameraError: The camera cannot be opened.
+        PanelError: The lamp's pin cannot be used.
+    """
+    eye = open_camera(lane.camera)
+    if lane.lamp.when == "never" or lane.panel.kind == "none":
+        return eye
+    try:
+        return LitCamera(eye, open_lamp(lane), lane.lamp)
+    except PanelError:
+        eye.close()
+        raise
+
+
+def open_lamp(lane: config.Lane) -> Lamp:
+    """A lane's lamp, on the kind of pins that its panel has.
+
+    Raises:
+        PanelError: The pin cannot be used.
+    """
+    return TerminalLamp() if lane.panel.kind == "terminal" else gpio.open_lamp(lane.panel.kind, lane.lamp)
 
 
 def open_panel(settings: config.Panel, sound: config.Sound) -> Panel:

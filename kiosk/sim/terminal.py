@@ -68,3 +68,17 @@ class TerminalOutputs:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+class TerminalLamp:
+    """A lamp that says in a line whether it is lit."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = out or sys.stdout
+
+    def light(self, *, lit: bool) -> None:
+        """Say it."""
+        print(f"lamp: {'on' if lit else 'off'}", file=self._out, flush=True)
+
+    def close(self) -> None:
+        """Nothing to let go of."""

@@ -11,11 +11,14 @@ import pytest
 from gpiozero.pins.mock import MockFactory, MockPWMPin
 
 from kiosk import gpio, sim
+from kiosk.config import Lamp as LampSettings
+from kiosk.config import Lane, Sound
 from kiosk.config import Panel as Settings
-from kiosk.config import Sound
 from kiosk.cues import CUES, DARK, MEANINGS, Cue, CueName, Rgb, Step
 from kiosk.errors import PanelError
 from kiosk.gpio import CuePlayer, GpioOutputs, Outputs
+from kiosk.lamp import LitCamera
+from kiosk.sim.door import SimulatedDoor
 from kiosk.sim.terminal import SeenOutputs, TerminalOutputs
 
 LOUD = Sound(quiet_from="00:00", quiet_to="00:00", volume_percent=100)
@@ -206,6 +209,73 @@ def test_pin_in_use_is_an_error_with_a_remedy(pins: MockFactory) -> None:
         _outputs(pins, leds={"red_pin": 4, "green_pin": 5, "blue_pin": 6}, buzzer={"pin": 17})
     first.close()
     _outputs(pins).close()
+
+
+@pytest.mark.parametrize(("active_high", "states"), [(True, (1, 0)), (False, (0, 1))])
+def test_lamp_at_full_level_is_steady(
+    pins: MockFactory,
+    active_high: bool,  # noqa: FBT001
+    states: tuple[int, int],
+) -> None:
+    """A plain pin without pulses, lit by the level that it is wired for; dark before and after."""
+    lamp = gpio.GpioLamp(LampSettings(pin=23, active_high=active_high), pins)
+    assert pins.pin(23).state == states[1]
+    lamp.light(lit=True)
+    assert pins.pin(23).state == states[0]
+    assert pins.pin(23).frequency is None
+    lamp.light(lit=False)
+    assert pins.pin(23).state == states[1]
+    lamp.close()
+    lamp.close()
+
+
+def test_lamp_is_dimmed_by_its_duty(pins: MockFactory) -> None:
+    """Below full level it is pulsed, quickly."""
+    lamp = gpio.GpioLamp(LampSettings(pin=23, level_percent=25), pins)
+    lamp.light(lit=True)
+    assert pins.pin(23).state == pytest.approx(0.25)
+    assert pins.pin(23).frequency == gpio.LAMP_HZ
+    lamp.close()
+
+
+def test_lamp_that_cannot_be_driven_is_an_error_with_a_remedy(pins: MockFactory) -> None:
+    """A pin in use at the start, a device that has gone later."""
+    lamp = gpio.GpioLamp(LampSettings(pin=23), pins)
+    with pytest.raises(PanelError, match=r"cannot use the lamp's pin 23: .*; check the lamp's wiring and `lamp.pin`"):
+        gpio.GpioLamp(LampSettings(pin=23), pins)
+    lamp.close()
+    with pytest.raises(PanelError, match="the lamp has failed"):
+        lamp.light(lit=True)
+
+
+def _lane(**sections: object) -> Lane:
+    return Lane.model_validate({"camera": {"source": "sim:people=0"}, **sections})
+
+
+@pytest.mark.parametrize("kind", ["mock", "terminal"])
+def test_every_kind_of_panel_has_a_lamp(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The lane's camera comes with it."""
+    camera = sim.open_lit_camera(_lane(panel={"kind": kind}, lamp={"when": "always"}))
+    assert isinstance(camera, LitCamera)
+    camera.next_frame(1.0)
+    camera.close()
+    assert capsys.readouterr().out == ("lamp: on\n" if kind == "terminal" else "")
+
+
+@pytest.mark.parametrize(("kind", "when"), [("none", "always"), ("mock", "never")])
+def test_lane_without_a_lamp_is_its_camera(kind: str, when: str) -> None:
+    """No pin is taken."""
+    camera = sim.open_lit_camera(_lane(panel={"kind": kind}, lamp={"when": when}))
+    assert not isinstance(camera, LitCamera)
+
+
+def test_lamp_without_pins_lets_go_of_the_camera(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A camera that stays taken would hide the fault at the next start."""
+    closed: list[object] = []
+    monkeypatch.setattr(SimulatedDoor, "close", lambda door: closed.append(door))  # noqa: PLW0108  list.append binds no self
+    with pytest.raises(PanelError, match="this machine has no pins"):
+        sim.open_lit_camera(_lane(panel={"kind": "gpio"}, lamp={"when": "always"}))
+    assert len(closed) == 1
 
 
 def test_machine_without_pins_says_so() -> None:
