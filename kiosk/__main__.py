@@ -92,6 +92,12 @@ def _parser() -> argparse.ArgumentParser:
     check = verbs.add_parser("check", parents=[configured], help="is the configuration right?")
     check.add_argument("--probe", action="store_true", help="also try the camera, the panel, the disk and the broker")
 
+    aim = verbs.add_parser("aim", parents=[configured], help="aim and focus a camera by a line of numbers and by beeps")
+    aim.add_argument("--lane", metavar="NAME", help="which lane; may be left out where there is only one")
+    aim.add_argument("--camera", metavar="SOURCE", help="another camera than the lane's, as in camera.source")
+    aim.add_argument("--seconds", type=_count, metavar="N", help="end after N seconds (default: at Ctrl-C)")
+    aim.add_argument("--silent", action="store_true", help="no beeps")
+
     panel = verbs.add_parser("panel", parents=[configured], help="play the lights and sounds, and say what they mean")
     panel.add_argument("cues", nargs="*", metavar="CUE", help="names of cues (default: all, in turn)")
     panel.add_argument("--lane", metavar="NAME", help="which lane; may be left out where there is only one")

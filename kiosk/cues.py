@@ -49,6 +49,7 @@ class CueName(StrEnum):
     OFFLINE = "offline"
     UNPROVISIONED = "unprovisioned"
     READY = "ready"
+    AIM = "aim"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ _ALL = (
 )
 
 CUES: Mapping[CueName, Cue] = MappingProxyType({cue.name: cue for cue in _ALL})
-"""Every cue by its name."""
+"""Every answer and state by its name; the beeps of `kiosk.aim` are made as they are needed."""
 
 MEANINGS: Mapping[CueName, str] = MappingProxyType(
     {
@@ -116,6 +117,7 @@ MEANINGS: Mapping[CueName, str] = MappingProxyType(
         CueName.OFFLINE: "dim white with a yellow flash every two seconds: records, the centre is out of reach",
         CueName.UNPROVISIONED: "blue, flashing slowly: waits for its provisioning code",
         CueName.READY: "dim white: ready",
+        CueName.AIM: "white, beeps that quicken: the camera is being aimed, nothing is recorded",
     }
 )
 """What each cue tells whoever sees it."""

@@ -33,7 +33,7 @@ from kiosk.sim.cards import TRUTH, write_cards
 from kiosk.sim.render import code_picture
 from kiosk.wire import Batch
 
-COMMANDS = ("demo", "run", "scan", "uplink", "read", "check", "panel", "outbox", "status")
+COMMANDS = ("demo", "run", "scan", "uplink", "read", "check", "aim", "panel", "outbox", "status")
 CARD = "046090000123||Nguyễn Văn A|01021990|Nữ|Huế|15062021".encode()
 Make = Callable[[int], Entry]
 
@@ -157,17 +157,88 @@ def test_panel_plays_and_explains_its_cues(
     assert kiosk(["panel", "--config", config]) == 11
 
 
+@pytest.fixture
+def unsignalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands that run in this process leave its signal handlers alone."""
+    monkeypatch.setattr("kiosk.commands.aim.until_signalled", lambda: lambda: False)
+
+
+def _shown(tmp_path: Path, *pictures: np.ndarray[Any, Any]) -> str:
+    folder = tmp_path / "shown"
+    folder.mkdir(exist_ok=True)
+    for number, picture in enumerate(pictures):
+        cv2.imwrite(str(folder / f"{number}.png"), picture)
+    return f"folder:{folder}"
+
+
+@pytest.mark.usefixtures("unsignalled")
+def test_aim_says_what_is_in_view_and_whether_it_is_good(
+    written: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 0 after a good view and 1 after any other; the code's content is not shown; the lane's buzzer beeps."""
+    config = str(written(lanes=[{"panel": {"kind": "mock"}, "camera": {"fps": 120}}]))
+    good = np.pad(code_picture(CARD, 5), 150, constant_values=140)
+    source = _shown(tmp_path, np.full_like(good, 100), good)
+    assert kiosk(["aim", "--config", config, "--camera", source]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[0].startswith("no code in view: hold the test card up | ")
+    assert out.splitlines()[-1].startswith("good | 5.0 px a module, code ")
+    assert "046090" not in out
+    source = _shown(tmp_path, np.full_like(good, 100), np.full_like(good, 100))
+    assert kiosk(["aim", "--config", config, "--camera", source, "--silent"]) == 1
+
+
+@pytest.mark.usefixtures("unsignalled")
+def test_aim_ends_after_its_time(written: Callable[..., Path]) -> None:
+    """`--seconds`: also while the camera goes on; a panel in words is left alone."""
+    config = str(written(lanes=[{"camera": {"source": "sim:people=60"}, "panel": {"kind": "terminal"}}]))
+    started_s = time.monotonic()
+    assert kiosk(["aim", "--config", config, "--seconds", "1"]) in {0, 1}
+    assert 0.9 < time.monotonic() - started_s < 20
+
+
+@pytest.mark.usefixtures("unsignalled")
+def test_aim_refuses_what_is_no_camera(written: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong source is a wrong command line; a Pi's own settings do not spoil another camera."""
+    lane = {"camera": {"alternate_exposure_us": 2000, "exposure_us": 9000, "gain": 1.0}, "panel": {"kind": "none"}}
+    config = str(written(lanes=[lane]))
+    assert kiosk(["aim", "--config", config, "--camera", "webcam"]) == 2
+    assert "'webcam' is no source; begin it with one of picamera2:, v4l2:" in capsys.readouterr().err
+    assert kiosk(["aim", "--config", config, "--camera", "v4l2:/dev/video99"]) == 10
+    assert kiosk(["aim", "--config", config, "--camera", "picamera2:0"]) == 10
+    assert "picamera2 is not installed" in capsys.readouterr().err
+
+
+def test_aim_ends_when_asked(written: Callable[..., Path]) -> None:
+    """SIGTERM ends it with the last verdict's exit code and without a traceback."""
+    config = written(lanes=[{"camera": {"source": "sim:people=500"}, "panel": {"kind": "mock"}}])
+    argv = [sys.executable, "-m", "kiosk", "aim", "--config", str(config)]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert " | blur " in process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait(30)
+    assert process.returncode in {0, 1}
+    assert "Traceback" not in errors
+
+
 def test_check_probes_every_hand(written: Callable[..., Path], broker: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """`kiosk check --probe` tries camera, panel, outbox and broker, a line each, and fails if one fails."""
     config = str(
         written(
-            uplink={"brokers": [broker.url]}, lanes=[{"camera": {"source": "sim:people=1"}, "panel": {"kind": "mock"}}]
+            uplink={"brokers": [broker.url]},
+            lanes=[{"camera": {"source": "sim:people=1"}, "panel": {"kind": "mock"}, "lamp": {"when": "always"}}],
         )
     )
     assert kiosk(["check", "--probe", "--config", config]) == 0
     out = capsys.readouterr().out
     assert re.search(r"camera main +ok: 1280 x 720 px", out)
     assert re.search(r"panel main +ok: ", out)
+    assert re.search(r"lamp main +ok: it should have been lit", out)
     assert re.search(r"outbox +ok: 0 entries wait", out)
     assert f"broker {broker.url} ok: speaks MQTT 5" in out
     config = str(written(uplink={"brokers": ["mqtt://127.0.0.1:1"]}, lanes=[{"panel": {"kind": "none"}}]))

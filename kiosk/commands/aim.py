@@ -1,0 +1,136 @@
+"""`kiosk aim`: what the camera sees of a test card, as a line that is written anew and as beeps that quicken.
+
+For whoever hangs the station: hold the test card where people will hold theirs, turn the camera until the beeps are
+quickest. `kiosk scan` of the lane must be stopped meanwhile; a camera serves one program.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections import deque
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING
+
+from kiosk import settings, sim
+from kiosk.aim import Gauge, Verdict, beep_for, best_of, interval_ms, line_of, quality_of, verdict_of
+from kiosk.commands import until_signalled
+from kiosk.commands.scan import lane_named
+from kiosk.decoder import Decoder
+from kiosk.errors import CameraEndedError, ConfigError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from kiosk.aim import View
+    from kiosk.camera import Frame
+    from kiosk.config import Config, Lane
+    from kiosk.cues import Cue
+
+RECENT_NS = 400_000_000
+TERMINAL_EVERY_NS = 100_000_000
+PLAIN_EVERY_NS = 1_000_000_000
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Aim until Ctrl-C, SIGTERM or the time is up; 0 if the last verdict was good, else 1."""
+    config = settings.load(arguments.config)
+    lane = lane_named(config, arguments.lane)
+    if arguments.camera is not None:
+        lane = with_source(lane, arguments.camera)
+    ends_s = None if arguments.seconds is None else time.monotonic() + arguments.seconds
+    stop = until_signalled()
+    decoder = Decoder(config.decode.budget_ms)
+    with ExitStack() as stack:
+        sight = Sight(_voice(config, lane, stack, silent=arguments.silent), on_terminal=sys.stdout.isatty())
+        stack.callback(sight.end)
+        camera = sim.open_lit_camera(lane)
+        stack.callback(camera.close)
+        with suppress(CameraEndedError):
+            while not stop() and (ends_s is None or time.monotonic() < ends_s):
+                frame = camera.next_frame(lane.camera.timeout_s)
+                sight.look(frame, sight.gauge.view(frame, decoder.read(frame)))
+    return 0 if sight.verdict is Verdict.GOOD else 1
+
+
+def with_source(lane: Lane, source: str) -> Lane:
+    """The lane with another camera; what only a Pi camera can do is left out.
+
+    Raises:
+        ConfigError: It is no source.
+    """
+    kind, _, rest = source.partition(":")
+    if kind not in settings.SOURCES or not rest:
+        raise ConfigError(
+            f"{source!r} is no source", hint=f"begin it with one of {', '.join(f'{s}:' for s in settings.SOURCES)}"
+        )
+    changes: dict[str, object] = {"source": source}
+    if kind != "picamera2":
+        changes["alternate_exposure_us"] = 0
+    return lane.model_copy(update={"camera": lane.camera.model_copy(update=changes)})
+
+
+class Sight:
+    """Says how good the view is, to the eye and to the ear.
+
+    Attributes:
+        gauge: What the frames are measured with.
+        verdict: The last one; None before the first frame.
+    """
+
+    def __init__(self, beep: Callable[[Cue], None], *, on_terminal: bool) -> None:
+        """Begin.
+
+        Args:
+            beep: Plays one beep.
+            on_terminal: Whether one line is written again and again; else a line a second and one a new verdict.
+        """
+        self.gauge = Gauge()
+        self.verdict: Verdict | None = None
+        self._beep = beep
+        self._on_terminal = on_terminal
+        self._recent: deque[tuple[int, View]] = deque()
+        self._next_line_boot_ns = 0
+        self._beeped_boot_ns = 0
+
+    def look(self, frame: Frame, view: View) -> None:
+        """Take in one more frame."""
+        now_boot_ns = frame.exposed_at_boot_ns
+        self._recent.append((now_boot_ns, view))
+        while now_boot_ns - self._recent[0][0] > RECENT_NS:
+            self._recent.popleft()
+        best = best_of(view for _, view in self._recent)
+        changed = self.verdict is not verdict_of(best)
+        self.verdict = verdict_of(best)
+        if now_boot_ns >= self._next_line_boot_ns or (changed and not self._on_terminal):
+            self._next_line_boot_ns = now_boot_ns + (TERMINAL_EVERY_NS if self._on_terminal else PLAIN_EVERY_NS)
+            self._write(line_of(best))
+        quality = quality_of(best)
+        if now_boot_ns - self._beeped_boot_ns >= interval_ms(quality) * 1_000_000:
+            self._beeped_boot_ns = now_boot_ns
+            self._beep(beep_for(quality))
+
+    def end(self) -> None:
+        """Leave the terminal's cursor below the line."""
+        if self._on_terminal and self.verdict is not None:
+            print(flush=True)
+
+    def _write(self, text: str) -> None:
+        if self._on_terminal:
+            columns = shutil.get_terminal_size().columns
+            print(f"\r\x1b[K{text[: columns - 1]}", end="", flush=True)
+        else:
+            print(text, flush=True)
+
+
+def _voice(config: Config, lane: Lane, stack: ExitStack, *, silent: bool) -> Callable[[Cue], None]:
+    """The lane's buzzer and light; the bell of the terminal where the lane has no pins."""
+    if silent:
+        return lambda _cue: None
+    if lane.panel.kind in {"gpio", "mock"}:
+        panel = sim.open_panel(lane.panel, config.sound)
+        stack.callback(panel.close)
+        return panel.show
+    return lambda _cue: print("\a", end="", flush=True) if sys.stdout.isatty() else None
