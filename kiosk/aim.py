@@ -197,7 +197,7 @@ def line_of(view: View) -> str:
     parts += [f"blur {view.blur_px:.1f} px", f"brightness {view.mean:.0f}", f"contrast {view.contrast:.0f}"]
     if view.exposure_us is not None:
         parts.append(f"exposure {view.exposure_us / 1000:.1f} ms")
-    if view.lens_dioptres:
+    if view.lens_dioptres is not None:
         parts.append(f"lens {view.lens_dioptres:.1f} dioptres")
     return f"{verdict_of(view).value} | {', '.join(parts)}"
 

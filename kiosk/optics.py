@@ -37,6 +37,8 @@ _AF_SPEED = {"normal": 0, "fast": 1}
 _AF_METERING_WINDOWS = 1
 _SLACK_PX = 4
 """Rounding of shares, and of what a mode reads, is no reason to refuse it."""
+_ENOUGH = 0.98
+"""Modes that read a few pixels more than they give are not called binned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ def mode_for(modes: tuple[SensorMode, ...], crop_px: CropPx, width_px: int, fps:
     wanted_px = min(width_px, crop_px[2])
 
     def order(mode: SensorMode) -> tuple[float, bool, int, int]:
-        missing_px = max(0.0, wanted_px - mode.width_px_of(crop_px) - _SLACK_PX)
+        missing_px = max(0.0, _ENOUGH * wanted_px - mode.width_px_of(crop_px))
         return missing_px, mode.fps < fps, mode.size_px[0] * mode.size_px[1], -mode.bit_depth
 
     return min((mode for mode in modes if mode.holds(crop_px)), key=order, default=None)
@@ -207,7 +209,7 @@ def _warnings(
     _, _, width_px, height_px = crop_px or (0, 0, *array_px)
     real_px = width_px if mode is None else min(width_px, round(mode.width_px_of((0, 0, width_px, height_px))))
     scale_x, scale_y = settings.width_px / width_px, settings.height_px / height_px
-    if settings.width_px > real_px + _SLACK_PX:
+    if real_px < _ENOUGH * settings.width_px:
         fitting_px = f"width_px: {real_px // 2 * 2}, height_px: {round(real_px * height_px / width_px) // 2 * 2}"
         yield (
             f"`camera.region` has {real_px} sensor pixels across, enlarged to {settings.width_px}, which reads no smaller "

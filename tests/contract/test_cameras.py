@@ -18,7 +18,9 @@ import pytest
 
 from kiosk import sim
 from kiosk.camera import Camera, PiCamera, V4l2Camera
+from kiosk.commands import check
 from kiosk.config import Camera as Settings
+from kiosk.config import Lane
 from kiosk.errors import CameraEndedError, CameraError, CameraStalledError
 from kiosk.sim.door import SimulatedDoor
 
@@ -109,6 +111,8 @@ class FakePicamera2:
 
     def configure(self, configuration: dict[str, Any]) -> None:
         self.configured = configuration
+        if "ScalerCrops" in self.camera_controls:
+            self.set_controls({"ScalerCrops": [(0, 0, 4608, 2592)] * 2})
 
     def stream_configuration(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self.configured[name]
@@ -442,7 +446,23 @@ def test_region_has_the_sensors_own_pixels(picamera2: type[FakePicamera2]) -> No
     camera.close()
     PiCamera(0, _settings()).close()
     assert "sensor" not in picamera2.instances[1].configured
-    assert picamera2.instances[1].set_later == {}
+    assert picamera2.instances[1].set_later == {"ScalerCrops": [(0, 0, 4608, 2592)] * 2}
+
+
+def test_check_says_what_the_sensor_cannot_give(picamera2: type[FakePicamera2]) -> None:
+    """`kiosk check --probe`: the sizes that came, then each warning on a line of its own."""
+    assert picamera2
+    settings = {"region": [0.4, 0.4, 0.1, 0.1], "width_px": 1280, "height_px": 720}
+    lines = check._camera(Lane.model_validate({"camera": settings})).splitlines()
+    assert lines[0] == "1280 x 720 px, small 640 x 360 px, mean brightness 17 of 255"
+    assert (
+        lines[1].split()
+        == (
+            "WARNING: `camera.region` has 461 sensor pixels across, enlarged to 1280, which reads no smaller code; "
+            "set width_px: 460, height_px: 258, or a larger region"
+        ).split()
+    )
+    assert "frames a second" in lines[2]
 
 
 def test_camera_that_is_not_there_is_named(picamera2: type[FakePicamera2], monkeypatch: pytest.MonkeyPatch) -> None:

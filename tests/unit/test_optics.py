@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kiosk import optics
 from kiosk.config import Camera
@@ -19,6 +21,12 @@ IMX219 = (
     SensorMode((1920, 1080), (680, 692, 1920, 1080), 47.57, 8),
     SensorMode((1920, 1080), (680, 692, 1920, 1080), 47.57, 10),
     SensorMode((3280, 2464), (0, 0, 3280, 2464), 21.19, 10),
+)
+OV5647 = (
+    SensorMode((640, 480), (16, 0, 2560, 1920), 58.92, 10),
+    SensorMode((1296, 972), (0, 0, 2592, 1944), 46.34, 10),
+    SensorMode((1920, 1080), (348, 434, 1928, 1080), 32.81, 10),
+    SensorMode((2592, 1944), (0, 0, 2592, 1944), 15.63, 10),
 )
 ALL = ("ScalerCrop", "AfMode")
 ARRAY_PX = (4608, 2592)
@@ -67,6 +75,48 @@ def test_mode_holds_the_region_with_all_its_pixels(
     assert mode is not None
     assert mode.size_px == size_px
     assert mode.bit_depth == 10
+
+
+@given(
+    st.sampled_from([(IMX708, ARRAY_PX), (IMX219, (3280, 2464))]),
+    st.tuples(*[st.floats(0, 0.9)] * 2, *[st.floats(0.02, 1)] * 2),
+    st.integers(160, 2304).map(lambda half_px: 2 * half_px),
+    st.integers(1, 120),
+)
+def test_no_other_mode_shows_a_region_sharper(
+    sensor: tuple[tuple[SensorMode, ...], tuple[int, int]],
+    region: tuple[float, float, float, float],
+    width_px: int,
+    fps: int,
+) -> None:
+    """Wherever the region is: the mode holds it, and no other that does has more of the pixels that the frame can show."""
+    modes, array_px = sensor
+    left, top, width, height = region
+    crop_px = optics.crop_of((left, top, min(width, 1 - left), min(height, 1 - top)), array_px)
+    mode = optics.mode_for(modes, crop_px, width_px, fps)
+    assert mode is not None
+    assert mode.holds(crop_px)
+    shown_px = {other: min(width_px, other.width_px_of(crop_px)) for other in modes if other.holds(crop_px)}
+    assert shown_px[mode] >= 0.979 * max(shown_px.values())
+
+
+@pytest.mark.parametrize(
+    ("region", "array_px", "modes", "fps"),
+    [
+        ((0.361, 0.361, 0.278, 0.278), ARRAY_PX, IMX708, 14),
+        ((0.305, 0.354, 0.390, 0.292), (3280, 2464), IMX219, 30),
+        ((0.253, 0.315, 0.494, 0.370), (2592, 1944), OV5647, 30),
+    ],
+)
+def test_documented_regions_have_the_sensors_pixels(
+    region: tuple[float, ...], array_px: tuple[int, int], modes: tuple[SensorMode, ...], fps: int
+) -> None:
+    """The table of docs/aiming.md: nothing to warn of, at the rate that it gives."""
+    plan = optics.plan_for(_settings(region=region, fps=fps), ALL, array_px, modes)
+    assert plan.warnings == ()
+    assert plan.mode is not None
+    assert plan.crop_px is not None
+    assert plan.mode.width_px_of(plan.crop_px) == pytest.approx(1280, rel=0.01)
 
 
 def test_rate_decides_between_modes_with_enough_pixels() -> None:
