@@ -226,8 +226,11 @@ def test_aim_ends_when_asked(written: Callable[..., Path]) -> None:
     assert "Traceback" not in errors
 
 
-def test_check_probes_every_hand(written: Callable[..., Path], broker: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    """`kiosk check --probe` tries camera, panel, outbox and broker, a line each, and fails if one fails."""
+def test_check_probes_every_hand(
+    written: Callable[..., Path], broker: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`kiosk check --probe` tries camera, panel, lamp, outbox and broker, a line each, and fails if one fails."""
+    monkeypatch.setattr("kiosk.commands.check.FLASH_S", 0.1)
     config = str(
         written(
             uplink={"brokers": [broker.url]},

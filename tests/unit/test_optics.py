@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kiosk import optics
@@ -77,6 +77,7 @@ def test_mode_holds_the_region_with_all_its_pixels(
     assert mode.bit_depth == 10
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from([(IMX708, ARRAY_PX), (IMX219, (3280, 2464))]),
     st.tuples(*[st.floats(0, 0.9)] * 2, *[st.floats(0.02, 1)] * 2),
