@@ -4,9 +4,10 @@ One SQLite file in WAL mode. The scan process appends with `synchronous=FULL`, o
 returns, the entry survives a power cut. The uplink reads, settles and sweeps with `synchronous=NORMAL`: a settlement
 that a power cut takes back is harmless, because the entry is sent again and its id makes the repeat harmless [1].
 
-Sequence numbers come from AUTOINCREMENT: they count from 1 without gaps, also over rolled-back transactions, restarts
-and deleted rows, so the centre can prove that nothing is missing. They belong to this one file, whose random `id` goes
-with them everywhere: a replaced card starts a new file that counts from 1 again.
+Sequence numbers count from 1 without gaps, also over rolled-back transactions, restarts and deleted rows, so the centre
+can prove that nothing is missing: the next is one more than the newest row's, and the newest row is never deleted [2].
+They belong to this one file, whose random `id` goes with them everywhere: a replaced card starts a new file that counts
+from 1 again.
 
 A file that SQLite finds damaged is set aside under another name, never deleted; what can still be read of its waiting
 entries is carried into a new file, under their own ids. A file that is merely locked, read-only or out of room is left
@@ -17,7 +18,8 @@ Units: `_h` hours, `_mb` megabytes (2**20 bytes), `_s` seconds, `_ns` nanosecond
 Sources:
     [1] sqlite.org/pragma.html#pragma_synchronous: in WAL mode NORMAL keeps the file consistent but may lose the last
         commits on power loss; FULL syncs the log at each commit.
-    [2] sqlite.org/autoinc.html and sqlite.org/rescode.html.
+    [2] sqlite.org/autoinc.html: a rowid is one more than the largest in use; AUTOINCREMENT would write a second page for
+        each entry. sqlite.org/rescode.html.
 """
 
 from __future__ import annotations
@@ -113,14 +115,13 @@ class Outbox:
             after_seq: Sequence number behind which to begin, 0 or greater.
             limit: Most rows to return.
         """
-        query = "SELECT seq, CAST(body AS BLOB) FROM entry WHERE seq > ? ORDER BY seq LIMIT ?"
+        query = "SELECT seq, CAST(body AS BLOB) FROM entry WHERE seq > ? AND body != x'' ORDER BY seq LIMIT ?"
         return [(seq, bytes(body)) for seq, body in self._read(query, (after_seq, limit))]
 
     @property
     def last_seq(self) -> int:
         """The highest sequence number ever given out; 0 before the first."""
-        rows = self._read("SELECT seq FROM sqlite_sequence WHERE name = 'entry'")
-        return int(rows[0][0]) if rows else 0
+        return int(self._read("SELECT coalesce(max(seq), 0) FROM entry")[0][0])
 
     @property
     def settled(self) -> int:
@@ -148,16 +149,22 @@ class Outbox:
         self._write("UPDATE outbox SET settled = ? WHERE settled < ?", (through, through))
 
     def sweep(self, now: Moment) -> int:
-        """Delete settled entries older than `outbox.keep_h`, a bounded number a call.
+        """Forget settled entries older than `outbox.keep_h`, a bounded number a call, and carry the log into the file.
 
         Returns:
-            How many were deleted; fewer than `SWEEP_ROWS` when the work is done.
+            How many were forgotten; fewer than `SWEEP_ROWS` when the work is done.
         """
         before_s = now.wall_ns // 1_000_000_000 - round(self._settings.keep_h * 3600)
-        return self._write(
+        settled, newest = self.settled, self.last_seq
+        forgotten = self._write(
             "DELETE FROM entry WHERE seq IN (SELECT seq FROM entry WHERE seq <= ? AND recorded_s < ? LIMIT ?)",
-            (self.settled, before_s, SWEEP_ROWS),
+            (min(settled, newest - 1), before_s, SWEEP_ROWS),
         )
+        if settled == newest and forgotten < SWEEP_ROWS:  # its number stays, so that the next one is right
+            statement = "UPDATE entry SET body = x'' WHERE seq = ? AND recorded_s < ? AND body != x''"
+            forgotten += self._write(statement, (newest, before_s))
+        self._read("PRAGMA wal_checkpoint(PASSIVE)")
+        return forgotten
 
     def check(self) -> None:
         """See trouble before a citizen stands there.

@@ -332,7 +332,6 @@ def test_restored_card_does_not_lose_new_entries(
     running.stop()
     connection = outbox._live()
     connection.execute("DELETE FROM entry WHERE seq > 20")
-    connection.execute("UPDATE sqlite_sequence SET seq = 20")
     connection.execute("UPDATE outbox SET settled = 20")
     _fill(outbox, make_entry, 40, 50)
     running = _delivering(config)

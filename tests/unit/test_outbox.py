@@ -61,6 +61,7 @@ def test_numbers_go_on_after_a_restart_and_after_sweeping(path: Path, make_entry
     outbox.settle(3)
     now = SystemClock().now()
     assert outbox.sweep(replace(now, wall_ns=now.wall_ns + 25 * HOUR_NS)) == 3
+    assert outbox.head(0, 10) == []
     known = outbox.id
     outbox.close()
     outbox = Outbox.open(path, Settings())
@@ -88,6 +89,25 @@ def test_settled_entries_are_kept_a_day_and_waiting_ones_for_ever(outbox: Outbox
     assert outbox.sweep(replace(now, wall_ns=now.wall_ns + 23 * HOUR_NS)) == 0
     assert outbox.sweep(replace(now, wall_ns=now.wall_ns + 999 * HOUR_NS)) == 2
     assert _numbers(outbox) == [2, 3]
+
+
+def test_nothing_of_a_person_outlives_its_time(outbox: Outbox, make_entry: Make) -> None:
+    """The newest row keeps its number and nothing else."""
+    outbox.append(make_entry(46_090_000_123))
+    outbox.settle(1)
+    now = SystemClock().now()
+    assert outbox.sweep(replace(now, wall_ns=now.wall_ns + 25 * HOUR_NS)) == 1
+    assert outbox._live().execute("SELECT seq, length(body) FROM entry").fetchall() == [(1, 0)]
+    assert outbox.oldest() is None
+
+
+def test_log_is_carried_into_the_file(outbox: Outbox, path: Path, make_entry: Make) -> None:
+    """In a quiet moment, so that no commit at a door pays for it."""
+    for number in range(50):
+        outbox.append(make_entry(number))
+    before_bytes = path.stat().st_size
+    outbox.sweep(SystemClock().now())
+    assert path.stat().st_size > before_bytes + 10_000
 
 
 def test_sweeping_is_bounded(outbox: Outbox, make_entry: Make) -> None:
