@@ -53,7 +53,7 @@ class Stream:
     Attributes:
         kiosk: Whose it is.
         outbox: The file's id.
-        through: Everything from 1 up to this number has come.
+        through: Everything up to this number has come that the kiosk can still send; what its receipts say.
         highest: The highest number that has come.
         delivered: How many numbers have come.
         gaps: Numbers that are missing below `highest`, as (first, last).

@@ -32,7 +32,8 @@ APPLICATION_ID = 0x4B4C4447  # "KLDG"
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS stream (
     stream INTEGER PRIMARY KEY, kiosk TEXT NOT NULL, outbox TEXT NOT NULL,
-    repeated INTEGER NOT NULL DEFAULT 0, elsewhere INTEGER NOT NULL DEFAULT 0, UNIQUE (kiosk, outbox)
+    oldest INTEGER NOT NULL DEFAULT 1, repeated INTEGER NOT NULL DEFAULT 0, elsewhere INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (kiosk, outbox)
 );
 CREATE TABLE IF NOT EXISTS run (
     stream INTEGER NOT NULL REFERENCES stream, first INTEGER NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (stream, first)
@@ -53,6 +54,10 @@ PRAGMA user_version = 1;
 """
 _INSERT_ENTRY = """
 INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
+"""
+_INSERT_STREAM = """
+INSERT INTO stream (kiosk, outbox, oldest) VALUES (?, ?, ?)
+ON CONFLICT (kiosk, outbox) DO UPDATE SET oldest = max(oldest, excluded.oldest)
 """
 _INSERT_ASIDE = "INSERT INTO aside VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING"
 _SELECT = """
@@ -143,7 +148,7 @@ class SqliteLedger:
 
     def _stream(self, batch: Batch) -> int:
         key = (batch.kiosk, str(batch.outbox))
-        self._connection.execute("INSERT INTO stream (kiosk, outbox) VALUES (?, ?) ON CONFLICT DO NOTHING", key)
+        self._connection.execute(_INSERT_STREAM, (*key, batch.oldest))
         found = self._connection.execute("SELECT stream FROM stream WHERE kiosk = ? AND outbox = ?", key).fetchone()
         return int(found[0])
 
@@ -200,9 +205,13 @@ class SqliteLedger:
         self._connection.execute(_INSERT_ASIDE, (digest, kiosk, stream, seq, reason, body, received_ns))
 
     def _through(self, stream: int) -> int:
-        query = "SELECT last FROM run WHERE stream = ? AND first = 1"
-        found = self._connection.execute(query, (stream,)).fetchone()
-        return 0 if found is None else int(found[0])
+        """Up to where everything has come that the kiosk can still send."""
+        query = """
+            SELECT coalesce(max(run.last), oldest - 1) FROM stream
+            LEFT JOIN run ON run.stream = stream.stream AND run.first <= oldest AND run.last >= oldest - 1
+            WHERE stream.stream = ?
+        """
+        return int(self._connection.execute(query, (stream,)).fetchone()[0])
 
     def _report(self, row: sqlite3.Row) -> Stream:
         stream = row["stream"]

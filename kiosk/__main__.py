@@ -108,6 +108,9 @@ def _parser() -> argparse.ArgumentParser:
     outbox.add_argument(
         "--limit", type=_count, default=10, metavar="N", help="how many of the oldest waiting (default: 10)"
     )
+    outbox.add_argument(
+        "--resend", type=_count, metavar="SEQ", help="send everything from this number on again; repeats are harmless"
+    )
 
     verbs.add_parser("status", parents=[configured, as_json], help="how this kiosk is")
     return parser

@@ -225,6 +225,7 @@ class Uplink(Section):
     keepalive_s: int = Field(default=30, ge=5, le=600, description="seconds between signs of life")
     batch_entries: int = Field(default=200, ge=1, le=500, description="entries a PUBLISH when there is a backlog")
     window_batches: int = Field(default=40, ge=1, le=200, description="PUBLISHes without a receipt, at most")
+    compress: bool = Field(default=True, description="batches as zstd frames where that pays, a tenth of the bytes")
     receipt_timeout_s: float = Field(default=30.0, ge=1, le=600, description="seconds without a receipt until resent")
     backoff_max_s: float = Field(default=60.0, ge=1, le=3600, description="longest pause between attempts to connect")
 

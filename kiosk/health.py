@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 FRESH_S = 15.0
+OUTBOX_SHARE = 0.8
+"""Of `outbox.max_entries` waiting: time to look after the uplink."""
+DISK_TIMES = 4
+"""Times `outbox.min_free_mb` left: time to look after the disk."""
 
 _TEMPERATURE = Path("sys/class/thermal/thermal_zone0/temp")
 _THROTTLED = Path("sys/devices/platform/soc/soc:firmware/get_throttled")
@@ -131,6 +135,7 @@ def status_message(config: Config, outbox: Outbox, now: Moment, state: str) -> b
             "version": __version__,
             "uptime_s": now.boot_ns // 1_000_000_000,
             "outbox": _outbox(config, outbox, now),
+            "warnings": _warnings(config, outbox),
             "lanes": [_lane(config, lane.name) for lane in config.lanes],
             "board": board_facts(),
         }
@@ -173,6 +178,14 @@ def _outbox(config: Config, outbox: Outbox, now: Moment) -> dict[str, Any]:
         "disk_free_mb": disk.f_bavail * disk.f_frsize // 2**20,
         "disk_free_percent": round(100 * disk.f_bavail / max(1, disk.f_blocks)),
     }
+
+
+def _warnings(config: Config, outbox: Outbox) -> list[str]:
+    """What will stop the station from recording if nobody acts: "outbox-filling", "disk-filling"."""
+    disk = os.statvfs(config.state.dir)
+    filling = outbox.depth() > OUTBOX_SHARE * config.outbox.max_entries
+    narrow = disk.f_bavail * disk.f_frsize < DISK_TIMES * config.outbox.min_free_mb * 2**20
+    return ["outbox-filling"] * filling + ["disk-filling"] * narrow
 
 
 def _age_s(then: Moment, now: Moment) -> int:

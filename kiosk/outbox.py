@@ -128,6 +128,12 @@ class Outbox:
         """Everything up to this sequence number is in the centre's ledger."""
         return int(self._read("SELECT settled FROM outbox")[0][0])
 
+    @property
+    def oldest_seq(self) -> int:
+        """The lowest number that can still be sent; one more than the newest if none can."""
+        query = "SELECT coalesce((SELECT min(seq) FROM entry WHERE body != x''), max(seq) + 1, 1) FROM entry"
+        return int(self._read(query)[0][0])
+
     def depth(self) -> int:
         """How many entries wait for their receipt."""
         return self.last_seq - self.settled
@@ -147,6 +153,16 @@ class Outbox:
             OutboxError: It could not be written; the entries will be sent again, which is harmless.
         """
         self._write("UPDATE outbox SET settled = ? WHERE settled < ?", (through, through))
+
+    def unsettle(self, from_seq: int) -> int:
+        """Have everything from this number on sent again, as far as it is still held; repeats are harmless.
+
+        Returns:
+            The number that it really begins with.
+        """
+        first = max(from_seq, self.oldest_seq)
+        self._write("UPDATE outbox SET settled = min(settled, ?)", (first - 1,))
+        return first
 
     def sweep(self, now: Moment) -> int:
         """Forget settled entries older than `outbox.keep_h`, a bounded number a call, and carry the log into the file.

@@ -6,7 +6,8 @@
        └──────────────────────┴───────────────────────────┘
 
 Positions are derived, never kept: a new connection starts behind what the outbox says is settled. It starts with one
-batch, because the centre's receipt for it says how far the centre really is; then the window opens. If no receipt comes
+batch, because the centre's receipt for it says how far the centre really is; then the window opens. If that receipt says
+less than is settled, the centre was set back (a ledger restored from a copy), and what it lacks is sent again. If no receipt comes
 in time, it is back to one batch with a patience that doubles, so that a centre that is away does not have its broker
 filled with copies.
 
@@ -140,6 +141,8 @@ class Session:
     _route: int = 0
     _pause_s: float = FIRST_PAUSE_S
     _until_s: float = 0.0
+    _settled: int = 0
+    _start: int = 0
     _position: int = 0
     _window: int = 1
     _broker_window: int = 1
@@ -205,6 +208,10 @@ class Session:
         self._flights.append(_Flight(mid, through))
         self._unacknowledged.add(mid)
 
+    def nothing_held(self, through: int) -> None:
+        """There is nothing to be sent up to here: it is settled and deleted."""
+        self._position = max(self._position, through)
+
     def acknowledged(self, mid: int, now_s: float) -> int:
         """A PUBACK has come.
 
@@ -225,6 +232,9 @@ class Session:
 
     def receipt(self, through: int, now_s: float) -> None:
         """The centre has everything up to this sequence number."""
+        if self._flights and self._window == 1 and through < self._start:
+            self.rewind(now_s, through)
+            return
         while self._flights and self._flights[0].through <= through:
             self._flights.popleft()
             self._progress_s = now_s
@@ -236,7 +246,7 @@ class Session:
 
     def rewind(self, now_s: float, settled: int) -> None:
         """Begin again behind what is settled, with one batch."""
-        self._position = settled
+        self._start = self._position = settled
         self._window = 1
         self._flights.clear()
         self._progress_s = now_s
@@ -259,6 +269,9 @@ class Session:
 
     def _send(self, now_s: float, settled: int, last_seq: int) -> Action:
         timeout_s = self.rules.receipt_timeout_s * self._patience
+        if settled < self._settled:  # somebody wants it sent again
+            self.rewind(now_s, settled)
+        self._settled = settled
         if self._flights and now_s - self._progress_s >= timeout_s:
             self._patience = min(2 * self._patience, MOST_PATIENCE)
             self.rewind(now_s, settled)

@@ -107,11 +107,15 @@ class Uplink:
 
     def _publish(self, after_seq: int, limit: int) -> None:
         rows = wire.fitting(self._outbox.head(after_seq, limit))
+        if not rows:
+            self.session.nothing_held(self._outbox.last_seq)
         if self._link is None or not rows:
             return
         now = self._clock.now()
         rows = [(seq, _corrected(body, now)) for seq, body in rows]
-        payload = wire.encode_batch(self._config.kiosk.id, self._outbox.id, rows)
+        payload = wire.encode_batch(self._config.kiosk.id, self._outbox.id, rows, self._outbox.oldest_seq)
+        if self._config.uplink.compress:
+            payload = wire.packed(payload)
         mid = self._link.publish(wire.entries_topic(self._config.kiosk.id), payload)
         self.session.published(mid, rows[-1][0], time.monotonic())
 

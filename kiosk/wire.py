@@ -4,8 +4,11 @@ An entry is kept in the outbox as the bytes of `encode_entry`; a batch puts thos
 numbers. So what was committed is what is sent, and a row that has rotted on the card travels as it is and is set aside
 by the centre under its number instead of blocking the rows behind it.
 
-    batch    {"v":1,"kiosk":K,"outbox":O,"entries":[[SEQ,ENTRY],…]}       ENTRY an object, or a base64 string if rotten
+    batch    {"v":1,"kiosk":K,"outbox":O,"oldest":SEQ,"entries":[[SEQ,ENTRY],…]}    ENTRY, or a base64 string if rotten
     receipt  {"v":1,"outbox":O,"through":SEQ}                           all of 1…SEQ are in the ledger or set aside
+
+A batch that is worth it travels as one zstd frame of the same JSON. `oldest` is the lowest number that the file still
+holds: what is below has had its receipt and is deleted, so a centre that was set back must not wait for it.
 
 `outbox` is the random id of one outbox file. A replaced card starts a new file that counts from 1 again; without the id
 the centre's old receipt would settle its new entries.
@@ -22,6 +25,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from uuid import UUID  # noqa: TC003  pydantic reads it
 
+import zstandard
 from pydantic import Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
@@ -36,6 +40,8 @@ T = TypeVar("T")
 VERSION = 1
 MAX_BATCH_BYTES = 1 << 20
 MAX_ENTRIES = 1000
+PACKED_FROM_BYTES = 1500
+"""Below this a frame saves too little to be worth a payload that cannot be read by eye."""
 MAX_SEQ = (1 << 53) - 1  # JSON's safe integers
 MAX_NS = (1 << 63) - 1  # SQL's integers
 
@@ -75,10 +81,12 @@ class _Head(TypedDict):
 
 
 class _SoundBatch(_Head):
+    oldest: _Seq
     entries: Annotated[list[tuple[_Seq, _EntryForm]], Field(min_length=1, max_length=MAX_ENTRIES)]
 
 
 class _AnyBatch(_Head):
+    oldest: _Seq
     entries: Annotated[list[tuple[_Seq, Any]], Field(min_length=1, max_length=MAX_ENTRIES)]
 
 
@@ -108,11 +116,19 @@ class Poison:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one PUBLISH carries, in order of sequence."""
+    """What one PUBLISH carries, in order of sequence.
+
+    Attributes:
+        kiosk: The station.
+        outbox: The id of the outbox file.
+        rows: Entries with their numbers, and what is none.
+        oldest: The lowest number that the file still holds.
+    """
 
     kiosk: str
     outbox: UUID
     rows: tuple[tuple[int, Entry] | Poison, ...]
+    oldest: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,17 +186,25 @@ def with_moment(body: bytes, at: Moment) -> bytes:
     return encode_entry(replace(decode_entry(body), at=at))
 
 
-def encode_batch(kiosk: str, outbox: UUID, rows: list[Row]) -> bytes:
+def encode_batch(kiosk: str, outbox: UUID, rows: list[Row], oldest: int = 1) -> bytes:
     """One PUBLISH of these rows, as they were committed.
 
     Args:
         kiosk: The station's id.
         outbox: The id of the outbox file.
         rows: 1 to `MAX_ENTRIES` rows in order of sequence.
+        oldest: The lowest number that the file still holds.
     """
     entries = b",".join(b"[%d,%s]" % (seq, _json_or_base64(body)) for seq, body in rows)
-    head = _dump({"v": VERSION, "kiosk": kiosk, "outbox": str(outbox)})
+    head = _dump({"v": VERSION, "kiosk": kiosk, "outbox": str(outbox), "oldest": oldest})
     return head[:-1] + b',"entries":[' + entries + b"]}"
+
+
+def packed(payload: bytes) -> bytes:
+    """The same batch as a zstd frame, if that is worth it."""
+    if len(payload) < PACKED_FROM_BYTES:
+        return payload
+    return zstandard.ZstdCompressor(level=1).compress(payload)
 
 
 def fitting(rows: list[Row]) -> list[Row]:
@@ -199,16 +223,16 @@ def decode_batch(payload: bytes) -> Batch:
     Raises:
         WireError: The message as a whole is no batch of this version.
     """
-    if len(payload) > MAX_BATCH_BYTES:
-        raise WireError(f"batch of {len(payload)} bytes, more than {MAX_BATCH_BYTES}")
+    payload = _unpacked(payload)
     try:
         sound = _SOUND_BATCH.validate_json(payload, strict=True)
     except ValidationError:
         batch = _read(_ANY_BATCH, payload)
         rows = [_row(seq, body, batch["kiosk"]) for seq, body in batch["entries"]]
-        return Batch(batch["kiosk"], batch["outbox"], tuple(rows))
+        return Batch(batch["kiosk"], batch["outbox"], tuple(rows), batch["oldest"])
     kiosk = sound["kiosk"]
-    return Batch(kiosk, sound["outbox"], tuple([_own(seq, form, kiosk) for seq, form in sound["entries"]]))
+    rows = [_own(seq, form, kiosk) for seq, form in sound["entries"]]
+    return Batch(kiosk, sound["outbox"], tuple(rows), sound["oldest"])
 
 
 def encode_receipt(receipt: Receipt) -> bytes:
@@ -224,6 +248,25 @@ def decode_receipt(payload: bytes) -> Receipt:
     """
     receipt = _read(_RECEIPT, payload)
     return Receipt(receipt["outbox"], receipt["through"])
+
+
+def _unpacked(payload: bytes) -> bytes:
+    """The JSON; how much it will be is looked at before a frame is opened.
+
+    Raises:
+        WireError: It is too much, or no frame.
+    """
+    size_bytes = len(payload)
+    try:
+        if payload.startswith(zstandard.FRAME_HEADER):
+            size_bytes = zstandard.frame_content_size(payload)
+        if not 0 <= size_bytes <= MAX_BATCH_BYTES:
+            raise WireError(f"batch of {size_bytes} bytes, more than {MAX_BATCH_BYTES}")
+        if payload.startswith(zstandard.FRAME_HEADER):
+            return zstandard.ZstdDecompressor().decompress(payload)
+    except zstandard.ZstdError:
+        raise WireError("not a whole zstd frame") from None
+    return payload
 
 
 def _row(seq: int, body: object, kiosk: str) -> tuple[int, Entry] | Poison:

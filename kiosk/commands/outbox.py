@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ def run(arguments: argparse.Namespace) -> int:
     config = settings.load(arguments.config)
     outbox = Outbox.open_existing(config.state.dir / "outbox.db", config.outbox)
     try:
+        if arguments.resend is not None:
+            print(f"everything from number {outbox.unsettle(arguments.resend)} on is sent again", file=sys.stderr)
         numbers = {
             "outbox": str(outbox.id),
             "last_seq": outbox.last_seq,

@@ -51,6 +51,17 @@ def test_receipt_says_how_far_it_is_complete(ledger: Ledger, make_entry: Make) -
     assert ledger.streams()[0].complete
 
 
+def test_what_a_kiosk_no_longer_holds_is_not_waited_for(ledger: Ledger, make_entry: Make) -> None:
+    """A ledger restored from an old copy: receipts go on behind what the kiosk has deleted, the audit still names it."""
+    entries = {seq: make_entry(seq) for seq in range(1, 12)}
+    assert _store(ledger, _batch({1: entries[1], 2: entries[2]})) == [2]
+    assert _store(ledger, replace(_batch({9: entries[9]}), oldest=6)) == [5]
+    assert _store(ledger, replace(_batch({6: entries[6], 7: entries[7], 8: entries[8]}), oldest=6)) == [9]
+    assert _store(ledger, _batch({10: entries[10]})) == [10], "an older message does not take it back"
+    (stream,) = ledger.streams()
+    assert (stream.gaps, stream.complete, stream.through) == (((3, 5),), False, 10)
+
+
 def test_repeated_delivery_changes_nothing(ledger: Ledger, make_entry: Make) -> None:
     """Ids are keys: the same rows again are counted as repeats and add no entry."""
     batch = _batch({1: make_entry(1), 2: make_entry(2)})

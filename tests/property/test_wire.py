@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -115,6 +116,46 @@ def test_batch_of_another_form_is_refused(changes: dict[str, object], problem: s
     """The error names what is wrong with the whole."""
     with pytest.raises(WireError, match=problem):
         wire.decode_batch(_batch(**changes))
+
+
+@given(st.lists(ENTRIES, min_size=1, max_size=30))
+def test_packed_batch_is_the_same_batch(entries: list[Entry]) -> None:
+    """A frame carries what the JSON says, and is never larger than a little more."""
+    payload = wire.encode_batch("k-1", OUTBOX, [(seq, wire.encode_entry(e)) for seq, e in enumerate(entries, 7)], 5)
+    packed = wire.packed(payload)
+    assert wire.decode_batch(packed) == wire.decode_batch(payload)
+    assert wire.decode_batch(packed).oldest == 5
+    assert len(packed) <= len(payload) + 32
+
+
+def test_backlog_takes_a_fifth_of_the_bytes() -> None:
+    """Fifty entries packed against fifty messages of one."""
+    entry = wire.encode_entry(ENTRY)
+    rows = [(seq, entry.replace(b"0002", b"%04d" % seq)) for seq in range(1000, 1050)]
+    singles = sum(len(wire.encode_batch("k-1", OUTBOX, [row])) for row in rows)
+    assert 5 * len(wire.packed(wire.encode_batch("k-1", OUTBOX, rows))) < singles
+    one = wire.encode_batch("k-1", OUTBOX, rows[:1])
+    assert wire.packed(one) == one
+
+
+def test_bomb_is_not_opened() -> None:
+    """A frame that says it is huge, one that does not say, one that is cut: refused without being unpacked."""
+    bomb = zstandard.ZstdCompressor().compress(bytes(200 << 20))
+    assert len(bomb) < 30_000
+    with pytest.raises(WireError, match="batch of 209715200 bytes, more than"):
+        wire.decode_batch(bomb)
+    unsized = zstandard.ZstdCompressor(write_content_size=False).compress(_batch())
+    with pytest.raises(WireError, match="batch of -1 bytes"):
+        wire.decode_batch(unsized)
+    with pytest.raises(WireError, match="not a whole zstd frame"):
+        wire.decode_batch(zstandard.ZstdCompressor().compress(_batch())[:-5])
+
+
+@given(st.binary(max_size=60))
+def test_any_frame_is_refused_cleanly(rest: bytes) -> None:
+    """What only begins like a frame is a WireError."""
+    with pytest.raises(WireError):
+        wire.decode_batch(zstandard.FRAME_HEADER + rest)
 
 
 def test_huge_batch_is_not_even_parsed() -> None:

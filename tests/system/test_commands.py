@@ -138,6 +138,10 @@ def test_outbox_shows_what_waits_without_names(
     message = json.loads(capsys.readouterr().out)
     assert [row["seq"] for row in message["oldest"]] == [2, 3]
     assert message["oldest"][1]["rotten_bytes"] == 1
+    assert kiosk(["outbox", "--config", config, "--resend", "1"]) == 0
+    said = capsys.readouterr()
+    assert "everything from number 1 on is sent again" in said.err
+    assert "settled_seq 0  waiting 3" in said.out
 
 
 def test_panel_plays_and_explains_its_cues(

@@ -346,6 +346,38 @@ def test_restored_card_does_not_lose_new_entries(
     assert numbers == list(range(50))
 
 
+def test_ledger_restored_from_a_copy_is_filled_again(
+    config: Config, broker: Any, outbox: Outbox, make_entry: Make, tmp_path: Path
+) -> None:
+    """What the kiosk still holds comes again by itself; the audit names what it no longer holds."""
+    _fill(outbox, make_entry, 0, 60)
+    centre = _collecting(Broker(broker.url), tmp_path / "first.db")
+    running = _delivering(config)
+    try:
+        _until(lambda: outbox.depth() == 0)
+        centre.stop()
+        outbox._live().execute("DELETE FROM entry WHERE seq <= 20")  # as the sweeper does after a day
+        centre = _collecting(Broker(broker.url), tmp_path / "second.db")
+        _fill(outbox, make_entry, 60, 65)
+        _until(lambda: outbox.depth() == 0)
+        _until(lambda: _through(tmp_path / "second.db") == 65)
+    finally:
+        running.stop()
+        centre.stop()
+    ledger = SqliteLedger(tmp_path / "second.db")
+    (stream,) = ledger.streams()
+    assert (ledger.count(), stream.gaps, ledger.doubled()) == (45, ((1, 20),), 0)
+    ledger.close()
+
+
+def _through(path: Path) -> int:
+    ledger = SqliteLedger(path)
+    try:
+        return sum(stream.through for stream in ledger.streams())
+    finally:
+        ledger.close()
+
+
 def test_time_is_corrected_before_sending(
     config: Config, broker: Any, outbox: Outbox, make_entry: Make, ledger_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

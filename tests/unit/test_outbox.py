@@ -80,6 +80,20 @@ def test_settling_never_goes_back(outbox: Outbox, make_entry: Make) -> None:
     assert _numbers(outbox, outbox.settled) == [4]
 
 
+def test_entries_can_be_asked_for_again(outbox: Outbox, make_entry: Make) -> None:
+    """From a number on, or from the oldest that is still held."""
+    for number in range(6):
+        outbox.append(make_entry(number))
+    assert outbox.oldest_seq == 1
+    outbox.settle(6)
+    assert outbox.unsettle(4) == 4
+    assert _numbers(outbox, outbox.settled) == [3, 4, 5]
+    outbox.settle(6)
+    outbox._live().execute("DELETE FROM entry WHERE seq < 3")
+    assert (outbox.oldest_seq, outbox.unsettle(1)) == (3, 3)
+    assert outbox.depth() == 4
+
+
 def test_settled_entries_are_kept_a_day_and_waiting_ones_for_ever(outbox: Outbox, make_entry: Make) -> None:
     """Nothing is swept before its time, and nothing that waits is swept at all."""
     for number in range(4):
@@ -98,7 +112,7 @@ def test_nothing_of_a_person_outlives_its_time(outbox: Outbox, make_entry: Make)
     now = SystemClock().now()
     assert outbox.sweep(replace(now, wall_ns=now.wall_ns + 25 * HOUR_NS)) == 1
     assert outbox._live().execute("SELECT seq, length(body) FROM entry").fetchall() == [(1, 0)]
-    assert outbox.oldest() is None
+    assert (outbox.oldest(), outbox.oldest_seq, outbox.last_seq) == (None, 2, 1)
 
 
 def test_log_is_carried_into_the_file(outbox: Outbox, path: Path, make_entry: Make) -> None:

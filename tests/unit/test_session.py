@@ -204,6 +204,36 @@ def test_connection_that_does_not_come_about_is_dropped() -> None:
     assert session.state.value == "offline"
 
 
+def test_centre_that_was_set_back_gets_what_it_lacks() -> None:
+    """The first receipt of a connection says less than is settled: everything behind it is sent again."""
+    session = _online(settled=50)
+    assert _send(session, 50, 60) == [60]
+    session.receipt(20, 0)
+    assert _send(session, 50, 60) == [30]
+    session.receipt(30, 0)
+    assert _send(session, 50, 60) == [40, 50, 60]
+    session.receipt(25, 0)
+    assert isinstance(session.next(0, 50, 60), Wait), "a late receipt of a window that is open changes nothing"
+
+
+def test_what_is_no_longer_held_is_passed_over() -> None:
+    """A stretch that was settled and deleted does not keep the loop busy."""
+    session = _online(settled=50)
+    assert _send(session, 50, 60) == [60]
+    session.receipt(20, 0)
+    assert session.next(0, 50, 60) == Publish(20, 10)
+    session.nothing_held(60)
+    assert isinstance(session.next(0, 50, 60), Wait)
+    assert session.next(0, 50, 61) == Publish(60, 10)
+
+
+def test_settlement_that_is_taken_back_is_sent_again() -> None:
+    """Somebody wants entries sent again: they are, at once."""
+    session = _online(settled=50)
+    assert isinstance(session.next(0, 50, 50), Wait)
+    assert session.next(0, 30, 50) == Publish(30, 10)
+
+
 def test_nothing_to_send_is_a_wait() -> None:
     """An empty outbox and an old receipt change nothing."""
     session = _online(settled=7)
