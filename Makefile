@@ -30,6 +30,7 @@ bench: $(VENV)/.ready-dev ## latency at the door, drain to the centre, cost of a
 	$(BIN)/python -m bench.latency
 	$(BIN)/python -m bench.outbox
 	$(BIN)/python -m bench.drain
+	$(BIN)/python -m bench.drain --entries 5000 --round-trip-ms 100 --rivals kiosk,paho --rounds 1
 
 docs: $(VENV)/.ready-dev ## write config/kiosk.yaml and docs/configuration.md from the types
 	$(BIN)/python -m kiosk.reference config/kiosk.yaml docs/configuration.md

@@ -4,10 +4,11 @@
     paho one by one  paho with its defaults, an entry a PUBLISH, settled by PUBACK (which promises less)
     bridge           a local mosquitto that bridges to the centre's, an entry a PUBLISH (which promises less)
 
-All go through the same real mosquitto into the same collector and a ledger of their own; the time runs from the moment when
-the backlog is there (in the rivals' case, encoded and ready to be sent) until its last entry is in the ledger. The rounds are interleaved. The memory of the uplink's process is sampled.
+All go over the same way (`bench.relay`, which counts bytes and can be slow) through a real mosquitto into the same collector and a
+ledger of their own. The time runs from the moment when the backlog is there (in the rivals' case, encoded and ready to be
+sent) until its last entry is in the ledger. Rounds are interleaved. Of the uplink's process memory is sampled.
 
-    python -m bench.drain [--entries N] [--rounds N]
+    python -m bench.drain [--entries N] [--rounds N] [--round-trip-ms MS] [--rivals kiosk,paho,bridge]
 """
 
 from __future__ import annotations
@@ -16,27 +17,26 @@ import argparse
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 from statistics import median
 from typing import TYPE_CHECKING
 
 import yaml
-from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion
 
 from central.sqlite_ledger import SqliteLedger
 from kiosk import settings, wire
 from kiosk.clock import SystemClock, uuid7
 from kiosk.model import Direction, Entry
 from kiosk.outbox import Outbox
+from kiosk.sim import people
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,28 +61,37 @@ restart_timeout 1
 """
 
 
-class Bench:
-    """One round of one rival: a broker, a collector, an empty ledger."""
+@dataclass(frozen=True)
+class Drained:
+    """What one round took."""
 
-    def __init__(self, folder: Path, entries: int, stack: ExitStack) -> None:
+    took_s: float
+    processor_s: float
+    note: str
+    sent_bytes: int = 0
+
+
+class Bench:
+    """One round of one rival: a broker, a way to it, a collector, an empty ledger."""
+
+    def __init__(self, folder: Path, entries: int, round_trip_ms: float, stack: ExitStack) -> None:
         self.folder = folder
         self.entries = entries
         self._stack = stack
         folder.mkdir()
-        self.port = free_port()
-        self.url = f"mqtt://127.0.0.1:{self.port}"
+        self.port, self.way_port = free_port(), free_port()
+        url = f"mqtt://127.0.0.1:{self.port}"
         self._ledger_path = folder / "ledger.db"
-        self.start_broker()
-        self._start(
-            [sys.executable, "-m", "central", "collect", "--broker", self.url, "--ledger", str(self._ledger_path)]
-        )
+        self.run_mosquitto("centre", self.port, "")
+        self._way = self.start_relay(self.way_port, self.port, round_trip_ms)
+        self._start([sys.executable, "-m", "central", "collect", "--broker", url, "--ledger", str(self._ledger_path)])
         self.ledger = SqliteLedger(self._ledger_path)
         stack.callback(self.ledger.close)
         time.sleep(1.5)  # the collector has subscribed
         values = {
             "kiosk": {"id": "bench", "site": "bench"},
             "state": {"dir": str(folder / "state"), "runtime_dir": str(folder / "run")},
-            "uplink": {"brokers": [self.url]},
+            "uplink": {"brokers": [f"mqtt://127.0.0.1:{self.way_port}"]},
         }
         self.config_path = folder / "kiosk.yaml"
         self.config_path.write_text(yaml.safe_dump(values), "utf-8")
@@ -90,22 +99,37 @@ class Bench:
         self.outbox = Outbox.open(self.config.state.dir / "outbox.db", self.config.outbox)
         stack.callback(self.outbox.close)
 
-    def start_broker(self) -> None:
-        """The centre's broker."""
-        self.run_mosquitto("centre", self.port, "")
-
     def run_mosquitto(self, name: str, port: int, extra: str) -> subprocess.Popen[bytes]:
         """A mosquitto of the bench's own."""
         path = self.folder / f"{name}.conf"
         path.write_text(_CONF.format(port=port, user="user root" if os.geteuid() == 0 else "") + extra)
         process = self._start([MOSQUITTO, "-c", str(path)])
-        deadline_s = time.monotonic() + 10
-        while time.monotonic() < deadline_s:
-            with suppress(OSError):
-                socket.create_connection(("127.0.0.1", port), 0.2).close()
-                break
-            time.sleep(0.02)
+        _await_port(port)
         return process
+
+    def start_relay(self, port: int, target_port: int, round_trip_ms: float) -> subprocess.Popen[bytes]:
+        """The way to the centre."""
+        words = ["-m", "bench.relay", str(port), str(target_port), str(round_trip_ms)]
+        process = self._start([sys.executable, *words])
+        _await_port(port)
+        return process
+
+    def start_sender(self, port: int) -> subprocess.Popen[bytes]:
+        """paho, connected."""
+        path = self.folder / "payloads"
+        entries = enumerate(invented(self.entries), 1)
+        payloads = [
+            wire.encode_batch("bench", self.outbox.id, [(seq, wire.encode_entry(entry))]) for seq, entry in entries
+        ]
+        path.write_bytes(b"\n".join(payloads))
+        process = self._start([sys.executable, "-m", "bench.sender", str(port), wire.entries_topic("bench"), str(path)])
+        _said(process)
+        return process
+
+    def sent_bytes(self) -> int:
+        """How many bytes went to the centre; the way is closed with that."""
+        self._way.terminate()
+        return int(_said(self._way).split()[0])
 
     def start_uplink(self) -> subprocess.Popen[bytes]:
         """The kiosk's uplink."""
@@ -126,12 +150,12 @@ class Bench:
         return streams[0].through if streams else 0
 
     def _start(self, argv: list[str]) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(argv, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self._stack.callback(_ended, process)
         return process
 
 
-def drain_kiosk(bench: Bench) -> tuple[float, str]:
+def drain_kiosk(bench: Bench) -> Drained:
     """The uplink, from its first connection."""
     bodies = [(wire.encode_entry(entry), 1) for entry in invented(bench.entries)]
     process = bench.start_uplink()
@@ -142,7 +166,7 @@ def drain_kiosk(bench: Bench) -> tuple[float, str]:
             if json.loads(marks.read_text())["state"] == "online":
                 break
         time.sleep(0.01)
-    idle_kb = resident_kb(process.pid)
+    idle_kb, before_s = resident_kb(process.pid), processor_s(process.pid)
     connection = bench.outbox._live()  # noqa: SLF001  a backlog at once; entry by entry would take minutes
     connection.execute("BEGIN IMMEDIATE")
     connection.executemany("INSERT INTO entry (body, recorded_s) VALUES (?, ?)", bodies)
@@ -151,61 +175,35 @@ def drain_kiosk(bench: Bench) -> tuple[float, str]:
     most_kb = [idle_kb]
     bench.until_in_ledger(lambda: most_kb.append(resident_kb(process.pid)))
     took_s = time.monotonic() - started_s
-    return took_s, f"memory of the uplink: {idle_kb / 1024:.1f} MB idle, {max(most_kb) / 1024:.1f} MB at most"
+    note = f"memory {idle_kb / 1024:.1f} MB idle, {max(most_kb) / 1024:.1f} MB at most"
+    return Drained(took_s, processor_s(process.pid) - before_s, note)
 
 
-def drain_paho(bench: Bench) -> tuple[float, str]:
+def drain_paho(bench: Bench) -> Drained:
     """paho as its first page shows it."""
-    payloads = single_batches(bench)
-    client = Client(CallbackAPIVersion.VERSION2)
+    sender = bench.start_sender(bench.way_port)
     started_s = time.monotonic()
-    client.connect("127.0.0.1", bench.port)
-    client.loop_start()
-    for payload in payloads:
-        client.publish(wire.entries_topic("bench"), payload, qos=1)
     bench.until_in_ledger()
     took_s = time.monotonic() - started_s
-    client.disconnect()
-    client.loop_stop()
-    return took_s, ""
+    return Drained(took_s, float(_said(sender)), "")
 
 
-def drain_bridge(bench: Bench) -> tuple[float, str]:
+def drain_bridge(bench: Bench) -> Drained:
     """A local mosquitto that has taken everything while the way was cut."""
-    payloads = single_batches(bench)
     port, way = free_port(), free_port()
-    bench.run_mosquitto("local", port, _BRIDGE.format(port=way))
-    client = Client(CallbackAPIVersion.VERSION2)
-    client.connect("127.0.0.1", port)
-    client.loop_start()
-    for info in [client.publish(wire.entries_topic("bench"), payload, qos=1) for payload in payloads]:
-        info.wait_for_publish(120)
-    client.disconnect()
-    client.loop_stop()
-    with subprocess.Popen([sys.executable, "-c", _FORWARD, str(way), str(bench.port)]) as forward:
-        deadline_s = time.monotonic() + 60
-        while bench.arrived() == 0 and time.monotonic() < deadline_s:
-            time.sleep(0.005)
-        started_s = time.monotonic()
-        bench.until_in_ledger()
-        took_s = time.monotonic() - started_s
-        forward.send_signal(signal.SIGKILL)
-    return took_s, ""
+    local = bench.run_mosquitto("local", port, _BRIDGE.format(port=way))
+    _said(bench.start_sender(port))
+    before_s = processor_s(local.pid)
+    bench.start_relay(way, bench.way_port, 0)
+    deadline_s = time.monotonic() + 60
+    while bench.arrived() == 0 and time.monotonic() < deadline_s:
+        time.sleep(0.005)
+    started_s = time.monotonic()
+    bench.until_in_ledger()
+    return Drained(time.monotonic() - started_s, processor_s(local.pid) - before_s, "")
 
 
-_FORWARD = """
-import socket, sys, threading
-server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
-def copy(source, sink):
-    while data := source.recv(65536):
-        sink.sendall(data)
-while True:
-    near, _ = server.accept()
-    far = socket.create_connection(("127.0.0.1", int(sys.argv[2])))
-    for pair in ((near, far), (far, near)):
-        threading.Thread(target=copy, args=pair, daemon=True).start()
-"""
-RIVALS = {"kiosk": drain_kiosk, "paho one by one": drain_paho, "bridge": drain_bridge}
+RIVALS = {"kiosk": drain_kiosk, "paho": drain_paho, "bridge": drain_bridge}
 
 
 def main() -> None:
@@ -213,43 +211,46 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--entries", type=int, default=50_000)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--round-trip-ms", type=float, default=0.0)
+    parser.add_argument("--rivals", default=",".join(RIVALS))
     arguments = parser.parse_args()
-    all_s: dict[str, list[float]] = {name: [] for name in RIVALS}
-    notes: dict[str, str] = {}
+    results: dict[str, list[Drained]] = {name: [] for name in arguments.rivals.split(",")}
     with tempfile.TemporaryDirectory() as folder:
         for round_ in range(arguments.rounds):
-            for name, drain in RIVALS.items():
+            for name, drained in results.items():
                 with ExitStack() as stack:
-                    bench = Bench(Path(folder) / f"{round_}-{name.replace(' ', '-')}", arguments.entries, stack)
-                    seconds, notes[name] = drain(bench)
-                    all_s[name].append(seconds)
-                    print(f"round {round_ + 1} {name:16} {seconds:6.1f} s", file=sys.stderr, flush=True)
-    print(f"drain entries={arguments.entries} rounds={arguments.rounds}")
-    ours_s = median(all_s["kiosk"])
-    for name, times_s in all_s.items():
-        middle_s = median(times_s)
-        rate = f"{arguments.entries / middle_s:7.0f} entries/s"
-        print(f"{name:16} {middle_s:6.1f} s   {rate}   {middle_s / ours_s:5.1f} × kiosk's time   {notes[name]}")
+                    path = Path(folder) / f"{round_}-{name}"
+                    bench = Bench(path, arguments.entries, arguments.round_trip_ms, stack)
+                    result = RIVALS[name](bench)
+                    drained.append(replace(result, sent_bytes=bench.sent_bytes()))
+                    print(f"round {round_ + 1} {name:8} {result.took_s:6.1f} s", file=sys.stderr, flush=True)
+    print(f"drain entries={arguments.entries} rounds={arguments.rounds} round_trip_ms={arguments.round_trip_ms:.0f}")
+    for name, drained in results.items():
+        print(_row(name, drained, results.get("kiosk", drained), arguments.entries))
+
+
+def _row(name: str, drained: list[Drained], ours: list[Drained], entries: int) -> str:
+    took_s, ours_s = (median(each.took_s for each in rows) for rows in (drained, ours))
+    processor, ours_processor = (median(each.processor_s for each in rows) for rows in (drained, ours))
+    sent, ours_sent = (median(each.sent_bytes for each in rows) for rows in (drained, ours))
+    return (
+        f"{name:8} {took_s:7.1f} s {entries / took_s:7.0f} entries/s ({took_s / ours_s:5.1f} × kiosk's time)   "
+        f"{1e6 * processor / entries:6.1f} us of processor an entry ({processor / ours_processor:4.1f} ×)   "
+        f"{sent / entries:5.0f} bytes an entry ({sent / ours_sent:4.1f} ×)   {drained[-1].note}"
+    )
 
 
 def invented(count: int) -> list[Entry]:
     """Entries of nobody, one a second until now."""
-    now = SystemClock().now()
+    now, random = SystemClock().now(), Random(1)
     entries = []
     for number in range(count):
         age_ns = (count - number) * 1_000_000_000
         at = replace(now, wall_ns=now.wall_ns - age_ns, boot_ns=max(0, now.boot_ns - age_ns))
-        person = (("number", f"{number:012d}"), ("name", "Nguyễn Văn A"), ("birth_year", "1990"))
+        somebody = people.somebody(random)
+        person = (("number", somebody.number), ("name", somebody.name), ("birth_year", str(somebody.year)))
         entries.append(Entry(uuid7(at.wall_ns), "bench", "bench", "main", Direction.IN, at, "cccd", (), person))
     return entries
-
-
-def single_batches(bench: Bench) -> list[bytes]:
-    """An entry a PUBLISH, in the form that the collector takes."""
-    return [
-        wire.encode_batch("bench", bench.outbox.id, [(seq, wire.encode_entry(entry))])
-        for seq, entry in enumerate(invented(bench.entries), 1)
-    ]
 
 
 def resident_kb(pid: int) -> int:
@@ -261,11 +262,31 @@ def resident_kb(pid: int) -> int:
     return 0
 
 
+def processor_s(pid: int) -> float:
+    """Processor time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def free_port() -> int:
     """A port of the loopback that nobody uses."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _await_port(port: int) -> None:
+    deadline_s = time.monotonic() + 10
+    while time.monotonic() < deadline_s:
+        with suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), 0.2).close()
+            return
+        time.sleep(0.02)
+
+
+def _said(process: subprocess.Popen[bytes]) -> str:
+    """The next line that a process of the bench's says."""
+    return "" if process.stdout is None else process.stdout.readline().decode().strip()
 
 
 def _ended(process: subprocess.Popen[bytes]) -> None:
@@ -275,6 +296,8 @@ def _ended(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
 
 
 if __name__ == "__main__":
