@@ -204,6 +204,10 @@ class Tls(Section):
     ca_file: FilePath | None = Field(default=None, description="certificate authority, PEM; null = the system's")
     cert_file: FilePath | None = Field(default=None, description="the kiosk's certificate, PEM")
     key_file: FilePath | None = Field(default=None, description="the kiosk's private key, PEM")
+    while_clock_unset: Literal["refuse", "ignore-dates"] = Field(
+        default="refuse",
+        description="ignore-dates = a certificate is judged by all but its dates until the clock has been set",
+    )
 
 
 BrokerUrl = Annotated[str, Field(pattern=r"^mqtts?://(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?$")]

@@ -11,10 +11,12 @@ Sources:
     [1] MQTT 5.0, 3.2.2.3.3 (Receive Maximum), 3.4.2.1 (PUBACK reason codes of 0x80 and above are refusals).
     [2] eclipse-paho/paho.mqtt.python, client.py: `_check_keepalive`; `reconnect_on_failure` also switches off the silent
         downgrade to MQTT 3.1.
+    [3] openssl/x509_vfy.h; X509_VERIFY_PARAM_set_flags(3).
 """
 
 from __future__ import annotations
 
+import logging
 import ssl
 import time
 from collections import deque
@@ -26,7 +28,10 @@ from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from kiosk import wire
+from kiosk.clock import SystemClock
 from kiosk.errors import ConfigError, LinkError
+from kiosk.log import line
+from kiosk.model import ClockQuality
 from kiosk.session import Failure, Route, routes_of
 
 if TYPE_CHECKING:
@@ -43,6 +48,9 @@ UNLIMITED = 65_535
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _PROTOCOLS = {"5": MQTTv5, "3.1.1": MQTTv311}
 _UNSUPPORTED_PROTOCOL = 132
+_NO_CHECK_TIME = ssl.VerifyFlags(0x200000)  # X509_V_FLAG_NO_CHECK_TIME [3]; Python has no name for it
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,11 +292,18 @@ def _password(config: Config) -> str | None:
 
 
 def _tls(config: Config) -> ssl.SSLContext:
-    """Server name and certificate are always checked; nothing in the configuration switches that off."""
+    """Server name and certificate are always checked; nothing in the configuration switches that off.
+
+    Dates are not, where that is wished for, while the clock shows a day before this software was written: a station without
+    a battery clock, whose network has no time server, would otherwise never come to the centre.
+    """
     tls = config.uplink.tls
     try:
         context = ssl.create_default_context(cafile=None if tls.ca_file is None else str(tls.ca_file))
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if tls.while_clock_unset == "ignore-dates" and SystemClock().now().quality is ClockQuality.UNSET:
+            _log.warning(line("certificate-dates-ignored", reason="the clock has not been set"))
+            context.verify_flags |= _NO_CHECK_TIME
         if tls.cert_file is not None:
             context.load_cert_chain(str(tls.cert_file), None if tls.key_file is None else str(tls.key_file))
     except OSError as error:  # ssl.SSLError is one

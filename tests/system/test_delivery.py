@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -527,6 +528,38 @@ def test_wrong_certificate_goes_nowhere(
         tls |= {"cert_file": str(authority / f"{certificate}.pem"), "key_file": str(authority / f"{certificate}.key")}
     with pytest.raises(LinkError):
         mqtt.probe(make_config(**_impatient(url, tls=tls)), url, 3.0)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # as above
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_certificate_of_a_later_day_waits_for_the_clock(
+    make_config: Callable[..., Config], broker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused by default; let in where that is configured, while the clock is unset, and never another's certificate."""
+    ours = trustme.CA()
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    certificate = ours.issue_cert("127.0.0.1", not_before=tomorrow, not_after=tomorrow + timedelta(days=9))
+    ours.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "foreign-ca.pem"))
+    certificate.private_key_pem.write_to_path(str(tmp_path / "broker.key"))
+    certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "broker.pem"))
+    broker.kill()
+    broker.extra = f"certfile {tmp_path}/broker.pem\nkeyfile {tmp_path}/broker.key"
+    broker.start()
+    url = broker.url.replace("mqtt:", "mqtts:")
+
+    def tried(ca: str, rule: str) -> str:
+        tls = {"ca_file": str(tmp_path / ca), "while_clock_unset": rule}
+        return mqtt.probe(make_config(**_impatient(url, tls=tls)), url, 3.0)
+
+    with pytest.raises(LinkError, match="not yet valid"):
+        tried("ca.pem", "ignore-dates")
+    monkeypatch.setattr(SystemClock, "_quality", lambda _self, _wall_ns: ClockQuality.UNSET)
+    assert tried("ca.pem", "ignore-dates") == "speaks MQTT 5"
+    with pytest.raises(LinkError, match="not yet valid"):
+        tried("ca.pem", "refuse")
+    with pytest.raises(LinkError, match="certificate verify failed"):
+        tried("foreign-ca.pem", "ignore-dates")
 
 
 def test_password_opens_the_door(make_config: Callable[..., Config], broker: Any, tmp_path: Path) -> None:
