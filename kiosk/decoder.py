@@ -1,157 +1,256 @@
 """Frame → readings: every QR code in a picture, as the bytes that are in the symbol.
 
-zxing-cpp reads first: it is several times faster than zbar, reads inverted codes and gives bytes. zbar is asked when
-zxing-cpp has found a code that it cannot read, and now and then when it has found none; that is where the two differ. Text
-is never taken from either: both guess character sets, and a guess garbles Vietnamese without a word.
+Every frame gets zxing-cpp's default call. It reads most codes, and it says where codes are that it cannot read. What else is
+tried, in which order and for how long, is decided by `kiosk.schedule`; what each pass does is written in `kiosk.passes`. This
+module is the hand between the two: it holds the frame, takes the time, and keeps the list of what was found.
 
-A code of a structured-append series carries a part of a message and is not a code here. zxing-cpp reads such a part like
-any other code and does not say so; the symbol's own first four bits do [1].
+A code that was found and not read is straightened (`kiosk.grid`). If it still cannot be read, its modules are kept and summed
+with those of the frames that follow: noise and glare differ from frame to frame, the code does not.
 
 Units: `_px` pixels, `_ms` milliseconds.
-
-Sources:
-    [1] ISO/IEC 18004, 7.4 (mode indicators: 0011 is structured append), 7.7.3 (placement), 7.8.2 (mask patterns).
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import zxingcpp
 
+from kiosk import grid, passes
 from kiosk.camera import Frame
+from kiosk.evidence import Look, Watch
 from kiosk.model import Reading
+from kiosk.schedule import Attempt, Evidence, Schedule, Scope
+from kiosk.symbol import is_fragment
 from kiosk.zbar import ZbarScanner
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
-    from kiosk.model import PointPx
-    from kiosk.zbar import Code
+    from kiosk.evidence import Box
+    from kiosk.passes import Found
 
-ZBAR_SHARE = 0.35
-"""While nothing is found, zbar gets so much time for each second that zxing-cpp takes."""
+    Luma = NDArray[np.uint8]
 
-_QR = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCodeModel2])
-_STRUCTURED_APPEND = 0b0011
-_MASKS = (
-    lambda row, column: (row + column) % 2 == 0,
-    lambda row, _column: row % 2 == 0,
-    lambda _row, column: column % 3 == 0,
-    lambda row, column: (row + column) % 3 == 0,
-    lambda row, column: (row // 2 + column // 3) % 2 == 0,
-    lambda row, column: row * column % 2 + row * column % 3 == 0,
-    lambda row, column: (row * column % 2 + row * column % 3) % 2 == 0,
-    lambda row, column: ((row + column) % 2 + row * column % 3) % 2 == 0,
-)
-_LEVELS = {"L": 0b01, "M": 0b00, "Q": 0b11, "H": 0b10}
-_FORMAT_PLACES = ((8, 0), (8, 1), (8, 2), (8, 3), (8, 4), (8, 5), (8, 7), (8, 8), (7, 8), (5, 8), (4, 8), (3, 8),
-                  (2, 8), (1, 8), (0, 8))  # fmt: skip
+__all__ = ["Decoder", "Tried", "examine_picture", "is_fragment", "read_picture"]
+
+PICTURE_BUDGET_MS = 60_000
+FRAMES_SUMMED = 6
+NEAR_MAX = 4
+"""Of more near misses in a frame only the first are followed: a wall of broken codes is no reason to linger."""
+NEAR_MARGIN = 0.2
+"""The region around a near miss reaches so much beyond it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A pass on a frame.
+
+    Attributes:
+        strategy: Its name.
+        cost_ms: What it took.
+        codes: How many codes it read that were not read before.
+    """
+
+    strategy: str
+    cost_ms: float
+    codes: int
 
 
 class Decoder:
     """Reads the frames of one camera. One thread at a time."""
 
-    def __init__(self, budget_ms: int) -> None:
+    def __init__(self, budget_ms: int, *, patient: bool = False) -> None:
         """Begin.
 
         Args:
             budget_ms: After so long on one frame nothing more is tried on it.
+            patient: Spend the budget on every frame: for single pictures.
         """
-        self._budget_ns = budget_ms * 1_000_000
+        self._schedule = Schedule(passes.PLANS, budget_ms, **({"share": float("inf")} if patient else {}))
+        self._patient = patient
+        self._watch = Watch()
         self._zbar = ZbarScanner(step_px=2)
-        self._zbar_ns = 0
-        self._credit_ns = 0.0
+        self._sums = _Sums()
+        self.tried: list[Tried] = []
+        """What was tried on the last frame, in order."""
 
     def read(self, frame: Frame) -> list[Reading]:
         """Every code in a frame, each once."""
-        started_ns = time.perf_counter_ns()
         luma = np.ascontiguousarray(frame.luma)
-        found = zxingcpp.read_barcodes(luma, formats=_QR, return_errors=True)
-        zxing_ns = time.perf_counter_ns() - started_ns
-        readings = {
-            bytes(code.bytes): _reading(frame, bytes(code.bytes), _corners_px(code.position), "zxing")
-            for code in found
-            if code.valid and code.bytes and not is_fragment(code)
-        }
-        if zxing_ns < self._budget_ns and self._is_zbars_turn(found, zxing_ns):
-            for payload, corners_px in self._zbar_codes(luma):
-                readings.setdefault(payload, _reading(frame, payload, corners_px, "zbar"))
-        return list(readings.values())
+        self.tried = []
+        if not luma.size:
+            return []
+        work = _Work(luma)
+        cheap_ms = self._timed(passes.CHEAP, work, lambda: _cheap(frame, luma))
+        if not work.codes or work.near:
+            self._go_on(frame, work, cheap_ms)
+        return [
+            Reading(payload, found.corners, frame.exposed_at_boot_ns, strategy)
+            for payload, (found, strategy) in work.codes.items()
+        ]
 
-    def _is_zbars_turn(self, found: list[Any], zxing_ns: int) -> bool:
-        """Whenever a code was found and not read; in an empty frame when its share of time has come together."""
-        if found:
-            return not all(code.valid for code in found)
-        self._credit_ns = min(self._credit_ns + ZBAR_SHARE * zxing_ns, self._zbar_ns)
-        return self._credit_ns >= self._zbar_ns
+    def _go_on(self, frame: Frame, work: _Work, cheap_ms: float) -> None:
+        """Spend what the schedule allows."""
+        work.look_at(self._watch.look(work.luma, frame.small), whole=self._patient)
+        self._schedule.begin(work.evidence(), cheap_ms)
+        while (attempt := self._schedule.choose()) is not None:
+            before = len(work.codes)
+            cost_ms = self._timed(attempt.plan.name, work, lambda attempt=attempt: self._attempt(attempt, work))  # type: ignore[misc]
+            self._schedule.settle(attempt, cost_ms, read=len(work.codes) > before)
+            self._schedule.found(work.evidence())
+            if work.codes and not work.near:
+                return
 
-    def _zbar_codes(self, luma: NDArray[np.uint8]) -> list[Code]:
+    def _timed(self, strategy: str, work: _Work, search: Callable[[], list[Found]]) -> float:
         started_ns = time.perf_counter_ns()
-        codes = self._zbar.read(luma)
-        self._zbar_ns = time.perf_counter_ns() - started_ns
-        self._credit_ns = 0.0
-        return codes
+        codes = work.take(search(), strategy)
+        cost_ms = (time.perf_counter_ns() - started_ns) / 1e6
+        self.tried.append(Tried(strategy, cost_ms, codes))
+        return cost_ms
+
+    def _attempt(self, attempt: Attempt, work: _Work) -> list[Found]:
+        plan = attempt.plan
+        if plan.scope is Scope.NEAR:
+            return self._straighten(work, work.near[attempt.target])
+        box = work.boxes[attempt.target] if plan.scope is Scope.REGION else work.whole
+        if plan.name == passes.ZBAR:
+            return passes.read_by_zbar(self._zbar, work.luma, box)
+        return passes.read_region(plan.name, work.luma, box)
+
+    def _straighten(self, work: _Work, near: Found) -> list[Found]:
+        cells = passes.cells_of(work.luma, near)
+        if cells is None:
+            return []
+        found = passes.read_grid(cells, near.corners)
+        if found:
+            return found
+        summed = self._sums.add(cells)
+        return [] if summed is None else passes.read_grid(summed, near.corners)
 
 
-def read_picture(luma: NDArray[np.uint8]) -> list[Reading]:
-    """Every code in a single picture, with both engines and without a limit of time.
+class _Work:
+    """One frame, and what has been found in it."""
+
+    def __init__(self, luma: Luma) -> None:
+        self.luma = luma
+        self.whole: Box = (0, 0, luma.shape[1], luma.shape[0])
+        self.codes: dict[bytes, tuple[Found, str]] = {}
+        self.near: list[Found] = []
+        self.boxes: list[Box] = []
+        self._look = Look()
+
+    def take(self, found: list[Found], strategy: str) -> int:
+        """Note what a pass has found.
+
+        Returns:
+            How many codes are new.
+        """
+        before = len(self.codes)
+        for each in found:
+            if each.payload:
+                self.codes.setdefault(each.payload, (each, strategy))
+        self.near = [near for near in self.near if not self._is_read(near)]
+        for each in found:
+            if not each.payload and len(self.near) < NEAR_MAX and not self._is_known(each):
+                self.near.append(each)
+                self.boxes.append(self._around(each))
+        return len(self.codes) - before
+
+    def look_at(self, look: Look, *, whole: bool) -> None:
+        """Note where to search: near misses first, then what has a code's texture, at last everything."""
+        self._look = look
+        self.boxes += [box for box in look.regions if box not in self.boxes]
+        if whole and self.whole not in self.boxes:
+            self.boxes.append(self.whole)
+
+    def evidence(self) -> Evidence:
+        """For the schedule."""
+        return Evidence(
+            near=tuple(_area(self._around(near)) / self.luma.size for near in self.near),
+            regions=tuple(_area(box) / self.luma.size for box in self.boxes),
+            traits=self._look.traits,
+            has_read=bool(self.codes),
+        )
+
+    def _is_read(self, near: Found) -> bool:
+        return any(_is_same_place(near, code) for code, _ in self.codes.values())
+
+    def _is_known(self, near: Found) -> bool:
+        return self._is_read(near) or any(
+            _is_same_place(near, known) and near.modules in (0, known.modules) for known in self.near
+        )
+
+    def _around(self, near: Found) -> Box:
+        corners = np.array(near.corners)
+        (left, top), (right, bottom) = corners.min(0), corners.max(0)
+        margin = NEAR_MARGIN * max(right - left, bottom - top) + 8
+        width_px, height_px = self.whole[2:]
+        return (
+            int(np.clip(left - margin, 0, width_px - 1)),
+            int(np.clip(top - margin, 0, height_px - 1)),
+            int(np.clip(right + margin, 1, width_px)),
+            int(np.clip(bottom + margin, 1, height_px)),
+        )
+
+
+class _Sums:
+    """The modules of near misses of the last frames, apart by the size of their codes."""
+
+    def __init__(self) -> None:
+        self._inks: dict[int, deque[grid.Field]] = {}
+
+    def add(self, cells: grid.Field) -> grid.Field | None:
+        """Take one frame's modules.
+
+        Returns:
+            The sum with those before, as brightness; None while there is only one.
+        """
+        inks = self._inks.setdefault(cells.shape[0], deque(maxlen=FRAMES_SUMMED))
+        inks.append(grid.ink(cells))
+        return None if len(inks) == 1 else np.asarray(128 - 100 * np.mean(inks, axis=0), np.float32)
+
+
+def read_picture(luma: Luma) -> list[Reading]:
+    """Every code in a single picture, by every pass that there is.
 
     Args:
         luma: Brightness, shape (height_px, width_px), dtype uint8.
     """
-    frame = Frame(np.ascontiguousarray(luma), 0)
-    found = {reading.payload: reading for reading in Decoder(budget_ms=60_000).read(frame)}
-    if not found:
-        found = {
-            payload: _reading(frame, payload, corners, "zbar") for payload, corners in ZbarScanner(step_px=1).read(luma)
-        }
-    return list(found.values())
+    return examine_picture(luma)[0]
 
 
-def is_fragment(code: Any) -> bool:  # noqa: ANN401  zxingcpp.Barcode
-    """Whether a code is a part of a structured-append series, by the first four bits of its symbol.
+def examine_picture(luma: Luma) -> tuple[list[Reading], list[Tried]]:
+    """Every code in a single picture, and what was tried for it.
 
     Args:
-        code: As zxing-cpp read it.
+        luma: Brightness, shape (height_px, width_px), dtype uint8.
     """
-    facts = code.extra
-    symbol = np.asarray(code.to_image(scale=1, add_quiet_zones=False)) < 128
-    size = symbol.shape[0]
-    if symbol.shape != (size, size) or "DataMask" not in facts or "ECLevel" not in facts:
-        return False
-    mask = int(facts["DataMask"])
-    if _format_distance(symbol.T, facts) < _format_distance(symbol, facts):
-        symbol = symbol.T  # a mirrored picture: its symbol comes transposed
-    mode = 0
-    for row, column in ((size - 1, size - 1), (size - 1, size - 2), (size - 2, size - 1), (size - 2, size - 2)):
-        mode = mode << 1 | int(bool(symbol[row, column]) ^ _MASKS[mask](row, column))
-    return mode == _STRUCTURED_APPEND
+    decoder = Decoder(PICTURE_BUDGET_MS, patient=True)
+    return decoder.read(Frame(luma, 0)), decoder.tried
 
 
-def _format_distance(symbol: NDArray[np.bool_], facts: dict[str, Any]) -> int:
-    """How many bits of the format information differ from what was decoded."""
-    value = _LEVELS[facts["ECLevel"]] << 3 | int(facts["DataMask"])
-    rest = value << 10
-    for shift in range(4, -1, -1):
-        if rest >> (shift + 10) & 1:
-            rest ^= 0b10100110111 << shift
-    expected = (value << 10 | rest) ^ 0b101010000010010
-    seen = 0
-    for row, column in _FORMAT_PLACES:
-        seen = seen << 1 | int(symbol[row, column])
-    return (seen ^ expected).bit_count()
+def _cheap(frame: Frame, luma: Luma) -> list[Found]:
+    """The cheap pass, on the small picture where the camera makes one."""
+    if frame.small is None:
+        return passes.read_cheaply(luma)
+    small = np.ascontiguousarray(frame.small)
+    scale = (luma.shape[1] / small.shape[1], luma.shape[0] / small.shape[0])
+    return [passes.scaled(found, scale) for found in passes.read_cheaply(small)]
 
 
-def _reading(
-    frame: Frame, payload: bytes, corners_px: tuple[PointPx, PointPx, PointPx, PointPx], strategy: str
-) -> Reading:
-    return Reading(payload, corners_px, frame.exposed_at_boot_ns, strategy)
+def _is_same_place(first: Found, second: Found) -> bool:
+    """Whether the middle of one lies in the other's circle."""
+    one, other = np.array(first.corners), np.array(second.corners)
+    distance = np.linalg.norm(one.mean(0) - other.mean(0))
+    return bool(distance < 0.35 * np.linalg.norm(other[0] - other[2]))
 
 
-def _corners_px(position: Any) -> tuple[PointPx, PointPx, PointPx, PointPx]:  # noqa: ANN401  zxingcpp.Position
-    corners = (position.top_left, position.top_right, position.bottom_right, position.bottom_left)
-    first, second, third, fourth = ((float(corner.x), float(corner.y)) for corner in corners)
-    return first, second, third, fourth
+def _area(box: Box) -> int:
+    left, top, right, bottom = box
+    return (right - left) * (bottom - top)
