@@ -23,7 +23,7 @@ from kiosk import grid, passes
 from kiosk.camera import Frame
 from kiosk.evidence import Look, Watch
 from kiosk.model import Reading
-from kiosk.schedule import Attempt, Evidence, Schedule, Scope
+from kiosk.schedule import REST_FRAMES, Attempt, Evidence, Schedule, Scope
 from kiosk.symbol import is_fragment
 from kiosk.zbar import ZbarScanner
 
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 __all__ = ["Decoder", "Tried", "examine_picture", "is_fragment", "read_picture"]
 
 PICTURE_BUDGET_MS = 60_000
+import os
+PICTURE_SHARE = float(os.environ.get("PS", "8"))
+NOMINAL_MS_PER_PIXEL = 1.5e-6
 FRAMES_SUMMED = 6
 NEAR_MAX = 4
 """Of more near misses in a frame only the first are followed: a wall of broken codes is no reason to linger."""
@@ -72,11 +75,12 @@ class Decoder:
             budget_ms: After so long on one frame nothing more is tried on it.
             patient: Spend the budget on every frame: for single pictures.
         """
-        self._schedule = Schedule(passes.PLANS, budget_ms, **({"share": float("inf")} if patient else {}))
+        self._schedule = Schedule(passes.PLANS, budget_ms)
         self._patient = patient
         self._watch = Watch()
         self._zbar = ZbarScanner(step_px=2)
         self._sums = _Sums()
+        self._read_at: deque[list[Found]] = deque([[]] * REST_FRAMES, maxlen=REST_FRAMES)
         self.tried: list[Tried] = []
         """What was tried on the last frame, in order."""
 
@@ -86,10 +90,13 @@ class Decoder:
         self.tried = []
         if not luma.size:
             return []
-        work = _Work(luma)
+        work = _Work(luma, [found for earlier in self._read_at for found in earlier])
         cheap_ms = self._timed(passes.CHEAP, work, lambda: _cheap(frame, luma))
         if not work.codes or work.near:
             self._go_on(frame, work, cheap_ms)
+        else:
+            self._schedule.begin(work.evidence(), cheap_ms)
+        self._read_at.append([found for found, _ in work.codes.values()])
         return [
             Reading(payload, found.corners, frame.exposed_at_boot_ns, strategy)
             for payload, (found, strategy) in work.codes.items()
@@ -98,12 +105,18 @@ class Decoder:
     def _go_on(self, frame: Frame, work: _Work, cheap_ms: float) -> None:
         """Spend what the schedule allows."""
         work.look_at(self._watch.look(work.luma, frame.small), whole=self._patient)
-        self._schedule.begin(work.evidence(), cheap_ms)
-        while (attempt := self._schedule.choose()) is not None:
+        schedule = self._schedule
+        if self._patient:
+            cheap_ms = NOMINAL_MS_PER_PIXEL * work.luma.size
+            schedule = Schedule(passes.PLANS, PICTURE_BUDGET_MS, 0.0, purse_ms=PICTURE_SHARE * cheap_ms + float(os.environ.get("PC", "1.0")))
+        schedule.begin(work.evidence(), cheap_ms)
+        while (attempt := schedule.choose()) is not None:
             before = len(work.codes)
             cost_ms = self._timed(attempt.plan.name, work, lambda attempt=attempt: self._attempt(attempt, work))  # type: ignore[misc]
-            self._schedule.settle(attempt, cost_ms, read=len(work.codes) > before)
-            self._schedule.found(work.evidence())
+            if self._patient:
+                cost_ms = attempt.expected_ms
+            schedule.settle(attempt, cost_ms, read=len(work.codes) > before)
+            schedule.found(work.evidence())
             if work.codes and not work.near:
                 return
 
@@ -137,8 +150,15 @@ class Decoder:
 class _Work:
     """One frame, and what has been found in it."""
 
-    def __init__(self, luma: Luma) -> None:
+    def __init__(self, luma: Luma, read_before: list[Found]) -> None:
+        """Begin.
+
+        Args:
+            luma: The picture, contiguous.
+            read_before: Where codes were read a moment ago: what is nearly read there has been answered.
+        """
         self.luma = luma
+        self._read_before = read_before
         self.whole: Box = (0, 0, luma.shape[1], luma.shape[0])
         self.codes: dict[bytes, tuple[Found, str]] = {}
         self.near: list[Found] = []
@@ -179,7 +199,8 @@ class _Work:
         )
 
     def _is_read(self, near: Found) -> bool:
-        return any(_is_same_place(near, code) for code, _ in self.codes.values())
+        read = [*self._read_before, *(code for code, _ in self.codes.values())]
+        return any(_is_same_place(near, code) for code in read)
 
     def _is_known(self, near: Found) -> bool:
         return self._is_read(near) or any(

@@ -69,6 +69,8 @@ class Recipe:
         box_px: Mean over a square of so many pixels; 0 for none.
         scale: Enlargement across and down.
         turn_deg: Rotation.
+        focus_px: Blur of the lens that is undone, standard deviation after scaling; 0 for none.
+        noise: Power of the noise against that of the picture, for `focus_px`.
         sharpen_px: Unsharp mask, standard deviation after scaling; 0 for none.
         sharpen_by: How much of the difference is added.
         tone: What is done with the brightness at last.
@@ -81,6 +83,8 @@ class Recipe:
     box_px: int = 0
     scale: tuple[float, float] = (1.0, 1.0)
     turn_deg: float = 0.0
+    focus_px: float = 0.0
+    noise: float = 0.01
     sharpen_px: float = 0.0
     sharpen_by: float = 0.0
     tone: Callable[[Luma], Luma] | None = None
@@ -116,41 +120,67 @@ def _darkened(luma: Luma) -> Luma:
     return np.asarray(cv2.erode(luma, np.ones((3, 3), np.uint8)), np.uint8)
 
 
+def _focused(luma: Luma, blur_px: float, noise: float) -> Luma:
+    """Wiener's filter: what a Gaussian blur has taken is given back as far as the noise allows."""
+    border_px = int(3 * blur_px) + 2
+    height_px, width_px = luma.shape
+    fast_height_px, fast_width_px = (cv2.getOptimalDFTSize(side_px + 2 * border_px) for side_px in luma.shape)
+    wide = cv2.copyMakeBorder(
+        luma, border_px, fast_height_px - height_px - border_px, border_px, fast_width_px - width_px - border_px,
+        cv2.BORDER_REPLICATE,
+    )  # fmt: skip
+    kept = np.outer(_kept(fast_height_px, blur_px), _kept(fast_width_px, blur_px))
+    gain = kept / (kept * kept + np.float32(noise))
+    gain[0, 0] = 1.0
+    spectrum = cv2.dft(wide.astype(np.float32), flags=cv2.DFT_COMPLEX_OUTPUT) * gain[..., None]
+    sharp = cv2.idft(spectrum, flags=cv2.DFT_SCALE | cv2.DFT_REAL_OUTPUT)
+    inner = sharp[border_px : border_px + height_px, border_px : border_px + width_px]
+    return np.clip(inner, 0, 255).astype(np.uint8)
+
+
+def _kept(side_px: int, blur_px: float) -> NDArray[np.float32]:
+    """What a Gaussian blur keeps of each frequency along one side."""
+    return np.exp(-2 * (np.pi * blur_px * np.fft.fftfreq(side_px)) ** 2).astype(np.float32)
+
+
 _DIM, _SOFT = frozenset({Trait.DIM}), frozenset({Trait.SOFT})
 _REGION, _WHOLE = Scope.REGION, Scope.WHOLE
 
 RECIPES = (
-    Recipe(Plan("smooth-double", _REGION, 0.17, 3.4, suits=_DIM), smooth_px=0.7, scale=(2, 2)),
+    Recipe(Plan("smooth-double", _REGION, 0.17, 3.1, suits=_DIM), smooth_px=0.7, scale=(2, 2)),
     Recipe(
-        Plan("sharp", _REGION, 0.12, 2.0, suits=_SOFT), smooth_px=0.7, sharpen_px=2, sharpen_by=3, binarizer=_GLOBAL
+        Plan("sharp", _REGION, 0.12, 2.5, suits=_SOFT), smooth_px=0.7, sharpen_px=2, sharpen_by=3, binarizer=_GLOBAL
     ),
+    Recipe(Plan("focus-2", _REGION, 0.1, 6.5, suits=_SOFT), focus_px=2),
+    Recipe(Plan("focus-3", _REGION, 0.06, 6.5, suits=_SOFT), focus_px=2.7, noise=0.004),
+    Recipe(Plan("double-focus", _REGION, 0.1, 24, suits=_SOFT), scale=(2, 2), focus_px=4),
     Recipe(
-        Plan("double-sharp", _REGION, 0.16, 5.4, suits=_SOFT),
+        Plan("double-sharp", _REGION, 0.16, 11, suits=_SOFT),
         smooth_px=1, scale=(2, 2), sharpen_px=4, sharpen_by=3, binarizer=_LOCAL,
     ),
     Recipe(
-        Plan("double-sharp-global", _REGION, 0.13, 4.4, suits=_SOFT),
+        Plan("double-sharp-global", _REGION, 0.13, 10, suits=_SOFT),
         smooth_px=1, scale=(2, 2), sharpen_px=4, sharpen_by=3, binarizer=_GLOBAL,
     ),
-    Recipe(Plan("box", _REGION, 0.11, 1.7, suits=_DIM), box_px=3),
-    Recipe(Plan("global", _WHOLE, 0.06, 0.3), binarizer=_GLOBAL),
-    Recipe(Plan("half-global", _WHOLE, 0.04, 0.3), scale=(0.5, 0.5), binarizer=_GLOBAL),
-    Recipe(Plan("double", _REGION, 0.12, 2.8), scale=(2, 2)),
-    Recipe(Plan("threshold", _REGION, 0.11, 3.0, suits=_SOFT), scale=(2, 2), tone=_thresholded),
-    Recipe(Plan("half-levelled", _REGION, 0.04, 0.6, suits=_DIM), scale=(0.5, 0.5), tone=_levelled, binarizer=_GLOBAL),
-    Recipe(Plan("box-levelled", _REGION, 0.03, 1.4, suits=_DIM), box_px=5, tone=_levelled),
-    Recipe(Plan("triple", _REGION, 0.08, 6.0), scale=(3, 3)),
-    Recipe(Plan("brightened", _REGION, 0.04, 1.2, suits=_DIM), tone=_curve(0.5)),
-    Recipe(Plan("darkened", _REGION, 0.03, 1.0), tone=_curve(2.0), binarizer=_GLOBAL),
-    Recipe(Plan("inked", _REGION, 0.03, 1.0), tone=_darkened),
-    Recipe(Plan("equalised", _REGION, 0.05, 2.5), tone=_equalised),
-    Recipe(Plan("narrowed", _REGION, 0.03, 0.9), scale=(0.6, 1)),
-    Recipe(Plan("flattened", _REGION, 0.03, 0.9), scale=(1, 0.6)),
-    Recipe(Plan("turned", _REGION, 0.03, 2.5), turn_deg=22),
-    Recipe(Plan("bordered", _REGION, 0.02, 2.8), border_px=16, scale=(2, 2)),
+    Recipe(Plan("box", _REGION, 0.11, 1.2, suits=_DIM), box_px=3),
+    Recipe(Plan("global", _WHOLE, 0.06, 0.6), binarizer=_GLOBAL),
+    Recipe(Plan("half-global", _WHOLE, 0.04, 0.7), scale=(0.5, 0.5), binarizer=_GLOBAL),
+    Recipe(Plan("double", _REGION, 0.12, 2.7), scale=(2, 2)),
+    Recipe(Plan("threshold", _REGION, 0.11, 7.4, suits=_SOFT), scale=(2, 2), tone=_thresholded),
+    Recipe(Plan("half-levelled", _REGION, 0.02, 1.5, suits=_DIM), scale=(0.5, 0.5), tone=_levelled, binarizer=_GLOBAL),
+    Recipe(Plan("box-levelled", _REGION, 0.015, 2.3, suits=_DIM), box_px=5, tone=_levelled),
+    Recipe(Plan("triple", _REGION, 0.05, 4), scale=(3, 3)),
+    Recipe(Plan("brightened", _REGION, 0.015, 1.3, suits=_DIM), tone=_curve(0.5)),
+    Recipe(Plan("darkened", _REGION, 0.008, 0.7), tone=_curve(2.0), binarizer=_GLOBAL),
+    Recipe(Plan("inked", _REGION, 0.008, 1.0), tone=_darkened),
+    Recipe(Plan("equalised", _REGION, 0.03, 2.9), tone=_equalised),
+    Recipe(Plan("narrowed", _REGION, 0.01, 1.5), scale=(0.6, 1)),
+    Recipe(Plan("flattened", _REGION, 0.012, 1.4), scale=(1, 0.6)),
+    Recipe(Plan("turned", _REGION, 0.01, 6), turn_deg=22),
+    Recipe(Plan("bordered", _REGION, 0.02, 3.5), border_px=16, scale=(2, 2)),
 )  # fmt: skip
 GRID_PLAN = Plan(GRID, Scope.NEAR, 0.5, 0.0, fixed_ms=4.0)
-ZBAR_PLAN = Plan(ZBAR, Scope.REGION, 0.03, 14.0)
+ZBAR_PLAN = Plan(ZBAR, Scope.REGION, 0.03, 6.0)
 PLANS = (GRID_PLAN, *(recipe.plan for recipe in RECIPES), ZBAR_PLAN)
 _BY_NAME = {recipe.plan.name: recipe for recipe in RECIPES}
 
@@ -273,6 +303,8 @@ def _prepared(part: Luma, recipe: Recipe) -> tuple[Luma, NDArray[np.float64]]:
     if recipe.box_px:
         part = np.asarray(cv2.blur(part, (recipe.box_px, recipe.box_px)), np.uint8)
     scaled, back = _placed(part, recipe)
+    if recipe.focus_px:
+        scaled = _focused(scaled, recipe.focus_px, recipe.noise)
     if recipe.sharpen_px:
         smooth = cv2.GaussianBlur(scaled, (0, 0), recipe.sharpen_px)
         scaled = np.asarray(cv2.addWeighted(scaled, 1 + recipe.sharpen_by, smooth, -recipe.sharpen_by, 0), np.uint8)

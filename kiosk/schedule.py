@@ -33,6 +33,8 @@ RANK = 0.5
 """Each further region of a frame holds a code this much less likely than the one before."""
 FIXED_MS = 0.15
 """What calling a pass costs, however small its target."""
+REST_FRAMES = 4
+"""So long after a code was read no region is searched: the holder has been answered and need not be read in every frame."""
 SIGHTING_FRAMES = 10
 """After so many frames without evidence the next evidence is somebody else."""
 
@@ -118,7 +120,7 @@ class _Frame:
 class Schedule:
     """The choices of one door. For each frame: `begin`, then `choose` and `settle` until there is no choice."""
 
-    def __init__(self, plans: Sequence[Plan], budget_ms: float, share: float = SHARE) -> None:
+    def __init__(self, plans: Sequence[Plan], budget_ms: float, share: float = SHARE, purse_ms: float | None = None) -> None:
         """Begin with a full purse and no history.
 
         Args:
@@ -129,10 +131,11 @@ class Schedule:
         self._plans = tuple(plans)
         self._budget_ms = budget_ms
         self._share = share
-        self._purse_ms = budget_ms
+        self._purse_ms = budget_ms if purse_ms is None else purse_ms
         self._won = {plan.name: 0.0 for plan in plans}
         self._failures = {plan.name: 0 for plan in plans}
         self._idle_frames = 0
+        self._rest_frames = 0
         self._frame = _Frame()
 
     def begin(self, evidence: Evidence, cheap_ms: float) -> None:
@@ -145,6 +148,7 @@ class Schedule:
         self._frame = _Frame(evidence, cheap_ms, cheap_ms)
         self._purse_ms = min(self._budget_ms, self._purse_ms + self._share * cheap_ms)
         self._idle_frames = 0 if evidence.near or evidence.regions else self._idle_frames + 1
+        self._rest_frames = REST_FRAMES if evidence.has_read else max(0, self._rest_frames - 1)
         if evidence.has_read or self._idle_frames == SIGHTING_FRAMES:
             self._begin_sighting()
 
@@ -155,9 +159,13 @@ class Schedule:
     def choose(self) -> Attempt | None:
         """The attempt with the most hope per millisecond; None if there is none left, or no time."""
         frame = self._frame
-        if self._purse_ms <= 0 or frame.spent_ms >= self._budget_ms:
+        if frame.spent_ms >= self._budget_ms:
             return None
-        open_attempts = [each for each in self._attempts() if (each.plan.name, each.target) not in frame.tried]
+        open_attempts = [
+            each
+            for each in self._attempts()
+            if (each.plan.name, each.target) not in frame.tried and self._is_afforded(each)
+        ]
         return max(open_attempts, key=self._hope_per_ms, default=None)
 
     def settle(self, attempt: Attempt, cost_ms: float, *, read: bool) -> None:
@@ -175,6 +183,7 @@ class Schedule:
         if read:
             self._won = {each: FORGET * won for each, won in self._won.items()}
             self._won[name] += 1 - FORGET
+            self._rest_frames = REST_FRAMES
             self._begin_sighting()
         else:
             self._failures[name] += 1
@@ -184,13 +193,18 @@ class Schedule:
 
     def _attempts(self) -> list[Attempt]:
         evidence = self._frame.evidence
-        regions = () if evidence.has_read else evidence.regions
+        regions = () if evidence.has_read or self._rest_frames else evidence.regions
         shares = {Scope.NEAR: evidence.near, Scope.REGION: regions, Scope.WHOLE: (1.0,) if regions else ()}
         return [
             Attempt(plan, target, self._expected_ms(plan, share))
             for plan in self._plans
             for target, share in enumerate(shares[plan.scope])
         ]
+
+    def _is_afforded(self, attempt: Attempt) -> bool:
+        """A near miss may run into debt, which the next frames pay off: nothing is as hopeful."""
+        debt_ms = self._budget_ms if attempt.plan.scope is Scope.NEAR else 0.0
+        return self._purse_ms > -debt_ms
 
     def _expected_ms(self, plan: Plan, share: float) -> float:
         return FIXED_MS + plan.fixed_ms + plan.cost * share * self._frame.cheap_ms
