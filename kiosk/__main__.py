@@ -88,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
 
     read = verbs.add_parser("read", parents=[as_json], help="decode pictures and say what their codes are")
     read.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="pictures, or folders of them")
+    read.add_argument("--explain", action="store_true", help="tell which passes were tried, and what each cost")
 
     check = verbs.add_parser("check", parents=[configured], help="is the configuration right?")
     check.add_argument("--probe", action="store_true", help="also try the camera, the panel, the disk and the broker")

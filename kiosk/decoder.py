@@ -15,15 +15,15 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kiosk import grid, passes
-from kiosk.camera import Frame
 from kiosk.evidence import Look, Watch
 from kiosk.model import Reading
-from kiosk.schedule import REST_FRAMES, Attempt, Evidence, Schedule, Scope
+from kiosk.schedule import REST_FRAMES, Evidence, Schedule, Scope
 from kiosk.symbol import is_fragment
 from kiosk.zbar import ZbarScanner
 
@@ -32,18 +32,24 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from kiosk.camera import Frame
     from kiosk.evidence import Box
     from kiosk.passes import Found
+    from kiosk.schedule import Attempt, Trait
 
     Luma = NDArray[np.uint8]
 
 __all__ = ["Decoder", "Tried", "examine_picture", "is_fragment", "read_picture"]
 
 PICTURE_BUDGET_MS = 60_000
-import os
-PICTURE_SHARE = float(os.environ.get("PS", "8"))
+PICTURE_SHARE = 8.0
+"""A single picture may cost so many cheap passes more, and `PICTURE_MS`: together 1.5 calls of pyzbar."""
+PICTURE_MS = 1.0
 NOMINAL_MS_PER_PIXEL = 1.5e-6
+"""What the cheap pass is taken to cost on a single picture: counted, not timed, so that a busy machine reads the same."""
 FRAMES_SUMMED = 6
+SUMMED_WITHIN = 15
+"""Only near misses of so many frames are summed: what came before was another code."""
 NEAR_MAX = 4
 """Of more near misses in a frame only the first are followed: a wall of broken codes is no reason to linger."""
 NEAR_MARGIN = 0.2
@@ -68,57 +74,60 @@ class Tried:
 class Decoder:
     """Reads the frames of one camera. One thread at a time."""
 
-    def __init__(self, budget_ms: int, *, patient: bool = False) -> None:
+    def __init__(self, budget_ms: int) -> None:
         """Begin.
 
         Args:
             budget_ms: After so long on one frame nothing more is tried on it.
-            patient: Spend the budget on every frame: for single pictures.
         """
         self._schedule = Schedule(passes.PLANS, budget_ms)
-        self._patient = patient
         self._watch = Watch()
         self._zbar = ZbarScanner(step_px=2)
         self._sums = _Sums()
-        self._read_at: deque[list[Found]] = deque([[]] * REST_FRAMES, maxlen=REST_FRAMES)
+        self._read_at: deque[list[Found]] = deque(maxlen=REST_FRAMES)
         self.tried: list[Tried] = []
         """What was tried on the last frame, in order."""
 
     def read(self, frame: Frame) -> list[Reading]:
         """Every code in a frame, each once."""
-        luma = np.ascontiguousarray(frame.luma)
+        self.tried = []
+        if not frame.luma.size:
+            return []
+        work = _Work(np.ascontiguousarray(frame.luma), [found for earlier in self._read_at for found in earlier])
+        cheap_ms = self._timed(passes.CHEAP, work, lambda: _cheap(frame, work.luma))
+        if not work.codes or work.near:
+            work.look_at(self._watch.look(work.luma, frame.small))
+        self._schedule.begin(work.evidence(), cheap_ms)
+        self._go_on(work, self._schedule)
+        self._read_at.append([found for found, _ in work.codes.values()])
+        self._sums.next_frame(has_read=bool(work.codes))
+        return work.readings(frame.exposed_at_boot_ns)
+
+    def examine(self, luma: Luma) -> list[Reading]:
+        """Every code in a single picture, with the time that a picture may cost."""
         self.tried = []
         if not luma.size:
             return []
-        work = _Work(luma, [found for earlier in self._read_at for found in earlier])
-        cheap_ms = self._timed(passes.CHEAP, work, lambda: _cheap(frame, luma))
+        work = _Work(np.ascontiguousarray(luma), [])
+        self._timed(passes.CHEAP, work, lambda: passes.read_cheaply(work.luma))
         if not work.codes or work.near:
-            self._go_on(frame, work, cheap_ms)
-        else:
-            self._schedule.begin(work.evidence(), cheap_ms)
-        self._read_at.append([found for found, _ in work.codes.values()])
-        return [
-            Reading(payload, found.corners, frame.exposed_at_boot_ns, strategy)
-            for payload, (found, strategy) in work.codes.items()
-        ]
-
-    def _go_on(self, frame: Frame, work: _Work, cheap_ms: float) -> None:
-        """Spend what the schedule allows."""
-        work.look_at(self._watch.look(work.luma, frame.small), whole=self._patient)
-        schedule = self._schedule
-        if self._patient:
-            cheap_ms = NOMINAL_MS_PER_PIXEL * work.luma.size
-            schedule = Schedule(passes.PLANS, PICTURE_BUDGET_MS, 0.0, purse_ms=PICTURE_SHARE * cheap_ms + float(os.environ.get("PC", "1.0")))
+            work.look_at(self._watch.look(work.luma))
+            work.look_at(Look((work.whole,)))
+        cheap_ms = NOMINAL_MS_PER_PIXEL * work.luma.size
+        purse_ms = PICTURE_MS + PICTURE_SHARE * cheap_ms
+        schedule = Schedule(passes.PLANS, PICTURE_BUDGET_MS, share=0.0, purse_ms=purse_ms, drip=1.0)
         schedule.begin(work.evidence(), cheap_ms)
-        while (attempt := schedule.choose()) is not None:
+        self._go_on(work, schedule, is_timed=False)
+        return work.readings(0)
+
+    def _go_on(self, work: _Work, schedule: Schedule, *, is_timed: bool = True) -> None:
+        """Spend what the schedule allows, until nothing is left to be read."""
+        while (not work.codes or work.near) and (attempt := schedule.choose()) is not None:
             before = len(work.codes)
-            cost_ms = self._timed(attempt.plan.name, work, lambda attempt=attempt: self._attempt(attempt, work))  # type: ignore[misc]
-            if self._patient:
-                cost_ms = attempt.expected_ms
+            cost_ms = self._timed(attempt.plan.name, work, partial(self._attempt, attempt, work))
+            cost_ms = cost_ms if is_timed else attempt.expected_ms
             schedule.settle(attempt, cost_ms, read=len(work.codes) > before)
             schedule.found(work.evidence())
-            if work.codes and not work.near:
-                return
 
     def _timed(self, strategy: str, work: _Work, search: Callable[[], list[Found]]) -> float:
         started_ns = time.perf_counter_ns()
@@ -163,7 +172,7 @@ class _Work:
         self.codes: dict[bytes, tuple[Found, str]] = {}
         self.near: list[Found] = []
         self.boxes: list[Box] = []
-        self._look = Look()
+        self._traits: frozenset[Trait] = frozenset()
 
     def take(self, found: list[Found], strategy: str) -> int:
         """Note what a pass has found.
@@ -182,21 +191,26 @@ class _Work:
                 self.boxes.append(self._around(each))
         return len(self.codes) - before
 
-    def look_at(self, look: Look, *, whole: bool) -> None:
-        """Note where to search: near misses first, then what has a code's texture, at last everything."""
-        self._look = look
+    def look_at(self, look: Look) -> None:
+        """Note where to search, after the near misses: what has a code's texture."""
         self.boxes += [box for box in look.regions if box not in self.boxes]
-        if whole and self.whole not in self.boxes:
-            self.boxes.append(self.whole)
+        self._traits |= look.traits
 
     def evidence(self) -> Evidence:
         """For the schedule."""
         return Evidence(
             near=tuple(_area(self._around(near)) / self.luma.size for near in self.near),
             regions=tuple(_area(box) / self.luma.size for box in self.boxes),
-            traits=self._look.traits,
+            traits=self._traits,
             has_read=bool(self.codes),
         )
+
+    def readings(self, exposed_at_boot_ns: int) -> list[Reading]:
+        """What was read."""
+        return [
+            Reading(payload, found.corners, exposed_at_boot_ns, strategy)
+            for payload, (found, strategy) in self.codes.items()
+        ]
 
     def _is_read(self, near: Found) -> bool:
         read = [*self._read_before, *(code for code, _ in self.codes.values())]
@@ -221,10 +235,11 @@ class _Work:
 
 
 class _Sums:
-    """The modules of near misses of the last frames, apart by the size of their codes."""
+    """The modules of the near misses of the last frames, apart by the size of their codes."""
 
     def __init__(self) -> None:
-        self._inks: dict[int, deque[grid.Field]] = {}
+        self._inks: dict[int, deque[tuple[int, grid.Field]]] = {}
+        self._number = 0
 
     def add(self, cells: grid.Field) -> grid.Field | None:
         """Take one frame's modules.
@@ -233,8 +248,15 @@ class _Sums:
             The sum with those before, as brightness; None while there is only one.
         """
         inks = self._inks.setdefault(cells.shape[0], deque(maxlen=FRAMES_SUMMED))
-        inks.append(grid.ink(cells))
-        return None if len(inks) == 1 else np.asarray(128 - 100 * np.mean(inks, axis=0), np.float32)
+        inks.append((self._number, grid.ink(cells)))
+        late = [ink for number, ink in inks if self._number - number <= SUMMED_WITHIN]
+        return None if len(late) == 1 else np.asarray(128 - 100 * np.mean(late, axis=0), np.float32)
+
+    def next_frame(self, *, has_read: bool) -> None:
+        """A frame is over; after a code was read, what is nearly read next is another one."""
+        self._number += 1
+        if has_read:
+            self._inks.clear()
 
 
 def read_picture(luma: Luma) -> list[Reading]:
@@ -252,8 +274,8 @@ def examine_picture(luma: Luma) -> tuple[list[Reading], list[Tried]]:
     Args:
         luma: Brightness, shape (height_px, width_px), dtype uint8.
     """
-    decoder = Decoder(PICTURE_BUDGET_MS, patient=True)
-    return decoder.read(Frame(luma, 0)), decoder.tried
+    decoder = Decoder(PICTURE_BUDGET_MS)
+    return decoder.examine(luma), decoder.tried
 
 
 def _cheap(frame: Frame, luma: Luma) -> list[Found]:

@@ -101,7 +101,9 @@ def _regions(texture: NDArray[np.float32], width_px: int, height_px: int) -> tup
     boxes: list[Box] = []
     while len(boxes) < REGIONS_MAX and (peak := float(left_over.max())) >= PEAK_MIN:
         row, column = np.unravel_index(int(left_over.argmax()), left_over.shape)
-        _, labels, facts, _ = cv2.connectedComponentsWithStats((left_over > EXTENT * peak).astype(np.uint8), connectivity=4)
+        _, labels, facts, _ = cv2.connectedComponentsWithStats(
+            (left_over > EXTENT * peak).astype(np.uint8), connectivity=4
+        )
         label = labels[row, column]
         x, y, width, height, _ = (int(value) for value in facts[label])
         left_over[labels == label] = 0

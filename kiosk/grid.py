@@ -18,7 +18,7 @@ Sources:
 from __future__ import annotations
 
 import heapq
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -40,6 +40,10 @@ MODULES_MAX = 109
 """Larger codes are left: straightening them would take too long for a frame."""
 SMOOTH_MODULES = (2.0, 1.2)
 """The displacement is measured twice, over so many modules: first to follow it, then to refine it."""
+STRIDE = 3
+"""It is followed on every so many modules."""
+SEED = MARGIN + 3
+"""The middle module of a finder pattern, counted from the edge of what is straightened."""
 _DRAWN_PX = 3
 _QUIET = 4
 _TURN = np.exp(2j * np.pi * (np.arange(CELL_PX) + 0.5) / CELL_PX).astype(np.complex64)
@@ -58,7 +62,7 @@ def brightness_of_modules(luma: NDArray[np.uint8], corners: Corners, modules: in
     smooth = cv2.GaussianBlur(flat, (0, 0), 0.22 * CELL_PX).astype(np.float32)
     pairs = (smooth[1:, 1:] + smooth[1:, :-1] + smooth[:-1, 1:] + smooth[:-1, :-1]) / 4
     centres = (np.arange(modules) + MARGIN) * CELL_PX + CELL_PX // 2 - 1
-    cells = pairs[np.ix_(centres, centres)]
+    cells = np.asarray(pairs[np.ix_(centres, centres)], np.float32)
     return np.asarray(255 - cells if _is_inverted(cells) else cells, np.float32)
 
 
@@ -128,8 +132,9 @@ def _straightened(flat: NDArray[np.uint8]) -> NDArray[np.uint8]:
     shift = np.zeros((2, side_px // CELL_PX, side_px // CELL_PX), np.float32)
     moved = flat
     for turn, modules in enumerate(SMOOTH_MODULES):
-        for axis, (phase, clarity) in enumerate(_phases(moved, modules)):
-            step = _followed(phase, clarity) if turn == 0 else phase
+        (along_x, clear_x), (along_y, clear_y) = _phases(moved, modules)
+        steps = [along_x, along_y] if turn else _followed([along_x, along_y], np.minimum(clear_x, clear_y))
+        for axis, step in enumerate(steps):
             shift[axis] += cv2.GaussianBlur(step, (0, 0), 0.8)
         x_px, y_px = (CELL_PX * cv2.resize(field, (side_px, side_px)) for field in shift)
         from_x_px, from_y_px = place_px[None, :] + x_px, place_px[:, None] + y_px
@@ -160,32 +165,40 @@ def _edges(strength: Field, modules: float) -> tuple[Field, Field]:
     return phase.astype(np.float32), (np.hypot(real, imaginary) / (total + 1)).astype(np.float32)
 
 
-def _followed(phase: Field, clarity: Field) -> Field:
-    """The displacement without its jumps of a whole module, followed from the finder patterns on every second module."""
-    coarse = _followed_every(phase[::2, ::2], clarity[::2, ::2])
-    near = cv2.resize(coarse, (2 * coarse.shape[1], 2 * coarse.shape[0]), interpolation=cv2.INTER_LINEAR)
-    near = near[: phase.shape[0], : phase.shape[1]]
-    return np.asarray(phase + np.round(near - phase), np.float32)
+def _followed(phases: list[Field], clarity: Field) -> list[Field]:
+    """The displacements without their jumps of a whole module, followed from the finder patterns."""
+    every = slice(STRIDE // 2, None, STRIDE)
+    along = _followed_coarsely([phase[every, every].tolist() for phase in phases], clarity[every, every].tolist())
+    followed = []
+    for phase, coarse in zip(phases, along, strict=True):
+        near = cv2.resize(coarse, None, fx=STRIDE, fy=STRIDE, interpolation=cv2.INTER_LINEAR)
+        short = max(0, phase.shape[0] - near.shape[0])
+        near = np.pad(near, (0, short), mode="edge")[: phase.shape[0], : phase.shape[1]]
+        followed.append(np.asarray(phase + np.round(near - phase), np.float32))
+    return followed
 
 
-def _followed_every(phase: Field, clarity: Field) -> Field:
-    count = phase.shape[0]
-    phases, clear = phase.tolist(), clarity.tolist()
-    known: list[list[float | None]] = [[None] * count for _ in range(count)]
-    heap: list[tuple[float, int, int, float]] = []
-    near, far = (2, 3), (count - 4, count - 3)
-    for row, column in [(r, c) for rows, columns in ((near, near), (near, far), (far, near)) for r in rows for c in columns]:
-        heapq.heappush(heap, (-2.0, row, column, 0.0))
+def _followed_coarsely(phases: list[list[list[float]]], clarity: list[list[float]]) -> list[Field]:
+    """From neighbour to neighbour, the clearest first: of the phase's many values the one next to the neighbour's."""
+    along_x, along_y = phases
+    count = len(clarity)
+    known: dict[tuple[int, int], tuple[float, float]] = {}
+    near, far = SEED // STRIDE, count - 1 - SEED // STRIDE
+    seeds = ((near, near), (near, far), (far, near))
+    heap = [(-2.0, seed, (0.0, 0.0)) for seed in seeds]
+    heapq.heapify(heap)
     while heap:
-        _, row, column, expected = heapq.heappop(heap)
-        if known[row][column] is not None:
+        _, place, (x, y) = heapq.heappop(heap)
+        if place in known:
             continue
-        wrapped = phases[row][column]
-        known[row][column] = here = wrapped + round(expected - wrapped)
+        row, column = place
+        here_x, here_y = along_x[row][column], along_y[row][column]
+        known[place] = here = (here_x + round(x - here_x), here_y + round(y - here_y))
         for r, c in ((row, column + 1), (row + 1, column), (row, column - 1), (row - 1, column)):
-            if 0 <= r < count and 0 <= c < count and known[r][c] is None:
-                heapq.heappush(heap, (-clear[r][c], r, c, here))
-    return np.array(known, np.float32)
+            if 0 <= r < count and 0 <= c < count and (r, c) not in known:
+                heapq.heappush(heap, (-clarity[r][c], (r, c), here))
+    both = np.array([known[row, column] for row in range(count) for column in range(count)], np.float32)
+    return [np.ascontiguousarray(both[:, axis].reshape(count, count)) for axis in (0, 1)]
 
 
 def _with_patterns(dark: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -206,5 +219,4 @@ def _with_patterns(dark: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def _drawn(dark: NDArray[np.bool_]) -> NDArray[np.uint8]:
     padded = np.pad(np.where(dark, 0, 255).astype(np.uint8), _QUIET, constant_values=255)
-    drawn: Any = np.kron(padded, np.ones((_DRAWN_PX, _DRAWN_PX), np.uint8))
-    return np.asarray(drawn, np.uint8)
+    return padded.repeat(_DRAWN_PX, axis=0).repeat(_DRAWN_PX, axis=1)

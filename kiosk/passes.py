@@ -23,7 +23,6 @@ import zxingcpp
 from kiosk import grid
 from kiosk.schedule import Plan, Scope, Trait
 from kiosk.symbol import corners_px, is_fragment, modules_of
-from kiosk.zbar import ZbarScanner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
     from kiosk.evidence import Box
     from kiosk.symbol import Corners
+    from kiosk.zbar import ZbarScanner
 
     Luma = NDArray[np.uint8]
 
@@ -102,7 +102,7 @@ def _levelled(luma: Luma) -> Luma:
     side_px = max(15, min(luma.shape) // 4 | 1)
     difference = luma.astype(np.float32) - cv2.blur(luma, (side_px, side_px)).astype(np.float32)
     spread = float(np.sqrt(np.mean(difference * difference))) + 1
-    return np.clip(128 + difference * (55 / spread), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(128 + difference * (55 / spread), 0, 255), np.uint8)
 
 
 def _equalised(luma: Luma) -> Luma:
@@ -135,12 +135,12 @@ def _focused(luma: Luma, blur_px: float, noise: float) -> Luma:
     spectrum = cv2.dft(wide.astype(np.float32), flags=cv2.DFT_COMPLEX_OUTPUT) * gain[..., None]
     sharp = cv2.idft(spectrum, flags=cv2.DFT_SCALE | cv2.DFT_REAL_OUTPUT)
     inner = sharp[border_px : border_px + height_px, border_px : border_px + width_px]
-    return np.clip(inner, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(inner, 0, 255), np.uint8)
 
 
 def _kept(side_px: int, blur_px: float) -> NDArray[np.float32]:
     """What a Gaussian blur keeps of each frequency along one side."""
-    return np.exp(-2 * (np.pi * blur_px * np.fft.fftfreq(side_px)) ** 2).astype(np.float32)
+    return np.asarray(np.exp(-2 * (np.pi * blur_px * np.fft.fftfreq(side_px)) ** 2), np.float32)
 
 
 _DIM, _SOFT = frozenset({Trait.DIM}), frozenset({Trait.SOFT})
@@ -226,7 +226,9 @@ def read_by_zbar(scanner: ZbarScanner, luma: Luma, box: Box) -> list[Found]:
     part = luma[top:bottom, left:right]
     if part.size > PIXELS_MAX:
         part = part[::2, ::2]
-    to_whole = np.array([[(right - left) / part.shape[1], 0, left], [0, (bottom - top) / part.shape[0], top], [0, 0, 1]])
+    to_whole = np.array(
+        [[(right - left) / part.shape[1], 0, left], [0, (bottom - top) / part.shape[0], top], [0, 0, 1]]
+    )
     return [Found(payload, _moved(corners, to_whole)) for payload, corners in scanner.read(part)]
 
 
@@ -288,9 +290,7 @@ def _found(codes: list[Any], to_whole: NDArray[np.float64]) -> list[Found]:
 
 
 def _moved(corners: Corners, matrix: NDArray[np.float64]) -> Corners:
-    first, second, third, fourth = (
-        (float(matrix[0] @ (x, y, 1)), float(matrix[1] @ (x, y, 1))) for x, y in corners
-    )
+    first, second, third, fourth = ((float(matrix[0] @ (x, y, 1)), float(matrix[1] @ (x, y, 1))) for x, y in corners)
     return first, second, third, fourth
 
 

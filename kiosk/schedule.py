@@ -1,8 +1,8 @@
 """Which decoding pass comes next on a frame. Pure: it is told what was seen, tried and spent, and answers with a choice.
 
 Every frame gets the cheap pass without asking. What may be spent beyond it is an allowance: each frame earns `SHARE` times
-what its cheap pass took, saved up to one frame's budget. So a fresh face at the door finds a full purse, and a long series of
-hopeless frames costs a small multiple of the cheap pass. The purse goes to the attempt with the most hope per millisecond:
+what its cheap pass took, saved up to one frame's budget, and may take a part of what is saved. So a fresh face at the door finds
+a full purse, and a long series of hopeless frames costs a small multiple of the cheap pass. The purse goes to the attempt with the most hope per millisecond:
 
     hope = the plan's chance  ×  what it won on this door  ×  what the evidence says  ×  RETRY for each failure in this sighting
 
@@ -21,8 +21,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SHARE = 1.5
+SHARE = 2.0
 """So much time a frame earns beyond the cheap pass, in units of the cheap pass."""
+DRIP = 0.2
+"""One frame may take so much of the purse: the next frame may be the sharper one."""
 RETRY = 0.45
 """A plan that has failed on this sighting is hoped for so much less, each time."""
 FORGET = 0.85
@@ -114,23 +116,34 @@ class _Frame:
     evidence: Evidence = Evidence()
     cheap_ms: float = 0.0
     spent_ms: float = 0.0
+    allowed_ms: float = 0.0
     tried: set[tuple[str, int]] = field(default_factory=set)
 
 
 class Schedule:
     """The choices of one door. For each frame: `begin`, then `choose` and `settle` until there is no choice."""
 
-    def __init__(self, plans: Sequence[Plan], budget_ms: float, share: float = SHARE, purse_ms: float | None = None) -> None:
+    def __init__(
+        self,
+        plans: Sequence[Plan],
+        budget_ms: float,
+        share: float = SHARE,
+        purse_ms: float | None = None,
+        drip: float = DRIP,
+    ) -> None:
         """Begin with a full purse and no history.
 
         Args:
             plans: What can be tried.
             budget_ms: After so long on one frame no attempt is begun on it.
             share: What a frame earns, in units of its cheap pass.
+            purse_ms: What is in the purse at first, if not a whole budget.
+            drip: What part of the purse one frame may take.
         """
         self._plans = tuple(plans)
         self._budget_ms = budget_ms
         self._share = share
+        self._drip = drip
         self._purse_ms = budget_ms if purse_ms is None else purse_ms
         self._won = {plan.name: 0.0 for plan in plans}
         self._failures = {plan.name: 0 for plan in plans}
@@ -147,6 +160,7 @@ class Schedule:
         """
         self._frame = _Frame(evidence, cheap_ms, cheap_ms)
         self._purse_ms = min(self._budget_ms, self._purse_ms + self._share * cheap_ms)
+        self._frame.allowed_ms = cheap_ms + max(self._share * cheap_ms, self._drip * self._purse_ms)
         self._idle_frames = 0 if evidence.near or evidence.regions else self._idle_frames + 1
         self._rest_frames = REST_FRAMES if evidence.has_read else max(0, self._rest_frames - 1)
         if evidence.has_read or self._idle_frames == SIGHTING_FRAMES:
@@ -203,8 +217,9 @@ class Schedule:
 
     def _is_afforded(self, attempt: Attempt) -> bool:
         """A near miss may run into debt, which the next frames pay off: nothing is as hopeful."""
-        debt_ms = self._budget_ms if attempt.plan.scope is Scope.NEAR else 0.0
-        return self._purse_ms > -debt_ms
+        if attempt.plan.scope is Scope.NEAR:
+            return self._purse_ms > -self._budget_ms
+        return self._purse_ms > 0 and self._frame.spent_ms < self._frame.allowed_ms
 
     def _expected_ms(self, plan: Plan, share: float) -> float:
         return FIXED_MS + plan.fixed_ms + plan.cost * share * self._frame.cheap_ms

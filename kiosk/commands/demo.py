@@ -164,8 +164,8 @@ class Demo:
         verdict = scan.verdict
         what = getattr(verdict, "document", getattr(verdict, "kind", "-"))
         who = f" {masked(verdict)}" if isinstance(verdict, Credential) else ""
-        times = f"decoded in {scan.decode_ms:.0f} ms, committed in {scan.commit_ms:.1f} ms"
-        self._scene.decode_ms = scan.decode_ms
+        times = f"read by {scan.strategy or '-'} in {scan.decode_ms:.0f} ms, committed in {scan.commit_ms:.1f} ms"
+        self._scene.decode_ms, self._scene.strategy = scan.decode_ms, scan.strategy
         self._scene.last_scan = f"{scan.cue.name} · {what}{who} · {times}"
         self._say(f"[{self._tally.answered}] {scan.cue.name}: {what}{who}; {times}; {self._outbox.depth()} waiting")
 

@@ -1,6 +1,7 @@
 """`kiosk read`: pictures in, one line a code out: what it is, its warnings, and its holder masked.
 
-The payload itself is shown only with `--json`, in base64, because programs ask for it and shells must not meet it.
+The payload itself is shown only with `--json`, in base64, because programs ask for it and shells must not meet it. With
+`--explain` the passes that were tried on each picture are told, what each cost, and which of them read a code.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import cv2
 import numpy as np
 
 from kiosk.credential import classify, masked
-from kiosk.decoder import read_picture
+from kiosk.decoder import examine_picture
 from kiosk.errors import KioskError
 from kiosk.model import Credential, Malformed, Signed, WrongCode
 from kiosk.sim.replay import PICTURE_SUFFIXES
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from kiosk.decoder import Tried
     from kiosk.model import Reading, Verdict
 
 
@@ -37,15 +39,35 @@ def run(arguments: argparse.Namespace) -> int:
     """Read all pictures; 0 if there was a code in any, 1 if in none."""
     found = False
     for path in _pictures(arguments.paths):
-        readings = read_picture(_luma(path))
+        readings, tried = examine_picture(_luma(path))
         found = found or bool(readings)
-        if arguments.json:
-            codes = [_as_object(reading) for reading in readings]
-            print(json.dumps({"file": str(path), "codes": codes}, ensure_ascii=False), flush=True)
-        else:
-            for text in [_as_line(reading) for reading in readings] or ["no code"]:
-                print(f"{path}: {text}", flush=True)
+        lines = _as_json(path, readings, tried) if arguments.json else _as_text(path, readings)
+        if arguments.explain and not arguments.json:
+            lines += _explained(tried)
+        for text in lines:
+            print(text, flush=True)
     return 0 if found else 1
+
+
+def _as_text(path: Path, readings: list[Reading]) -> list[str]:
+    return [f"{path}: {text}" for text in [_as_line(reading) for reading in readings] or ["no code"]]
+
+
+def _as_json(path: Path, readings: list[Reading], tried: list[Tried]) -> list[str]:
+    listed = {
+        "file": str(path),
+        "codes": [_as_object(reading) for reading in readings],
+        "tried": [{"strategy": each.strategy, "ms": round(each.cost_ms, 2), "codes": each.codes} for each in tried],
+    }
+    return [json.dumps(listed, ensure_ascii=False)]
+
+
+def _explained(tried: list[Tried]) -> list[str]:
+    """One line a pass, in the order in which they were tried."""
+    lines = [
+        f"  {each.strategy:<20} {each.cost_ms:7.1f} ms  {f'read {each.codes}' if each.codes else '-'}" for each in tried
+    ]
+    return [*lines, f"  {'together':<20} {sum(each.cost_ms for each in tried):7.1f} ms"]
 
 
 def _pictures(paths: list[Path]) -> Iterator[Path]:

@@ -40,6 +40,7 @@ class Scene:
     waiting: int = 0
     link: str = "-"
     decode_ms: float = 0.0
+    strategy: str = ""
     last_scan: str = ""
     processes: dict[str, str] = field(default_factory=dict)
     ledger_rows: int = 0
@@ -52,7 +53,7 @@ def drawn(scene: Scene) -> RenderableType:
     facts = Table.grid(padding=(0, 2))
     facts.add_row("panel", _light(scene.panel))
     facts.add_row("last scan", scene.last_scan or "-")
-    facts.add_row("decoding", f"{scene.decode_ms:.1f} ms a frame")
+    facts.add_row("read by", f"{scene.strategy or '-'} · {scene.decode_ms:.1f} ms for the frame")
     facts.add_row("outbox", f"{scene.waiting} waiting")
     facts.add_row("link", scene.link)
     for name, state in scene.processes.items():
