@@ -28,7 +28,7 @@ SMALL_PX = 160_000
 REGIONS_MAX = 2
 EXTENT = 0.3
 """A region reaches as far as its texture exceeds this share of its peak."""
-PEAK_MIN = 2.5
+PEAK_MIN = 3.5
 """Weaker texture than this, in grey levels of mean difference beyond that of the median block, is none."""
 LEARN = 1 / 90
 """What stands still is learnt within so many frames, three seconds at 30 a second."""
@@ -86,10 +86,10 @@ def _texture(luma: NDArray[np.uint8], half: NDArray[np.uint8] | None) -> NDArray
     size = (columns * BLOCK_PX // 2, rows * BLOCK_PX // 2)
     if half is None or half.shape != size[::-1]:
         half = np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_AREA), np.uint8)
-    upper, lower = half[::2], half[1::2]
-    across = np.zeros_like(upper)
-    cv2.absdiff(upper[:, 1:], upper[:, :-1], dst=across[:, 1:])
-    down = cv2.absdiff(upper, lower)
+    rows_seen = half[::2]
+    across, down = np.zeros_like(rows_seen), np.zeros_like(rows_seen)
+    cv2.absdiff(rows_seen[:, 1:], rows_seen[:, :-1], dst=across[:, 1:])
+    cv2.absdiff(rows_seen[1:], rows_seen[:-1], dst=down[1:])
     blocks = [cv2.resize(each, (columns, rows), interpolation=cv2.INTER_AREA) for each in (across, down)]
     return np.asarray(cv2.GaussianBlur(np.minimum(*blocks).astype(np.float32), (5, 5), 1.2), np.float32)
 
