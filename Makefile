@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PEOPLE ?= 20
 SEED ?= 1
 
-.PHONY: help demo test test-kills check format bench docs clean setup
+.PHONY: help demo test test-kills check format bench bench-decode docs clean setup
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,6 +31,9 @@ bench: $(VENV)/.ready-dev ## latency at the door, drain to the centre, cost of a
 	$(BIN)/python -m bench.outbox
 	$(BIN)/python -m bench.drain
 	$(BIN)/python -m bench.drain --entries 5000 --round-trip-ms 100 --rivals kiosk,paho --rounds 1
+
+bench-decode: $(VENV)/.ready-dev ## every reader on the pictures in DATA: rates, costs, docs/decoding-table.md and its plot
+	$(BIN)/python -m bench.decode --data $(DATA) --docs docs
 
 docs: $(VENV)/.ready-dev ## write config/kiosk.yaml and docs/configuration.md from the types
 	$(BIN)/python -m kiosk.reference config/kiosk.yaml docs/configuration.md

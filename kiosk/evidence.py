@@ -30,8 +30,8 @@ EXTENT = 0.3
 """A region reaches as far as its texture exceeds this share of its peak."""
 PEAK_MIN = 3.5
 """Weaker texture than this, in grey levels of mean difference beyond that of the median block, is none."""
-LEARN = 1 / 90
-"""What stands still is learnt within so many frames, three seconds at 30 a second."""
+LEARN = 1 / 60
+"""What stands still is learnt within so many frames, two seconds at 30 a second."""
 DIM = 75.0
 SOFT = 0.12
 
