@@ -51,6 +51,11 @@ class Item:
     expected: tuple[bytes, ...]
     texts: tuple[str, ...] = ()
 
+    @property
+    def has_code(self) -> bool:
+        """Whether there is anything to be read."""
+        return bool(self.expected or self.texts)
+
 
 @dataclass
 class Score:
@@ -75,15 +80,15 @@ def main() -> None:
     points: dict[str, tuple[float, float]] = {}
     for width_px in map(int, arguments.width.split(",")):
         items = list(_pictures(arguments.data, width_px))
-        scores = _scored(known, [item for item in items if item.expected])
-        lines += _table(f"real photos, long side {width_px}", scores, len([item for item in items if item.expected]))
-        lines += _halves(scores, [item for item in items if item.expected])
-        empty = _scored(known, [item for item in items if not item.expected])
+        scores = _scored(known, [item for item in items if item.has_code])
+        lines += _table(f"real photos, long side {width_px}", scores, len([item for item in items if item.has_code]))
+        lines += _halves(scores, [item for item in items if item.has_code])
+        empty = _scored(known, [item for item in items if not item.has_code])
         lines += _table(
-            f"photos without a code, long side {width_px}", empty, len(items) - sum(bool(i.expected) for i in items)
+            f"photos without a code, long side {width_px}", empty, len(items) - sum(i.has_code for i in items)
         )
         points = points or {
-            name: (100 * len(score.read) / max(1, sum(bool(i.expected) for i in items)), mean(empty[name].times_ms))
+            name: (100 * len(score.read) / max(1, sum(i.has_code for i in items)), mean(empty[name].times_ms))
             for name, score in scores.items()
         }
     frames = [Item(f"{n}", luma, (payload,)) for n, (luma, payload) in enumerate(hard_frames(seed=901, count=150))]
@@ -109,8 +114,13 @@ def _pictures(folder: Path, width_px: int) -> Iterable[Item]:
         if scale < 1:
             luma = cv2.resize(luma, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         is_empty = entry.get("set", "").startswith("noqr")
-        expected = () if is_empty else tuple(base64.b64decode(each) for each in entry["expected_b64"])
-        yield Item(entry["file"], np.asarray(luma, np.uint8), expected, tuple(entry.get("expected_text", ())))
+        expected = tuple(base64.b64decode(each) for each in entry["expected_b64"] if not is_empty)
+        yield Item(
+            entry["file"],
+            np.asarray(luma, np.uint8),
+            expected,
+            () if is_empty else tuple(entry.get("expected_text", ())),
+        )
 
 
 def _scored(known: dict[str, Engine], items: list[Item]) -> dict[str, Score]:

@@ -84,6 +84,7 @@ class Decoder:
         self._watch = Watch()
         self._zbar = ZbarScanner(step_px=2)
         self._sums = _Sums()
+        self._is_idle = False
         self._read_at: deque[list[Found]] = deque(maxlen=REST_FRAMES)
         self.tried: list[Tried] = []
         """What was tried on the last frame, in order."""
@@ -96,12 +97,21 @@ class Decoder:
         work = _Work(np.ascontiguousarray(frame.luma), [found for earlier in self._read_at for found in earlier])
         cheap_ms = self._timed(passes.CHEAP, work, lambda: _cheap(frame, work.luma))
         if not work.codes or work.near:
-            work.look_at(self._watch.look(work.luma, frame.small))
+            self._look(frame, work)
         self._schedule.begin(work.evidence(), cheap_ms)
         self._go_on(work, self._schedule)
         self._read_at.append([found for found, _ in work.codes.values()])
         self._sums.next_frame(has_read=bool(work.codes))
         return work.readings(frame.exposed_at_boot_ns)
+
+    def _look(self, frame: Frame, work: _Work) -> None:
+        """Look for texture; where there was none and nothing is nearly read, only in every second frame."""
+        if self._is_idle and not work.near:
+            self._is_idle = False
+            return
+        look = self._watch.look(work.luma, frame.small)
+        self._is_idle = not look.regions
+        work.look_at(look)
 
     def examine(self, luma: Luma) -> list[Reading]:
         """Every code in a single picture, with the time that a picture may cost."""
