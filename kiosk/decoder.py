@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["Decoder", "Tried", "examine_picture", "is_fragment", "read_picture"]
 
 PICTURE_BUDGET_MS = 60_000
-PICTURE_SHARE = 5.5
+PICTURE_SHARE = 5.0
 """A single picture may cost so many cheap passes more, `PICTURE_MS`, and zbar's last word: together 1.5 calls of pyzbar."""
 PICTURE_MS = 1.0
 NOMINAL_MS_PER_PIXEL = 1.5e-6
