@@ -87,8 +87,10 @@ def test_shipped_commands_exist() -> None:
     """Every `kiosk …`, `central …` and `make …` that a page tells people to type is there, with its options."""
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
     text = "\n".join(page.read_text("utf-8") for page in pages)
-    typed = re.compile(r"(?:^|`|/bin/)(kiosk|central|make) ([a-z]+(?:-[a-z]+)*)(?=[ `\n])([^`\n#]*)", re.MULTILINE)
-    found = set(typed.findall(text))
+    fenced = re.findall(r"^```[a-z]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    code = "\n".join([*fenced, *re.findall(r"`([^`\n]+)`", text)])
+    typed = re.compile(r"^(?:[^ ]*/bin/)?(kiosk|central|make) ([a-z]+(?:-[a-z]+)*)(?![a-z0-9-])([^#\n]*)", re.MULTILINE)
+    found = set(typed.findall(code))
     assert len(found) > 15
     help_of: dict[tuple[str, str], str] = {}
     for program, verb, rest in found:
