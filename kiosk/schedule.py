@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SHARE = 2.0
+SHARE = 2.5
 """So much time a frame earns beyond the cheap pass, in units of the cheap pass."""
 DRIP = 0.2
 """One frame may take so much of the purse: the next frame may be the sharper one."""
