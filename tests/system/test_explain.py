@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 def test_passes_are_told_with_their_cost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A blurred code: the cheap pass without a code first, the pass that read it last, and the sum."""
-    picture = cv2.copyMakeBorder(code_picture(b"https://x.example/1234567890" * 3, 4), *[40] * 4, cv2.BORDER_REPLICATE)
+    picture = cv2.copyMakeBorder(
+        code_picture(b"https://x.example/1234567890" * 3, 4), 40, 40, 40, 40, cv2.BORDER_REPLICATE
+    )
     path = tmp_path / "blurred.png"
     cv2.imwrite(str(path), cv2.GaussianBlur(picture, (0, 0), 2.3))
     assert main(["read", "--explain", str(path)]) == 0
