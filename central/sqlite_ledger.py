@@ -30,6 +30,7 @@ PAGE_BYTES = 8192
 APPLICATION_ID = 0x4B4C4447  # "KLDG"
 
 _SCHEMA = f"""
+BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS stream (
     stream INTEGER PRIMARY KEY, kiosk TEXT NOT NULL, outbox TEXT NOT NULL,
     oldest INTEGER NOT NULL DEFAULT 1, repeated INTEGER NOT NULL DEFAULT 0, elsewhere INTEGER NOT NULL DEFAULT 0,
@@ -51,6 +52,7 @@ CREATE TABLE IF NOT EXISTS aside (
 );
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = 1;
+COMMIT;
 """
 _INSERT_ENTRY = """
 INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -157,6 +158,29 @@ def test_file_of_another_program_is_refused(tmp_path: Path) -> None:
         SqliteLedger(path)
     with pytest.raises(LedgerError, match="cannot open the ledger"):
         SqliteLedger(tmp_path)
+
+
+def test_ledger_is_made_whole_or_not_at_all(tmp_path: Path, make_entry: Make) -> None:
+    """A making that stops halfway leaves no tables behind, which the next start would take for another program's."""
+    path = tmp_path / "ledger.db"
+
+    def stopped(*_arguments: object) -> int:
+        return sqlite3.SQLITE_DENY if "aside" in _arguments else sqlite3.SQLITE_OK
+
+    real = sqlite3.connect
+
+    def connect(*arguments: Any, **more: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = real(*arguments, **more)
+        connection.set_authorizer(stopped)
+        return connection
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sqlite3, "connect", connect)
+        with pytest.raises(LedgerError, match="cannot open the ledger"):
+            SqliteLedger(path)
+    ledger = SqliteLedger(path)
+    assert _store(ledger, _batch({1: make_entry(1)})) == [1]
+    ledger.close()
 
 
 def test_failed_commit_keeps_nothing(tmp_path: Path, make_entry: Make) -> None:
