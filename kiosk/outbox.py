@@ -28,7 +28,6 @@ import os
 import sqlite3
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
-from uuid import UUID
 
 from kiosk import outbox_file, wire
 from kiosk.errors import OutboxError, OutboxFullError, WireError
@@ -36,6 +35,7 @@ from kiosk.errors import OutboxError, OutboxFullError, WireError
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from uuid import UUID
 
     from kiosk.config import Outbox as OutboxSettings
     from kiosk.model import Entry, Moment
@@ -115,7 +115,11 @@ class Outbox:
             after_seq: Sequence number behind which to begin, 0 or greater.
             limit: Most rows to return.
         """
-        query = "SELECT seq, CAST(body AS BLOB) FROM entry WHERE seq > ? AND body != x'' ORDER BY seq LIMIT ?"
+        # An empty body is one that the sweeper has forgotten; before it is settled, it is a row that has rotted.
+        query = """
+            SELECT seq, coalesce(CAST(body AS BLOB), x'') FROM entry
+            WHERE seq > ? AND NOT (body IS x'' AND seq <= (SELECT settled FROM outbox)) ORDER BY seq LIMIT ?
+        """
         return [(seq, bytes(body)) for seq, body in self._read(query, (after_seq, limit))]
 
     @property
@@ -131,7 +135,7 @@ class Outbox:
     @property
     def oldest_seq(self) -> int:
         """The lowest number that can still be sent; one more than the newest if none can."""
-        query = "SELECT coalesce((SELECT min(seq) FROM entry WHERE body != x''), max(seq) + 1, 1) FROM entry"
+        query = "SELECT coalesce((SELECT min(seq) FROM entry WHERE body IS NOT x''), max(seq) + 1, 1) FROM entry"
         return int(self._read(query)[0][0])
 
     def depth(self) -> int:
@@ -177,7 +181,7 @@ class Outbox:
             (min(settled, newest - 1), before_s, SWEEP_ROWS),
         )
         if settled == newest and forgotten < SWEEP_ROWS:  # its number stays, so that the next one is right
-            statement = "UPDATE entry SET body = x'' WHERE seq = ? AND recorded_s < ? AND body != x''"
+            statement = "UPDATE entry SET body = x'' WHERE seq = ? AND recorded_s < ? AND body IS NOT x''"
             forgotten += self._write(statement, (newest, before_s))
         self._read("PRAGMA wal_checkpoint(PASSIVE)")
         return forgotten
@@ -274,7 +278,7 @@ class Outbox:
                 self._inode = outbox_file.inode_of(self._path)
                 self._connection = outbox_file.connect(self._path)
                 self._inode = outbox_file.inode_of(self._path)
-            self.id = UUID(self._connection.execute("SELECT id FROM outbox").fetchone()[0])
+            self.id = outbox_file.id_of(self._connection)
         return self._connection
 
     def _drop_connection(self) -> None:

@@ -15,7 +15,7 @@ import sqlite3
 import time
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from kiosk.log import line
 
@@ -90,8 +90,24 @@ def _make(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT INTO outbox VALUES (1, ?, 0)", (str(uuid4()),))
 
 
+def id_of(connection: sqlite3.Connection) -> UUID:
+    """The random id of this file.
+
+    Raises:
+        sqlite3.DatabaseError: There is none, or what stands beside it is no number: the file is damaged.
+    """
+    found = connection.execute("SELECT CAST(id AS BLOB), settled FROM outbox").fetchone()
+    try:
+        identity, settled = found
+        if isinstance(settled, int):
+            return UUID(bytes(identity).decode("ascii"))
+    except (TypeError, ValueError):
+        pass
+    raise _NotOursError("the file has lost its id")
+
+
 class _NotOursError(sqlite3.DatabaseError):
-    """A sound database that is not an outbox: set aside like a damaged one."""
+    """A sound database that is not an outbox, or no longer: set aside like a damaged one."""
 
 
 def is_damage(error: sqlite3.DatabaseError) -> bool:
@@ -161,14 +177,16 @@ def _salvage(path: Path) -> list[tuple[bytes, int]]:
     with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=BUSY_S)) as connection:
         settled = 0
         with suppress(sqlite3.Error):
-            settled = connection.execute("SELECT settled FROM outbox").fetchone()[0]
+            query = "SELECT coalesce(max(settled), 0) FROM outbox WHERE typeof(settled) = 'integer'"
+            settled = connection.execute(query).fetchone()[0]
         for order in ("ASC", "DESC"):
-            query = f"SELECT seq, CAST(body AS BLOB), recorded_s FROM entry WHERE seq > ? ORDER BY seq {order}"  # noqa: S608  ours
+            columns = "seq, coalesce(CAST(body AS BLOB), x''), CAST(coalesce(recorded_s, 0) AS INTEGER)"
+            query = f"SELECT {columns} FROM entry WHERE seq > ? ORDER BY seq {order}"  # noqa: S608  ours
             with suppress(sqlite3.Error):
                 for seq, body, recorded_s in connection.execute(query, (settled,)):
                     if seq in rows:
                         break
-                    rows[seq] = (bytes(body), int(recorded_s))
+                    rows[seq] = (bytes(body), recorded_s)
     return [rows[seq] for seq in sorted(rows)]
 
 

@@ -312,6 +312,26 @@ def test_replacement_that_is_cut_short_is_finished(
         assert len(outbox.quarantined()) == (0 if step == "rename" else 1)
 
 
+@pytest.mark.parametrize(
+    "rot",
+    [
+        "DELETE FROM outbox",
+        "UPDATE outbox SET id = 'not an id'",
+        "UPDATE outbox SET id = CAST(x'ff' AS TEXT)",
+        "UPDATE outbox SET settled = 'x'",
+    ],
+)
+def test_file_that_lost_its_id_is_replaced(path: Path, make_entry: Make, rot: str) -> None:
+    """A sound file whose one row has rotted is damaged too: its waiting entries go on in a new one."""
+    with closing(Outbox.open(path, Settings())) as outbox:
+        for number in range(3):
+            outbox.append(make_entry(number))
+        outbox._live().execute(rot)
+    with closing(Outbox.open(path, Settings())) as outbox:
+        assert _numbers(outbox) == [0, 1, 2]
+        assert outbox.append(make_entry(3)) == 4
+
+
 def test_file_of_another_program_is_set_aside(path: Path, make_entry: Make) -> None:
     """A sound database that is no outbox is not written into."""
     path.parent.mkdir()
