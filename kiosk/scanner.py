@@ -102,6 +102,7 @@ class Scanner:
         self._next_check_boot_ns = 0
         self._retry_boot_ns = 0
         self._unanswered: list[bytes] = []
+        self._uncommitted: dict[bytes, Entry] = {}
         self._fault = ""
 
     def step(self, look: Callable[[Frame, list[Reading]], None] | None = None) -> list[Scan]:
@@ -143,10 +144,11 @@ class Scanner:
         if not (isinstance(decision, Recorded) and isinstance(verdict, Credential)):
             cue = cue_for(decision, self._lane.direction)
             return Scan(sighting, verdict, decision, None, cue, strategy, decode_ms, 0.0)
-        entry = self._entry(sighting, verdict)
+        entry = self._uncommitted_of(sighting.payload, now_boot_ns) or self._entry(sighting, verdict)
         started_ns = time.perf_counter_ns()
         if not self._commit(entry):
             self._unanswered.append(sighting.payload)
+            self._uncommitted[sighting.payload] = entry
             self._retry_boot_ns = now_boot_ns + RETRY_COMMIT_NS
             self._next_check_boot_ns = now_boot_ns + CHECK_EVERY_NS  # a check that passes must not hide this at once
             return Scan(sighting, verdict, None, None, CUES[CueName.FAULT], strategy, decode_ms, 0.0)
@@ -164,6 +166,14 @@ class Scanner:
             return False
         self._set_fault(None)
         return True
+
+    def _uncommitted_of(self, payload: bytes, now_boot_ns: int) -> Entry | None:
+        """The entry of a try that failed, for the next: a disk may fail after the commit, and the id makes two rows one."""
+        oldest_boot_ns = now_boot_ns - round(self._config.repeat.window_s * 1e9)
+        self._uncommitted = {
+            known: entry for known, entry in self._uncommitted.items() if entry.at.boot_ns >= oldest_boot_ns
+        }
+        return self._uncommitted.pop(payload, None)
 
     def _retry_unanswered(self) -> None:
         """Let codes whose commit failed count as new again, once a second and not at every frame."""
@@ -240,9 +250,16 @@ class Scanner:
                 strategy=scan.strategy or "-",
                 decode_ms=scan.decode_ms,
                 commit_ms=scan.commit_ms,
-                pending=self._parts.outbox.depth(),
+                pending=self._pending(),
             )
         )
+
+    def _pending(self) -> int | str:
+        """How many entries wait; a disk that cannot say it must not stop the answer at the door."""
+        try:
+            return self._parts.outbox.depth()
+        except OutboxError:
+            return "-"
 
 
 _RESULTS = {Recorded: "recorded", Repeat: "repeat", Refused: "refused"}

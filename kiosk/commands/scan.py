@@ -17,7 +17,7 @@ from kiosk.commands import until_signalled
 from kiosk.credential import compile_local
 from kiosk.cues import CUES, CueName
 from kiosk.decoder import Decoder
-from kiosk.errors import CameraError, ConfigError
+from kiosk.errors import CameraError, ConfigError, OutboxError
 from kiosk.outbox import Outbox
 from kiosk.policy import Policy, Rules
 from kiosk.scanner import Parts, Scanner
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
             parts = stack.enter_context(open_parts(config, lane, panel))
             _log.info(log.line("scanning", lane=lane.name, direction=lane.direction.value, outbox=parts.outbox.id))
             scanner.run(Scanner(config, lane, parts), stop=stop)
-        except CameraError:
+        except (CameraError, OutboxError):
             panel.stand(CUES[CueName.FAULT_STANDING])
             panel.show(CUES[CueName.FAULT])
             raise
