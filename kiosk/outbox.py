@@ -104,7 +104,7 @@ class Outbox:
         row = (wire.encode_entry(entry), entry.at.wall_ns // 1_000_000_000)
         statement = "INSERT INTO entry (body, recorded_s) VALUES (?, ?)"
         cursor = self._do("write", lambda connection: connection.execute(statement, row))
-        if self._inode != outbox_file.inode_of(self._path):
+        if self._inode != self._present_inode():
             raise OutboxError(f"{self._path} was replaced while it was written", hint="show the code again")
         return int(cursor.lastrowid or 0)
 
@@ -229,6 +229,12 @@ class Outbox:
         """Let go of the file; harmless when repeated."""
         self._drop_connection()
 
+    def _present_inode(self) -> int:
+        try:
+            return outbox_file.inode_of(self._path)
+        except OSError as error:
+            raise _named(self._path, "find", error) from error
+
     def _refuse_overflow(self) -> None:
         depth = self.depth()
         if depth >= self._settings.max_entries:
@@ -276,7 +282,7 @@ class Outbox:
                 if self._replaces_damaged:
                     outbox_file.resume(self._path)
                 self._inode = outbox_file.inode_of(self._path)
-                self._connection = outbox_file.connect(self._path)
+                self._connection = outbox_file.connect(self._path, makes=self._replaces_damaged)
                 self._inode = outbox_file.inode_of(self._path)
             self.id = outbox_file.id_of(self._connection)
         return self._connection

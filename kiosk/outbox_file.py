@@ -44,16 +44,26 @@ SCHEMA = (
 LEAVING = ".leaving"
 _LOGS = ("-wal", "-shm")
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_PASSING = frozenset(
+    {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY}
+)
+SALVAGE_TRIES = 3
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Open the file, which is made if it is not there, and see that it is whole where it matters.
+def connect(path: Path, *, makes: bool = True) -> sqlite3.Connection:
+    """Open the file and see that it is whole where it matters.
+
+    Args:
+        path: Of the file.
+        makes: Whether it is made if it is not there. Whoever only looks must not: between the two names of a replacement
+            an empty file in this place would be taken for the new one.
 
     Raises:
         sqlite3.Error: It cannot be used; `is_damage` says whether it never will be.
     """
     is_new = not path.exists()
-    connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    address = f"{path.absolute().as_uri()}?mode={'rwc' if makes else 'rw'}"
+    connection = sqlite3.connect(address, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     try:
         if is_new:
             path.chmod(0o600)
@@ -150,6 +160,10 @@ def resume(path: Path) -> None:
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany("INSERT INTO entry (body, recorded_s) VALUES (?, ?)", rows)
             connection.execute("COMMIT")
+            # Closing would do this too, but say nothing if it fails; and the log does not move with the file.
+            (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if busy:
+                raise sqlite3.OperationalError(f"{fresh.name} is in use")
         fresh.rename(path)
         _sync_folder(path.parent)
     number = 1
@@ -172,22 +186,44 @@ def _beside(path: Path, suffix: str) -> Path:
 
 
 def _salvage(path: Path) -> list[tuple[bytes, int]]:
-    """Waiting entries of a damaged file, from both ends towards the damage."""
+    """Waiting entries of a damaged file, from both ends towards the damage.
+
+    Raises:
+        sqlite3.Error: It cannot be read now, but perhaps later: nothing is given up for want of room or a lock.
+    """
     rows: dict[int, tuple[bytes, int]] = {}
-    with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=BUSY_S)) as connection:
+    for _ in range(SALVAGE_TRIES):  # a worn card often gives at the second time what it refused at the first
+        errors = _salvage_once(path, rows)
+        for error in errors:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING:
+                raise error
+        if not any(getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_IOERR for error in errors):
+            break
+    return [rows[seq] for seq in sorted(rows)]
+
+
+def _salvage_once(path: Path, rows: dict[int, tuple[bytes, int]]) -> list[sqlite3.Error]:
+    errors: list[sqlite3.Error] = []
+    with closing(sqlite3.connect(path, timeout=BUSY_S)) as connection:
         settled = 0
-        with suppress(sqlite3.Error):
-            query = "SELECT coalesce(max(settled), 0) FROM outbox WHERE typeof(settled) = 'integer'"
+        query = "SELECT coalesce(max(settled), 0) FROM outbox WHERE typeof(settled) = 'integer'"
+        try:
             settled = connection.execute(query).fetchone()[0]
+        except sqlite3.Error as error:
+            errors.append(error)
+        seen: set[int] = set()
         for order in ("ASC", "DESC"):
             columns = "seq, coalesce(CAST(body AS BLOB), x''), CAST(coalesce(recorded_s, 0) AS INTEGER)"
             query = f"SELECT {columns} FROM entry WHERE seq > ? ORDER BY seq {order}"  # noqa: S608  ours
-            with suppress(sqlite3.Error):
+            try:
                 for seq, body, recorded_s in connection.execute(query, (settled,)):
-                    if seq in rows:
+                    if seq in seen:
                         break
+                    seen.add(seq)
                     rows[seq] = (bytes(body), recorded_s)
-    return [rows[seq] for seq in sorted(rows)]
+            except sqlite3.Error as error:
+                errors.append(error)
+    return errors
 
 
 @contextmanager
