@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from kiosk.camera import Frame
 from kiosk.clock import Clock
 from kiosk.config import Config
 from kiosk.cues import Cue, CueName
+from kiosk.decoder import Decoder
 from kiosk.model import ClockQuality, Entry, Moment, Reading
 from kiosk.outbox import Outbox
 from kiosk.policy import Policy, Rules
@@ -81,7 +82,7 @@ class LoggingPanel:
     """Writes down who was shown what."""
 
     people: People
-    say: Callable[[str], None]
+    say: Callable[[str], object]
     shown: list[tuple[CueName, int | None]] = field(default_factory=list)
     standing: CueName | None = None
 
@@ -104,14 +105,14 @@ class Door:
     """One lane on a real outbox."""
 
     def __init__(
-        self, config: Config, outbox: Outbox, say: Callable[[str], None] = lambda _: None, clock: Clock | None = None
+        self, config: Config, outbox: Outbox, say: Callable[[str], object] = lambda _: None, clock: Clock | None = None
     ) -> None:
         self.clock = clock or MovedClock()
         self.people = People(self.clock)
         self.panel = LoggingPanel(self.people, say)
         self.parts = Parts(
             camera=self.people,
-            decoder=self.people,  # type: ignore[arg-type]  it stands in for the decoder
+            decoder=cast("Decoder", self.people),
             sightings=Sightings(round(config.repeat.gone_s * S)),
             policy=Policy(Rules(frozenset(config.credentials.accept), 60 * S), bytes(32)),
             local=(),
