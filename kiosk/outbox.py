@@ -150,13 +150,19 @@ class Outbox:
         except WireError:
             return None
 
-    def settle(self, through: int) -> None:
+    def settle(self, through: int, outbox: UUID | None = None) -> None:
         """Note that the centre has everything up to and including this sequence number; never goes back.
+
+        Args:
+            through: The sequence number.
+            outbox: The file that it belongs to: if another one has taken its place meanwhile, nothing is settled. None for
+                whichever file is there.
 
         Raises:
             OutboxError: It could not be written; the entries will be sent again, which is harmless.
         """
-        self._write("UPDATE outbox SET settled = ? WHERE settled < ?", (through, through))
+        statement = "UPDATE outbox SET settled = ?1 WHERE settled < ?1 AND id = coalesce(?2, id)"
+        self._write(statement, (through, None if outbox is None else str(outbox)))
 
     def unsettle(self, from_seq: int) -> int:
         """Have everything from this number on sent again, as far as it is still held; repeats are harmless.
@@ -243,7 +249,7 @@ class Outbox:
     def _read(self, query: str, values: tuple[int, ...] = ()) -> list[Any]:
         return self._do("read", lambda connection: connection.execute(query, values).fetchall())
 
-    def _write(self, statement: str, values: tuple[int, ...]) -> int:
+    def _write(self, statement: str, values: tuple[int | str | None, ...]) -> int:
         """A write that may be lost on power failure without harm."""
 
         def write(connection: sqlite3.Connection) -> int:

@@ -144,6 +144,7 @@ class Session:
     _settled: int = 0
     _start: int = 0
     _position: int = 0
+    _sent: int = 0
     _window: int = 1
     _broker_window: int = 1
     _patience: int = 1
@@ -205,6 +206,7 @@ class Session:
         if not self._flights:
             self._progress_s = now_s
         self._position = through
+        self._sent = max(self._sent, through)
         self._flights.append(_Flight(mid, through))
         self._unacknowledged.add(mid)
 
@@ -230,11 +232,17 @@ class Session:
             self._proven()
         return through
 
-    def receipt(self, through: int, now_s: float) -> None:
-        """The centre has everything up to this sequence number."""
-        if self._flights and self._window == 1 and through < self._start:
+    def receipt(self, through: int, now_s: float) -> int:
+        """The centre has everything up to this sequence number.
+
+        Returns:
+            The sequence number up to which that settles: none that was not sent from here. A card that was restored from
+            an old copy gives out numbers again that the centre knows; its new entries under them must be sent.
+        """
+        if self._flights and self._window == 1 and through < self._start:  # the centre was set back
             self.rewind(now_s, through)
-            return
+            return through
+        through = min(through, self._sent)
         while self._flights and self._flights[0].through <= through:
             self._flights.popleft()
             self._progress_s = now_s
@@ -243,6 +251,12 @@ class Session:
             self._position = through
             self._flights.clear()
             self._proven()
+        return through
+
+    def renumbered(self, now_s: float, settled: int) -> None:
+        """Another outbox file has taken the place of the last one: its numbers mean other entries."""
+        self._sent = 0
+        self.rewind(now_s, settled)
 
     def rewind(self, now_s: float, settled: int) -> None:
         """Begin again behind what is settled, with one batch."""

@@ -73,7 +73,7 @@ class Uplink:
         settled, last_seq = self._outbox.settled, self._outbox.last_seq
         if self._outbox.id != self._outbox_id:  # a damaged file was replaced
             self._outbox_id = self._outbox.id
-            self.session.rewind(now_s, settled)
+            self.session.renumbered(now_s, settled)
         match self.session.next(now_s, settled, last_seq):
             case Connect():
                 self._connect(now_s)
@@ -109,7 +109,7 @@ class Uplink:
         rows = wire.fitting(self._outbox.head(after_seq, limit))
         if not rows:
             self.session.nothing_held(self._outbox.last_seq)
-        if self._link is None or not rows:
+        if self._link is None or not rows or self._outbox.id != self._outbox_id:
             return
         now = self._clock.now()
         rows = [(seq, _corrected(body, now)) for seq, body in rows]
@@ -155,17 +155,17 @@ class Uplink:
         except WireError as error:
             _log.warning(line("receipt-not-understood", reason=error))
             return
-        if receipt.outbox != self._outbox.id:
+        last_seq = self._outbox.last_seq
+        if not receipt.outbox == self._outbox_id == self._outbox.id:
             return  # of a file that has been replaced since
-        if receipt.through > self._outbox.last_seq:
+        if receipt.through > last_seq:
             # The centre has had numbers that this file has yet to give out: the card was restored from an old copy.
             self._outbox.set_aside("the centre knows later entries of it")
             return
-        self._settle(receipt.through)
-        self.session.receipt(receipt.through, now_s)
+        self._settle(self.session.receipt(receipt.through, now_s))
 
     def _settle(self, through: int) -> None:
-        self._outbox.settle(through)
+        self._outbox.settle(through, self._outbox_id)
         self._last_receipt_boot_ns = self._clock.boot_ns()
 
     def _drop(self, reason: str) -> None:

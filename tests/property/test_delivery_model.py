@@ -250,7 +250,9 @@ class Delivery(RuleBasedStateMachine):
                 rows = [row.entry for row in ledger.entries()]
             missing = self.expected - {entry.id for entry in rows}
             assert not missing, f"{len(missing)} of {len(self.expected)} entries are lost"
-            doubled = [number for number, count in Counter(dict(entry.person)["number"] for entry in rows).items() if count > 1]
+            doubled = [
+                number for number, count in Counter(dict(entry.person)["number"] for entry in rows).items() if count > 1
+            ]
             assert not doubled, f"{len(doubled)} entries are doubled"
         finally:
             self._power_off()
@@ -282,3 +284,43 @@ TestDelivery = Delivery.TestCase
 TestDelivery.settings = settings(
     max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
+
+
+def _exchange(world: Delivery, rounds: int = 12) -> None:
+    """Everything works for a while."""
+    for _ in range(rounds):
+        world.uplink_works(1)
+        world.collector._gathered = list(world.network.queue)  # type: ignore[arg-type]  as above
+        world.collector._commit(world.network)  # type: ignore[arg-type]  as above
+        world.receipts_come_all()
+
+
+def test_receipt_of_a_replaced_file_settles_nothing_in_the_new_one() -> None:
+    """The file is replaced between a receipt's coming and its settling: its numbers mean other entries now."""
+    world = Delivery()
+    world.people_come(5)
+    _exchange(world)
+    world.people_come(3)
+    world.uplink_works(2)
+    world.collector._gathered = list(world.network.queue)  # type: ignore[arg-type]  as above
+    world.collector._commit(world.network)  # type: ignore[arg-type]  as above
+    world.people_come(5)
+    world.file_is_replaced_while_the_uplink_waits()
+    world.teardown()
+
+
+def test_restored_card_settles_only_what_it_sent() -> None:
+    """The centre has the numbers of the card's former life; new entries under them are sent before they are settled."""
+    world = Delivery()
+    world.people_come(5)
+    _exchange(world)
+    world.card_is_copied()
+    for _ in range(4):
+        world.people_come(5)
+    _exchange(world, 30)
+    world.card_is_restored()
+    for _ in range(5):
+        world.people_come(5)
+    _exchange(world, 4)
+    world.network.queue.clear()
+    world.teardown()

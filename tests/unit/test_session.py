@@ -70,12 +70,27 @@ def test_first_batch_proves_the_far_side_before_the_window_opens() -> None:
     assert _send(session, 10, 100) == [20, 30, 40, 50]
 
 
-def test_receipt_that_is_ahead_saves_sending_again() -> None:
-    """If the centre has more than the outbox knows of, sending goes on behind that."""
+def test_receipt_that_is_ahead_settles_only_what_was_sent() -> None:
+    """If the centre has more than was sent from here, a restored card may have given its numbers to others: all are sent."""
     session = _online(settled=5)
     assert _send(session, 5, 100) == [15]
-    session.receipt(60, 0)
-    assert _send(session, 60, 100) == [70, 80, 90, 100]
+    assert session.receipt(60, 0) == 15
+    assert _send(session, 15, 100) == [25, 35, 45, 55]
+    assert session.receipt(60, 0) == 55
+    session.renumbered(0, 0)
+    assert session.receipt(60, 0) == 0
+
+
+def test_receipt_that_overtakes_a_rewind_saves_sending_again() -> None:
+    """What was sent before the patience ended counts when its receipt comes late."""
+    session = _online()
+    assert _send(session, 0, 10) == [10]
+    assert _send(session, 0, 10, now_s=6) == [10]
+    session.receipt(10, 6)
+    assert _send(session, 10, 50, now_s=6) == [20, 30, 40, 50]
+    session.rewind(7, 10)
+    assert session.receipt(30, 7) == 30
+    assert _send(session, 30, 50, now_s=7) == [40, 50]
 
 
 def test_window_is_kept_below_the_brokers_receive_maximum() -> None:
