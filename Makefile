@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PEOPLE ?= 20
 SEED ?= 1
 
-.PHONY: help demo test test-kills check format bench bench-decode docs clean setup
+.PHONY: help demo test test-faults check format bench bench-decode docs clean setup
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -17,8 +17,8 @@ demo: $(VENV)/.ready-demo ## set up, then run the whole system on this machine w
 test: $(VENV)/.ready-dev ## set up, then run every test, linter and type check
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term $(ARGS)
 
-test-kills: $(VENV)/.ready-dev ## SIGKILL of the scan process at 50 random moments instead of 8
-	KIOSK_KILLS=50 $(BIN)/python -m pytest tests/fault/test_scan_killed.py
+test-faults: $(VENV)/.ready-dev ## the whole fault suite, a few minutes, and its table: what was lost, what was doubled
+	KIOSK_FAULTS=full $(BIN)/python -m pytest -q -n 2 tests/fault $(ARGS)
 
 check: $(VENV)/.ready-dev ## linters, types, layers and scripts only
 	$(BIN)/python -m pytest tests/unit/test_house.py

@@ -24,6 +24,7 @@ Sources:
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from contextlib import suppress
@@ -45,7 +46,11 @@ T = TypeVar("T")
 SWEEP_ROWS = 500
 """Rows deleted in one transaction, so that a door never waits long for the sweeper."""
 
-_NO_ROOM = frozenset({sqlite3.SQLITE_FULL})
+LEAST_BYTES = 65_536
+"""What SQLite needs to open a file: its shared memory and the head of a log."""
+
+YOUNGEST_S = 1_735_689_600
+"""2025-01-01: no entry is older than this software; an earlier time is that of a clock that was not set."""
 
 
 class Outbox:
@@ -97,10 +102,12 @@ class Outbox:
             Its sequence number, one more than the last.
 
         Raises:
-            OutboxFullError: `outbox.max_entries` wait already, or the disk is full.
+            OutboxFullError: `outbox.max_entries` wait already, or less than `outbox.min_free_mb` are free: the uplink needs
+                some room to settle and to sweep, or a full disk would stay full.
             OutboxError: The disk failed. Nothing was recorded; the next call tries afresh.
         """
         self._refuse_overflow()
+        self._refuse_little_room()
         row = (wire.encode_entry(entry), entry.at.wall_ns // 1_000_000_000)
         statement = "INSERT INTO entry (body, recorded_s) VALUES (?, ?)"
         cursor = self._do("write", lambda connection: connection.execute(statement, row))
@@ -180,8 +187,16 @@ class Outbox:
         Returns:
             How many were forgotten; fewer than `SWEEP_ROWS` when the work is done.
         """
-        before_s = now.wall_ns // 1_000_000_000 - round(self._settings.keep_h * 3600)
+        now_s = now.wall_ns // 1_000_000_000
         settled, newest = self.settled, self.last_seq
+        if now_s >= YOUNGEST_S:
+            # Made before the clock was set, or while it was far ahead: their age is unknown, and begins now.
+            self._write(
+                "UPDATE entry SET recorded_s = ? WHERE seq IN (SELECT seq FROM entry WHERE seq <= ? "
+                "AND (recorded_s < ? OR recorded_s > ?) LIMIT ?)",
+                (now_s, settled, YOUNGEST_S, now_s + 86_400, SWEEP_ROWS),
+            )
+        before_s = now_s - round(self._settings.keep_h * 3600)
         forgotten = self._write(
             "DELETE FROM entry WHERE seq IN (SELECT seq FROM entry WHERE seq <= ? AND recorded_s < ? LIMIT ?)",
             (min(settled, newest - 1), before_s, SWEEP_ROWS),
@@ -200,15 +215,7 @@ class Outbox:
             OutboxError: The file cannot be read or written.
         """
         self._refuse_overflow()
-        try:
-            disk = os.statvfs(self._path.parent)
-        except OSError as error:
-            raise _named(self._path, "check", error) from error
-        free_mb = disk.f_bavail * disk.f_frsize / 2**20
-        if free_mb < self._settings.min_free_mb:
-            raise OutboxFullError(
-                f"{free_mb:.0f} MB free on the disk of {self._path}, {self._settings.min_free_mb} needed"
-            )
+        disk = self._refuse_little_room()
         if disk.f_flag & os.ST_RDONLY:
             raise OutboxError(f"the disk of {self._path} is read-only")
         self._write("UPDATE outbox SET settled = settled WHERE 0", ())
@@ -245,6 +252,18 @@ class Outbox:
         depth = self.depth()
         if depth >= self._settings.max_entries:
             raise OutboxFullError(f"{depth} entries wait in {self._path}, as many as `outbox.max_entries` allows")
+
+    def _refuse_little_room(self) -> os.statvfs_result:
+        try:
+            disk = os.statvfs(self._path.parent)
+        except OSError as error:
+            raise _named(self._path, "check", error) from error
+        free_mb = disk.f_bavail * disk.f_frsize / 2**20
+        if free_mb < self._settings.min_free_mb:
+            raise OutboxFullError(
+                f"{free_mb:.0f} MB free on the disk of {self._path}, {self._settings.min_free_mb} needed"
+            )
+        return disk
 
     def _read(self, query: str, values: tuple[int, ...] = ()) -> list[Any]:
         return self._do("read", lambda connection: connection.execute(query, values).fetchall())
@@ -302,5 +321,16 @@ class Outbox:
 
 def _named(path: Path, verb: str, error: Exception) -> OutboxError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    kind = OutboxFullError if code in _NO_ROOM else OutboxError
+    # Without room for its shared memory SQLite says "disk I/O error"; the remedy is another one than for a worn card.
+    is_full = code == sqlite3.SQLITE_FULL or getattr(error, "errno", None) == errno.ENOSPC
+    is_full = is_full or (code == sqlite3.SQLITE_IOERR and _has_no_room(path.parent))
+    kind = OutboxFullError if is_full else OutboxError
     return kind(f"cannot {verb} {path}: {error}")
+
+
+def _has_no_room(folder: Path) -> bool:
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < LEAST_BYTES

@@ -1,16 +1,16 @@
 """SIGKILL of the scan process at random moments: every green that the panel showed is in the outbox.
 
-`KIOSK_KILLS` says how often; `make test-kills` takes 50, the default run fewer.
+A whole process from its command line, with pictures; `test_kills.py` kills the other parts, and far more often.
 """
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import yaml
 
@@ -19,13 +19,13 @@ from kiosk.config import Outbox as Settings
 from kiosk.outbox import Outbox
 from kiosk.sim.cards import write_cards
 
-KILLS = int(os.environ.get("KIOSK_KILLS", "8"))
 CARDS = 400
 
 
-def test_every_green_is_in_the_outbox(tmp_path: Path) -> None:
+def test_every_green_is_in_the_outbox(tmp_path: Path, scale: Any, tell: Any) -> None:
     """However often and whenever the process is killed: no green without an entry, and no number is missing."""
-    random = Random(KILLS)
+    kills = scale(3, 50)
+    random = Random(kills)
     write_cards(tmp_path / "cards", CARDS, seed=3)
     config = tmp_path / "kiosk.yaml"
     camera = {"source": f"folder:{tmp_path / 'cards'}", "fps": 100}
@@ -36,7 +36,7 @@ def test_every_green_is_in_the_outbox(tmp_path: Path) -> None:
     }
     config.write_text(yaml.safe_dump(values), "utf-8")
     greens = 0
-    for round_ in range(KILLS):
+    for round_ in range(kills):
         said = tmp_path / f"panel-{round_}.txt"
         before = _entries(tmp_path)
         with said.open("wb") as out:
@@ -53,12 +53,17 @@ def test_every_green_is_in_the_outbox(tmp_path: Path) -> None:
         recorded = _entries(tmp_path) - before
         assert shown <= recorded, f"round {round_}: {shown} greens, {recorded} entries"
         greens += shown
-    assert greens >= 2 * KILLS
+    assert greens >= 2 * kills
     outbox = Outbox.open_existing(tmp_path / "state" / "outbox.db", Settings())
     rows = outbox.head(0, 100_000)
     outbox.close()
+    ids = {wire.decode_entry(body).id for _, body in rows}
+    tell(
+        "SIGKILL: kiosk scan, from pictures", rounds=kills, greens=greens, kept=min(greens, len(ids)),
+        lost=max(0, greens - len(ids)), doubled=len(rows) - len(ids), where="outbox",
+    )  # fmt: skip
     assert [seq for seq, _ in rows] == list(range(1, len(rows) + 1))
-    assert len({wire.decode_entry(body).id for _, body in rows}) == len(rows)
+    assert len(ids) == len(rows)
 
 
 def _entries(tmp_path: Path) -> int:
