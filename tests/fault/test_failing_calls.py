@@ -143,7 +143,7 @@ def test_failing_call_costs_no_entry(
 ) -> None:  # fmt: skip
     """No green without an entry, whichever call fails; when the card is mended, whoever comes is recorded."""
     rounds = greens = kept = lost = doubled = failed = at = 0
-    step = scale(9, 1)
+    step = scale(15, 1)
     while True:
         at += step
         config = make_config(state={"dir": str(memory / str(at) / "state"), "runtime_dir": str(memory / "run")})
@@ -166,7 +166,7 @@ def test_failing_call_costs_no_entry(
         f"failing call: {name} ({failed} failed)", rounds=rounds, greens=greens, kept=kept, lost=lost, doubled=doubled,
         where="outbox",
     )  # fmt: skip
-    assert rounds >= (10 if step > 1 else 50)
+    assert rounds >= (5 if step > 1 else 50)
 
 
 def _centre(path: Path, rows: list[tuple[int, Entry]], card: Failing) -> tuple[int, int]:
