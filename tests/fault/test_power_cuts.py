@@ -84,9 +84,10 @@ def _pragmas(monkeypatch: pytest.MonkeyPatch, **changes: str) -> Iterator[None]:
     class Changed(sqlite3.Connection):
         def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
             name = sql.removeprefix("PRAGMA ").split(" = ")[0]
-            if not sql.startswith("PRAGMA ") or name not in changes or " = " not in sql:
+            if not sql.startswith("PRAGMA ") or name not in changes:
                 return super().execute(sql, *values)
-            super().execute(f"PRAGMA {name} = {changes[name]}").close()
+            if " = " in sql:
+                super().execute(f"PRAGMA {name} = {changes[name]}").close()
             return super().execute("SELECT 'wal'")
 
     real = sqlite3.connect
