@@ -24,7 +24,10 @@ if [ -e /proc/device-tree/model ] && grep -aq "Raspberry Pi" /proc/device-tree/m
     [ -d /usr/lib/python3/dist-packages/picamera2 ] || missing+=(python3-picamera2)
     [ -e /usr/lib/python3/dist-packages/lgpio.py ] || missing+=(python3-lgpio)
 fi
-if [ "$extra" = dev ] && ! command -v shellcheck >/dev/null; then missing+=(shellcheck); fi
+if [ "$extra" = dev ]; then
+    command -v shellcheck >/dev/null || missing+=(shellcheck)
+    compgen -G "/usr/lib/postgresql/*/bin/postgres" >/dev/null || missing+=(postgresql)
+fi
 
 if [ ${#missing[@]} -gt 0 ]; then
     if [ "$(id -u)" = 0 ]; then
@@ -41,7 +44,16 @@ fi
 if [ ${#missing[@]} -gt 0 ]; then
     echo "setup: installing ${missing[*]} with apt" >&2
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+    apt_install() {
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
+    }
+    if [[ " ${missing[*]} " == *" postgresql "* ]]; then
+        # The tests start servers of their own in temporary folders; the package shall not make and start one for good.
+        apt_install postgresql-common
+        "${as_root[@]}" sed -i 's/^#\?create_main_cluster .*/create_main_cluster = false/' \
+            /etc/postgresql-common/createcluster.conf
+    fi
+    apt_install "${missing[@]}"
     # The package starts a broker of its own; ours are started when they are needed, on a port that nothing else uses.
     if [[ " ${missing[*]} " == *" mosquitto "* ]] && [ -d /run/systemd/system ]; then
         "${as_root[@]}" systemctl disable --now --quiet mosquitto || true

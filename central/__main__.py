@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from central import export
 from central.collector import Broker, Collector, check_url
-from central.sqlite_ledger import SqliteLedger
+from central.ledgers import open_ledger
 from kiosk import __version__
 from kiosk.errors import KioskError, LedgerError
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from central.ledger import Stream
 
-DEFAULT_LEDGER = Path("ledger.db")
+DEFAULT_LEDGER = "ledger.db"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,7 +67,7 @@ def _collect(arguments: argparse.Namespace) -> int:
         cert_file=arguments.cert_file,
         key_file=arguments.key_file,
     )
-    ledger = SqliteLedger(arguments.ledger)
+    ledger = open_ledger(arguments.ledger)
     try:
         Collector(broker, ledger).run(lambda: bool(asked))
     finally:
@@ -76,7 +76,7 @@ def _collect(arguments: argparse.Namespace) -> int:
 
 
 def _audit(arguments: argparse.Namespace) -> int:
-    ledger = _existing(arguments.ledger)
+    ledger = open_ledger(arguments.ledger, existing=True)
     try:
         streams = ledger.streams(arguments.kiosk)
         entries, doubled = ledger.count(arguments.kiosk), ledger.doubled(arguments.kiosk)
@@ -101,7 +101,7 @@ def _verdict(stream: Stream) -> str:
 
 
 def _entries(arguments: argparse.Namespace) -> int:
-    ledger = _existing(arguments.ledger)
+    ledger = open_ledger(arguments.ledger, existing=True)
     try:
         rows = ledger.entries(arguments.kiosk, arguments.since or 0, arguments.until)
         if arguments.out is None:
@@ -113,12 +113,6 @@ def _entries(arguments: argparse.Namespace) -> int:
         ledger.close()
     print(f"{count} entries written to {arguments.out}")
     return 0
-
-
-def _existing(path: Path) -> SqliteLedger:
-    if not path.exists():
-        raise LedgerError(f"there is no ledger at {path}", hint="name it with --ledger")
-    return SqliteLedger(path)
 
 
 def _private(path: Path) -> TextIO:
@@ -138,10 +132,9 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
         "--ledger",
-        type=Path,
-        default=Path(os.environ.get("KIOSK_LEDGER", DEFAULT_LEDGER)),
-        metavar="FILE",
-        help=f"the ledger (default: $KIOSK_LEDGER or {DEFAULT_LEDGER})",
+        default=os.environ.get("KIOSK_LEDGER", DEFAULT_LEDGER),
+        metavar="FILE|URL",
+        help=f"the ledger, a file or postgresql://… (default: $KIOSK_LEDGER or {DEFAULT_LEDGER})",
     )
     common.add_argument("--kiosk", type=_kiosk, metavar="ID", help="this station only (default: all)")
 

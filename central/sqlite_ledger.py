@@ -16,6 +16,7 @@ from uuid import UUID
 from pydantic_core import to_json
 
 from central.ledger import Aside, Row, Stream
+from central.runs import gaps_of, runs_of
 from kiosk.errors import LedgerError
 from kiosk.model import ClockQuality, Direction, Entry, Moment
 from kiosk.wire import Batch, Poison, Receipt
@@ -183,7 +184,7 @@ class SqliteLedger:
             Those that had come before.
         """
         repeated: set[int] = set()
-        for first, last in _runs_of(numbers):
+        for first, last in runs_of(numbers):
             query = "SELECT first, last FROM run WHERE stream = ? AND first <= ? AND last >= ?"
             touching = self._connection.execute(query, (stream, last + 1, first - 1)).fetchall()
             for run_first, run_last in touching:
@@ -219,17 +220,13 @@ class SqliteLedger:
         stream = row["stream"]
         execute = self._connection.execute
         runs = execute("SELECT first, last FROM run WHERE stream = ? ORDER BY first", (stream,)).fetchall()
-        befores = [0, *(last for _, last in runs)]
-        gaps = [
-            (before + 1, first - 1) for before, (first, _) in zip(befores, runs, strict=False) if first > before + 1
-        ]
         return Stream(
             kiosk=row["kiosk"],
             outbox=UUID(row["outbox"]),
             through=self._through(stream),
             highest=max((last for _, last in runs), default=0),
             delivered=sum(last - first + 1 for first, last in runs),
-            gaps=tuple(gaps),
+            gaps=gaps_of(runs),
             repeated=row["repeated"],
             elsewhere=row["elsewhere"],
             aside=execute("SELECT count(*) FROM aside WHERE stream = ?", (stream,)).fetchone()[0],
@@ -254,16 +251,6 @@ class SqliteLedger:
             if isinstance(error, LedgerError):
                 raise
             raise LedgerError(f"cannot {verb} the ledger {self._path}: {error}") from error
-
-
-def _runs_of(numbers: list[int]) -> Iterator[tuple[int, int]]:
-    """Numbers as runs without a gap, (first, last)."""
-    ordered = sorted(set(numbers))
-    first = ordered[0]
-    for number, following in zip(ordered, [*ordered[1:], -1], strict=True):
-        if following != number + 1:
-            yield first, number
-            first = following
 
 
 def _columns(entry: Entry, stream: int, seq: int, received_ns: int) -> tuple[Any, ...]:

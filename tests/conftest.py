@@ -13,6 +13,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from bench.postgres import Postgres
 from kiosk.clock import SystemClock, uuid7
 from kiosk.config import Config
 from kiosk.model import Direction, Entry
@@ -74,6 +75,14 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     mosquitto.start()
     yield mosquitto
     mosquitto.kill()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL that runs; each test asks it for a database of its own."""
+    server = Postgres()
+    yield server
+    server.stop()
 
 
 @pytest.fixture

@@ -7,15 +7,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from threading import Thread
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from bench.postgres import Postgres
 from central.ledger import Aside, Ledger
+from central.ledgers import open_ledger
+from central.postgres_ledger import PostgresLedger
 from central.sqlite_ledger import SqliteLedger
 from kiosk.errors import LedgerError
 from kiosk.model import Entry
@@ -25,10 +30,25 @@ OUTBOX = UUID(int=1)
 Make = Callable[[int], Entry]
 
 
-@pytest.fixture(params=["sqlite"])
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str]:
+    """Where each kind of ledger can be made, a new place with every call."""
+    if request.param == "sqlite":
+        return lambda: str(tmp_path_factory.mktemp("ledger") / "ledger.db")
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.database
+
+
+@pytest.fixture
+def place(new_place: Callable[[], str]) -> str:
+    """One of them."""
+    return new_place()
+
+
+@pytest.fixture
+def ledger(place: str) -> Iterator[Ledger]:
     """Each kind of ledger, empty."""
-    ledger = SqliteLedger(tmp_path / "ledger.db")
+    ledger = open_ledger(place)
     yield ledger
     ledger.close()
 
@@ -127,24 +147,78 @@ def test_entries_come_back_as_they_were(ledger: Ledger, make_entry: Make) -> Non
 
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(seed=st.integers(0, 2**32))
-def test_any_order_of_delivery_ends_complete(
-    seed: int, tmp_path_factory: pytest.TempPathFactory, make_entry: Make
-) -> None:
+def test_any_order_of_delivery_ends_complete(seed: int, ledger: Ledger, make_entry: Make) -> None:
     """Batches lost, repeated, overlapping and out of order: once all have come, each entry is there once."""
     random = Random(seed)
-    ledger = SqliteLedger(tmp_path_factory.mktemp("ledger") / "ledger.db")
-    entries = {seq: make_entry(seq) for seq in range(1, 21)}
+    kiosk = f"kiosk-{uuid4()}"  # a new one with every example, in one ledger
+    entries = {seq: replace(make_entry(seq), kiosk=kiosk) for seq in range(1, 21)}
     left = set(entries)
     while left:
         first = random.randint(1, 20)
         rows = {seq: entries[seq] for seq in range(first, min(21, first + random.randint(1, 6)))}
-        _store(ledger, *[_batch(dict(rows))] * random.randint(1, 2))
+        _store(ledger, *[_batch(dict(rows), kiosk=kiosk)] * random.randint(1, 2))
         left -= rows.keys()
-        (stream,) = ledger.streams()
+        (stream,) = ledger.streams(kiosk)
         assert stream.through == next(seq for seq in range(21) if seq + 1 in left or seq == 20)
-    assert ledger.count() == 20
+    assert ledger.count(kiosk) == 20
     assert stream.complete
+
+
+@pytest.mark.parametrize("collectors", [2, 4])
+def test_collectors_that_share_a_ledger_do_not_hinder_each_other(collectors: int, place: str, make_entry: Make) -> None:
+    """All store the same streams at once, in any order and overlapping: nothing is lost, doubled or stuck."""
+    entries = {(kiosk, seq): replace(make_entry(seq), kiosk=kiosk) for kiosk in ("a", "b", "c") for seq in range(1, 61)}
+    errors: list[BaseException] = []
+    open_ledger(place).close()
+
+    def collect(seed: int) -> None:
+        random = Random(seed)
+        parts = [(kiosk, first) for kiosk in ("a", "b", "c") for first in range(1, 61, 5)]
+        random.shuffle(parts)
+        try:
+            ledger = open_ledger(place)
+            while parts:
+                some = [parts.pop() for _ in range(min(4, len(parts)))]
+                batches = [
+                    _batch({seq: entries[kiosk, seq] for seq in range(first, first + 5)}, kiosk=kiosk)
+                    for kiosk, first in some
+                ]
+                ledger.store(batches, [Aside("a", b"garbage", "not JSON")], 1)
+            ledger.close()
+        except BaseException as error:  # noqa: BLE001  told below
+            errors.append(error)
+
+    threads = [Thread(target=collect, args=(seed,)) for seed in range(collectors)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not errors
+    ledger = open_ledger(place)
+    streams = ledger.streams()
+    assert (ledger.count(), ledger.doubled()) == (180, 0)
     ledger.close()
+    assert [(stream.through, stream.gaps, stream.complete) for stream in streams] == [(60, (), True)] * 3
+    assert sum(stream.repeated for stream in streams) == (collectors - 1) * 180
+
+
+def test_store_that_fails_keeps_nothing(ledger: Ledger, make_entry: Make) -> None:
+    """All of a store or none of it, and the ledger goes on afterwards."""
+    impossible = replace(make_entry(3), site="\0")  # the wire refuses it, PostgreSQL cannot keep it
+    if isinstance(ledger, SqliteLedger):
+        impossible = replace(make_entry(3), site=None)  # type: ignore[arg-type]
+    with pytest.raises(LedgerError, match="cannot write the ledger"):
+        _store(ledger, _batch({1: make_entry(1)}), _batch({3: impossible}))
+    assert (ledger.count(), ledger.streams()) == (0, [])
+    assert _store(ledger, _batch({1: make_entry(1)})) == [1]
+
+
+def test_ledger_that_is_not_there_is_made_only_for_collecting(new_place: Callable[[], str]) -> None:
+    """Whoever only reads is told, and nothing is left behind."""
+    place = new_place()
+    for _ in range(2):
+        with pytest.raises(LedgerError, match=r"there is no ledger|has no tables yet"):
+            open_ledger(place, existing=True)
 
 
 def test_file_of_another_program_is_refused(tmp_path: Path) -> None:
@@ -193,4 +267,56 @@ def test_failed_commit_keeps_nothing(tmp_path: Path, make_entry: Make) -> None:
         _store(ledger, _batch({1: make_entry(1)}), _batch({3: make_entry(3)}))
     assert (ledger.count(), ledger.streams()) == (0, [])
     assert ledger._connection.execute("PRAGMA synchronous").fetchone()[0] == 2
+    ledger.close()
+
+
+def test_database_that_cannot_be_trusted_is_refused(postgres: Postgres) -> None:
+    """A foreign schema, a foreign encoding, a later version: a sentence with the remedy, and nothing is changed."""
+    url = postgres.database()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA ledger")
+        with pytest.raises(LedgerError, match="another program's schema 'ledger'; name another database"):
+            open_ledger(url)
+        connection.execute("DROP SCHEMA ledger")
+        open_ledger(url).close()
+        connection.execute("UPDATE ledger.about SET version = 9")
+        with pytest.raises(LedgerError, match="has version 9, not 1"):
+            open_ledger(url)
+        connection.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+    with pytest.raises(LedgerError, match="has server_encoding=LATIN1"):
+        open_ledger(postgres.url("latin"))
+
+
+def test_server_that_is_not_there_is_named_without_the_password(tmp_path: Path) -> None:
+    """The database, the place and the reason; never what lets one in."""
+    with pytest.raises(LedgerError, match=f"cannot open the ledger 'k' at {tmp_path}: .*No such file") as caught:
+        open_ledger(f"postgresql://me:sesame@/k?host={tmp_path}")
+    assert "sesame" not in str(caught.value)
+    with pytest.raises(LedgerError, match="cannot open the ledger"):
+        open_ledger("postgresql://[")
+
+
+def test_ledger_waits_for_the_disk_whatever_the_server_says(postgres: Postgres) -> None:
+    """A server whose default is to answer before it has written is overruled."""
+    url = postgres.database()
+    name = url.partition("/ledger")[2].partition("?")[0]
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE ledger{name} SET synchronous_commit = off".encode())
+    ledger = PostgresLedger(url)
+    assert ledger._all("SHOW synchronous_commit") == [("on",)]
+    ledger.close()
+
+
+def test_server_that_dies_in_between_is_an_error_with_a_name(postgres: Postgres, make_entry: Make) -> None:
+    """What was stored before is there when it is back; what was not is not answered for."""
+    url = postgres.database()
+    ledger = open_ledger(url)
+    _store(ledger, _batch({1: make_entry(1)}))
+    postgres.kill()
+    with pytest.raises(LedgerError, match="cannot write the ledger"):
+        _store(ledger, _batch({2: make_entry(2)}))
+    ledger.close()
+    postgres.start()
+    ledger = open_ledger(url)
+    assert (ledger.count(), ledger.streams()[0].through) == (1, 1)
     ledger.close()

@@ -1,0 +1,110 @@
+"""What the ledger says to PostgreSQL, statement by statement.
+
+Statements that write many rows take a list for each column and let `unnest` make rows of them: one round trip, one plan.
+Where rows are locked or inserted, they are in order of their key, so that no two collectors wait for each other.
+"""
+
+from __future__ import annotations
+
+VERSION = 1
+PAGE_ROWS = 5000
+
+SCHEMA = """
+CREATE SCHEMA ledger;
+CREATE TABLE ledger.about (version integer NOT NULL);
+CREATE TABLE ledger.stream (
+    stream bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, kiosk text COLLATE "C" NOT NULL, outbox uuid NOT NULL,
+    repeated bigint NOT NULL DEFAULT 0, elsewhere bigint NOT NULL DEFAULT 0, UNIQUE (kiosk, outbox)
+);
+CREATE TABLE ledger.run (
+    stream bigint NOT NULL REFERENCES ledger.stream, first bigint NOT NULL, last bigint NOT NULL,
+    PRIMARY KEY (stream, first)
+);
+CREATE TABLE ledger.entry (
+    id uuid PRIMARY KEY, stream bigint NOT NULL, seq bigint NOT NULL, site text NOT NULL, lane text NOT NULL,
+    direction text NOT NULL, wall_ns bigint NOT NULL, boot_id text NOT NULL, boot_ns bigint NOT NULL, clock text NOT NULL,
+    document text NOT NULL, flags text NOT NULL, person text NOT NULL, received_ns bigint NOT NULL
+);
+CREATE INDEX entry_by_time ON ledger.entry (wall_ns, id);
+CREATE INDEX entry_by_arrival ON ledger.entry (received_ns);
+CREATE TABLE ledger.aside (
+    digest bytea PRIMARY KEY, kiosk text NOT NULL, stream bigint, seq bigint, reason text NOT NULL, body bytea NOT NULL,
+    received_ns bigint NOT NULL
+);
+CREATE INDEX aside_by_stream ON ledger.aside (stream);
+"""
+STAGING = """
+CREATE TEMPORARY TABLE staging (
+    n integer, id uuid, stream bigint, seq bigint, site text, lane text, direction text, wall_ns bigint, boot_id text,
+    boot_ns bigint, clock text, document text, flags text, person text, received_ns bigint
+) ON COMMIT DELETE ROWS
+"""
+TYPES = [
+    "int4", "uuid", "int8", "int8", "text", "text", "text", "int8", "text", "int8", "text", "text", "text", "text", "int8",
+]  # fmt: skip
+ADD_STREAMS = """
+INSERT INTO stream (kiosk, outbox) SELECT kiosk, outbox FROM unnest(%s::text[], %s::uuid[]) AS new (kiosk, outbox)
+ORDER BY kiosk COLLATE "C", outbox ON CONFLICT DO NOTHING
+"""
+LOCK_STREAMS = """
+SELECT stream.stream, stream.kiosk, stream.outbox FROM stream
+JOIN unnest(%s::text[], %s::uuid[]) AS wanted (kiosk, outbox)
+    ON stream.kiosk = wanted.kiosk COLLATE "C" AND stream.outbox = wanted.outbox
+ORDER BY stream.kiosk, stream.outbox FOR UPDATE OF stream
+"""
+TOUCHED_RUNS = """
+SELECT run.stream, run.first, run.last FROM run
+JOIN unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS span (stream, lowest, highest) USING (stream)
+WHERE run.first <= span.highest + 1 AND run.last >= span.lowest - 1
+"""
+DROP_RUNS = """
+DELETE FROM run USING unnest(%s::bigint[], %s::bigint[]) AS old (stream, first)
+WHERE (run.stream, run.first) = (old.stream, old.first)
+"""
+KEEP_RUNS = """
+INSERT INTO run SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[])
+ON CONFLICT (stream, first) DO UPDATE SET last = excluded.last
+"""
+KEEP_ENTRIES = """
+WITH kept AS (
+    INSERT INTO entry
+    SELECT id, stream, seq, site, lane, direction, wall_ns, boot_id, boot_ns, clock, document, flags, person, received_ns
+    FROM staging ORDER BY id ON CONFLICT (id) DO NOTHING RETURNING id
+)
+SELECT n FROM staging WHERE NOT EXISTS (SELECT FROM kept WHERE kept.id = staging.id)
+"""
+KEEP_ASIDE = """
+INSERT INTO aside SELECT * FROM unnest(
+    %s::bytea[], %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::bytea[], %s::bigint[]
+) AS new (digest) ORDER BY new.digest ON CONFLICT (digest) DO NOTHING
+"""
+COUNT = """
+UPDATE stream SET repeated = stream.repeated + new.repeated, elsewhere = stream.elsewhere + new.elsewhere
+FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS new (stream, repeated, elsewhere)
+WHERE stream.stream = new.stream
+"""
+KNOWN = "SELECT to_regclass('ledger.about') IS NOT NULL AS ours, to_regnamespace('ledger') IS NOT NULL AS taken"
+THROUGH = "SELECT stream, last FROM run WHERE first = 1 AND stream = ANY(%s)"
+COUNT_ENTRIES = (
+    "SELECT count(*) FROM entry JOIN stream USING (stream) WHERE %(kiosk)s::text IS NULL OR kiosk = %(kiosk)s"
+)
+COUNT_DOUBLED = """
+SELECT coalesce(sum(entries - 1), 0) FROM (
+    SELECT count(*) AS entries FROM entry JOIN stream USING (stream)
+    WHERE %(kiosk)s::text IS NULL OR kiosk = %(kiosk)s GROUP BY stream, seq HAVING count(*) > 1
+) AS number
+"""
+STREAMS = """
+SELECT stream.*, array(SELECT ARRAY[first, last] FROM run WHERE run.stream = stream.stream ORDER BY first) AS runs,
+    (SELECT count(*) FROM aside WHERE aside.stream = stream.stream) AS aside
+FROM stream WHERE %(kiosk)s::text IS NULL OR kiosk = %(kiosk)s ORDER BY kiosk, stream
+"""
+SELECT = """
+SELECT entry.*, stream.kiosk, stream.outbox FROM entry JOIN stream USING (stream)
+WHERE (%(kiosk)s::text IS NULL OR stream.kiosk = %(kiosk)s)
+"""
+LATEST = f"{SELECT} ORDER BY received_ns DESC, seq DESC LIMIT %(limit)s"
+PAGE = f"""
+{SELECT} AND (wall_ns, id) > (%(wall_ns)s, %(id)s) AND (%(until_ns)s::bigint IS NULL OR wall_ns < %(until_ns)s)
+ORDER BY wall_ns, id LIMIT {PAGE_ROWS}
+"""
