@@ -60,6 +60,7 @@ def _collect(arguments: argparse.Namespace) -> int:
         url=check_url(arguments.broker),
         client_id=arguments.client_id,
         kiosk=arguments.kiosk or "+",
+        group=arguments.group,
         protocol=arguments.protocol,
         username=arguments.username,
         password_file=arguments.password_file,
@@ -152,6 +153,12 @@ def _parser() -> argparse.ArgumentParser:
         default="central-collector",
         metavar="NAME",
         help="name of the session at the broker, one a collector (default: %(default)s)",
+    )
+    collect.add_argument(
+        "--group",
+        type=_kiosk,
+        metavar="NAME",
+        help="share the work with the other collectors of this name, each with a --client-id of its own (MQTT 5)",
     )
     collect.add_argument(
         "--protocol", choices=("auto", "5", "3.1.1"), default="auto", help="MQTT version (default: 5, else 3.1.1)"

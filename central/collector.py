@@ -24,9 +24,9 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from central.ledger import Aside
+from central.intake import Intake, Message
 from kiosk import wire
-from kiosk.errors import ConfigError, LinkError, WireError
+from kiosk.errors import ConfigError, LinkError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,6 @@ PAUSE_S = 0.5
 LONGEST_PAUSE_S = 15.0
 SESSION_S = 7 * 86_400
 """How long the broker keeps what comes while no collector is there; kiosks send it again in any case."""
-REPORT_EVERY_S = 10.0
 GC_THRESHOLD = 50_000
 """Python's own 700 has the garbage collector run every dozen entries: a fifth of the whole time, for no garbage."""
 
@@ -61,6 +60,7 @@ class Broker:
         url: mqtt:// or mqtts:// address.
         client_id: Name of the session at the broker; each collector has its own.
         kiosk: Collect of this station only; "+" for all.
+        group: Share the work with the other collectors of this name, which MQTT 5 alone can do; None to get everything.
         protocol: "5", "3.1.1", or "auto" for the first and then the second.
         username: None for none.
         password_file: None for none.
@@ -72,6 +72,7 @@ class Broker:
     url: str
     client_id: str = "central-collector"
     kiosk: str = "+"
+    group: str | None = None
     protocol: str = "auto"
     username: str | None = None
     password_file: Path | None = None
@@ -85,14 +86,14 @@ class Collector:
 
     def __init__(self, broker: Broker, ledger: Ledger) -> None:
         self._broker = broker
-        self._ledger = ledger
+        self._intake = Intake(ledger)
         self._client: Client | None = None
         self._subscribed = False
         self._protocol = MQTTv311 if broker.protocol == "3.1.1" else MQTTv5
+        if broker.group is not None and self._protocol != MQTTv5:
+            raise ConfigError("--group needs MQTT 5", hint="leave --protocol out, or let one collector get everything")
         self._pause_s = PAUSE_S
         self._gathered: list[MQTTMessage] = []
-        self._counts = {"messages": 0, "rows": 0, "aside": 0}
-        self._next_report_s = 0.0
 
     def run(self, stop: Callable[[], bool]) -> None:
         """Collect until told to stop.
@@ -122,7 +123,10 @@ class Collector:
         parts = urlsplit(self._broker.url)
         port = parts.port or (8883 if parts.scheme == "mqtts" else 1883)
         try:
-            if self._protocol == MQTTv5:
+            if self._broker.group is not None:
+                # A session that outlived its collector would keep back what another of the group should get.
+                client.connect(parts.hostname or "", port, KEEPALIVE_S, clean_start=True)
+            elif self._protocol == MQTTv5:
                 lasting = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
                 lasting.SessionExpiryInterval = SESSION_S
                 client.connect(parts.hostname or "", port, KEEPALIVE_S, clean_start=False, properties=lasting)
@@ -139,7 +143,9 @@ class Collector:
                 self._commit(client)
             if not reason and not self._subscribed and time.monotonic() > deadline_s:
                 reason = f"no answer within {CONNECT_S:.0f} s"
-        if not self._subscribed and self._broker.protocol == "auto":  # perhaps it speaks the older protocol only
+        if (
+            not self._subscribed and self._broker.protocol == "auto" and self._broker.group is None
+        ):  # perhaps it speaks the older protocol only
             self._protocol = MQTTv311 if self._protocol == MQTTv5 else MQTTv5
         client.disconnect()
         self._loop(client, 0.0)
@@ -156,31 +162,13 @@ class Collector:
 
     def _commit(self, client: Client) -> None:
         messages, self._gathered = self._gathered, []
-        batches, aside = [], []
-        for message in messages:
-            kiosk = message.topic.split("/")[1]
-            try:
-                batch = wire.decode_batch(bytes(message.payload))
-                if batch.kiosk != kiosk:
-                    raise WireError("it came by another kiosk's topic")
-                batches.append(batch)
-            except WireError as error:
-                _log.warning("set-aside kiosk=%s size_bytes=%d reason=%r", kiosk, len(message.payload), str(error))
-                aside.append(Aside(kiosk, bytes(message.payload), str(error)))
-        receipts = self._ledger.store(batches, aside, time.time_ns())
+        receipts = self._intake.commit(
+            [Message(message.topic.split("/")[1], bytes(message.payload)) for message in messages]
+        )
         for kiosk, receipt in receipts:
-            client.publish(wire.receipts_topic(kiosk), wire.encode_receipt(receipt), QOS)
+            client.publish(wire.receipts_topic(kiosk), receipt, QOS)
         for message in messages:
             client.ack(message.mid, message.qos)
-        self._counts["messages"] += len(messages)
-        self._counts["rows"] += sum(len(batch.rows) for batch in batches)
-        self._counts["aside"] += len(aside)
-        self._report()
-
-    def _report(self) -> None:
-        if time.monotonic() >= self._next_report_s:
-            self._next_report_s = time.monotonic() + REPORT_EVERY_S
-            _log.info("collected %s", " ".join(f"{name}={count}" for name, count in self._counts.items()))
 
     def _loop(self, client: Client, timeout_s: float) -> str:
         """Let paho work; why the connection is over, or nothing if it is not."""
@@ -218,7 +206,8 @@ class Collector:
             _log.warning("refused broker=%s reason=%r", self._broker.url, str(reason))
             client.disconnect()
             return
-        client.subscribe(wire.entries_topic(self._broker.kiosk), QOS)
+        topic = wire.entries_topic(self._broker.kiosk)
+        client.subscribe(topic if self._broker.group is None else f"$share/{self._broker.group}/{topic}", QOS)
 
     def _on_subscribe(
         self, client: Client, _user: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None

@@ -80,7 +80,7 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """A PostgreSQL that runs; each test asks it for a database of its own."""
-    server = Postgres()
+    server = Postgres(in_memory=True)
     yield server
     server.stop()
 

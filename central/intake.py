@@ -1,0 +1,78 @@
+"""What every collector does with what its broker hands it, in this order and no other: COMMIT → receipt → acknowledge.
+
+`Intake.commit` is the first half: what can be read goes into the ledger, what cannot is set aside, both in one
+transaction. Only when it has returned may a collector send the receipts and, after them, acknowledge to its broker.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from central.ledger import Aside
+from kiosk import wire
+from kiosk.errors import WireError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from central.ledger import Ledger
+
+_log = logging.getLogger(__name__)
+
+REPORT_EVERY_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One PUBLISH as it came.
+
+    Attributes:
+        kiosk: The branch of topics that it came by.
+        body: Its bytes.
+    """
+
+    kiosk: str
+    body: bytes
+
+
+class Intake:
+    """The way into one ledger. One thread only."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._counts = {"messages": 0, "rows": 0, "aside": 0}
+        self._next_report_s = 0.0
+
+    def commit(self, messages: Sequence[Message]) -> list[tuple[str, bytes]]:
+        """Keep them durably.
+
+        Returns:
+            For each stream among them its kiosk and the receipt's bytes, which may now be sent.
+
+        Raises:
+            LedgerError: Nothing of it has been kept.
+        """
+        batches, aside = [], []
+        for message in messages:
+            try:
+                batch = wire.decode_batch(message.body)
+                if batch.kiosk != message.kiosk:
+                    raise WireError("it came by another kiosk's topic")
+                batches.append(batch)
+            except WireError as error:
+                _log.warning("set-aside kiosk=%s size_bytes=%d reason=%r", message.kiosk, len(message.body), str(error))
+                aside.append(Aside(message.kiosk, message.body, str(error)))
+        receipts = self._ledger.store(batches, aside, time.time_ns())
+        self._counts["messages"] += len(messages)
+        self._counts["rows"] += sum(len(batch.rows) for batch in batches)
+        self._counts["aside"] += len(aside)
+        self._report()
+        return [(kiosk, wire.encode_receipt(receipt)) for kiosk, receipt in receipts]
+
+    def _report(self) -> None:
+        if time.monotonic() >= self._next_report_s:
+            self._next_report_s = time.monotonic() + REPORT_EVERY_S
+            _log.info("collected %s", " ".join(f"{name}={count}" for name, count in self._counts.items()))

@@ -1,0 +1,119 @@
+"""Several collectors share the kiosks' entries and one ledger; one of them may die at any moment."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+
+from bench.postgres import Postgres
+from central.collector import Broker, Collector
+from central.ledgers import open_ledger
+from kiosk import uplink
+from kiosk.config import Config
+from kiosk.errors import ConfigError
+from kiosk.model import Entry
+from kiosk.outbox import Outbox
+
+LONGEST_S = 90.0
+ENTRIES = 1500
+Make = Callable[[int], Entry]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A ledger that several processes can hold."""
+    if request.param == "sqlite":
+        return str(tmp_path / "ledger.db")
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.database()
+
+
+@pytest.fixture
+def collectors(broker: Any, ledger_place: str, tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
+    """Starts collectors of one group, and ends them."""
+    with ExitStack() as stack:
+
+        def start(name: str) -> subprocess.Popen[bytes]:
+            argv = [sys.executable, "-m", "central", "collect", "--broker", broker.url, "--ledger", ledger_place]
+            argv += ["--group", "centre", "--client-id", name]
+            log = stack.enter_context((tmp_path / f"{name}.log").open("ab"))
+            process = subprocess.Popen(argv, stderr=log)
+            stack.callback(_ended, process)
+            _until(lambda: " collecting " in (tmp_path / f"{name}.log").read_text())
+            return process
+
+        yield start
+
+
+def _ended(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    process.wait(20)
+
+
+def _until(true: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + LONGEST_S
+    while not true():
+        assert time.monotonic() < deadline_s, "not in time"
+        time.sleep(0.05)
+
+
+def _messages(log: Path) -> int:
+    found = [line.partition("messages=")[2].split()[0] for line in log.read_text().splitlines() if "messages=" in line]
+    return int(found[-1]) if found else 0
+
+
+def test_collector_that_is_killed_loses_and_doubles_nothing(
+    make_config: Callable[..., Config],
+    broker: Any,
+    collectors: Callable[[str], subprocess.Popen[bytes]],
+    ledger_place: str,
+    make_entry: Make,
+    tmp_path: Path,
+) -> None:
+    """Two take turns on one kiosk's messages; kill -9 of one in the middle, of the other later, and a new one comes."""
+    settings = {"brokers": [broker.url], "receipt_timeout_s": 1.0, "backoff_max_s": 1.0, "batch_entries": 5}
+    config = make_config(uplink=settings)
+    outbox = Outbox.open(config.state.dir / "outbox.db", config.outbox)
+    first, second = collectors("first"), collectors("second")
+    stop = Event()
+    delivery = Thread(target=lambda: uplink.run(config, stop=stop.is_set), name="uplink")
+    delivery.start()
+    try:
+        for number in range(ENTRIES):
+            outbox.append(make_entry(number))
+            if number == ENTRIES // 3:
+                _until(lambda: _messages(tmp_path / "first.log") > 0 and _messages(tmp_path / "second.log") > 0)
+                first.kill()
+                first.wait(10)
+            elif number == 2 * ENTRIES // 3:
+                collectors("third")
+                second.kill()
+                second.wait(10)
+        _until(lambda: outbox.depth() == 0)
+    finally:
+        stop.set()
+        delivery.join(20)
+        outbox.close()
+    ledger = open_ledger(ledger_place)
+    numbers = sorted(int(dict(row.entry.person)["number"]) for row in ledger.entries())
+    (stream,) = ledger.streams()
+    doubled = ledger.doubled()
+    ledger.close()
+    assert numbers == list(range(ENTRIES))
+    assert (stream.complete, stream.through, doubled) == (True, ENTRIES, 0)
+
+
+def test_group_needs_the_newer_protocol(tmp_path: Path) -> None:
+    """MQTT 3.1.1 has no shared subscriptions: said at once, not found out by entries that come twice."""
+    ledger = open_ledger(str(tmp_path / "ledger.db"))
+    with pytest.raises(ConfigError, match="--group needs MQTT 5"):
+        Collector(Broker("mqtt://127.0.0.1", group="centre", protocol="3.1.1"), ledger)
+    ledger.close()
