@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PEOPLE ?= 20
 SEED ?= 1
 
-.PHONY: help demo test test-faults check format bench bench-decode docs clean setup
+.PHONY: help demo test test-faults check format bench bench-decode bench-collector docs clean setup
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,6 +34,9 @@ bench: $(VENV)/.ready-dev ## latency at the door, drain to the centre, cost of a
 
 bench-decode: $(VENV)/.ready-dev ## every reader on the pictures in DATA: rates, costs, docs/decoding-table.md and its plot
 	$(BIN)/python -m bench.decode --data $(DATA) --docs docs
+
+bench-collector: $(VENV)/.ready-dev ## entries a second into SQLite and into PostgreSQL
+	$(BIN)/python -m bench.collector $(ARGS)
 
 docs: $(VENV)/.ready-dev ## write config/kiosk.yaml and docs/configuration.md from the types
 	$(BIN)/python -m kiosk.reference config/kiosk.yaml docs/configuration.md
