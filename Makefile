@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PEOPLE ?= 20
 SEED ?= 1
 
-.PHONY: help demo test test-faults check format bench bench-decode bench-collector docs clean setup
+.PHONY: help demo test test-faults test-cluster check format bench bench-decode bench-collector docs clean setup
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -19,6 +19,10 @@ test: $(VENV)/.ready-dev ## set up, then run every test, linter and type check
 
 test-faults: $(VENV)/.ready-dev ## the whole fault suite, a few minutes, and its table: what was lost, what was doubled
 	KIOSK_FAULTS=full $(BIN)/python -m pytest -q -n 2 tests/fault $(ARGS)
+
+test-cluster: $(VENV)/.ready-dev ## three RabbitMQ nodes on this machine, one killed under load
+	./setup.sh "$(PYTHON)" "$(VENV)" dev cluster
+	KIOSK_CLUSTER=1 $(BIN)/python -m pytest tests/cluster $(ARGS)
 
 check: $(VENV)/.ready-dev ## linters, types, layers and scripts only
 	$(BIN)/python -m pytest tests/unit/test_house.py

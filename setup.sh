@@ -2,10 +2,10 @@
 # Installs what is missing on Debian 12/13 or Raspberry Pi OS: system packages through apt where that is allowed, and a
 # virtual environment with the project in it. Where apt is not allowed it names the exact command and stops.
 #
-#   setup.sh PYTHON VENV EXTRA
+#   setup.sh PYTHON VENV EXTRA [cluster]
 set -euo pipefail
 
-python=$1 venv=$2 extra=$3
+python=$1 venv=$2 extra=$3 cluster=${4:-}
 cd "$(dirname "$0")"
 
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
@@ -28,6 +28,8 @@ if [ "$extra" = dev ]; then
     command -v shellcheck >/dev/null || missing+=(shellcheck)
     compgen -G "/usr/lib/postgresql/*/bin/postgres" >/dev/null || missing+=(postgresql)
 fi
+
+if [ "$cluster" = cluster ] && [ ! -d /usr/lib/rabbitmq ]; then missing+=(rabbitmq-server); fi
 
 if [ ${#missing[@]} -gt 0 ]; then
     if [ "$(id -u)" = 0 ]; then
@@ -54,10 +56,12 @@ if [ ${#missing[@]} -gt 0 ]; then
             /etc/postgresql-common/createcluster.conf
     fi
     apt_install "${missing[@]}"
-    # The package starts a broker of its own; ours are started when they are needed, on a port that nothing else uses.
-    if [[ " ${missing[*]} " == *" mosquitto "* ]] && [ -d /run/systemd/system ]; then
-        "${as_root[@]}" systemctl disable --now --quiet mosquitto || true
-    fi
+    # The packages start brokers of their own; ours are started when they are needed, on ports that nothing else uses.
+    for service in mosquitto rabbitmq-server; do
+        if [[ " ${missing[*]} " == *" $service "* ]] && [ -d /run/systemd/system ]; then
+            "${as_root[@]}" systemctl disable --now --quiet "$service" || true
+        fi
+    done
 fi
 
 if [ ! -x "$venv/bin/python" ]; then

@@ -19,12 +19,13 @@ from central import export
 from central.collector import Broker, Collector, check_url
 from central.ledgers import open_ledger
 from kiosk import __version__
-from kiosk.errors import KioskError, LedgerError
+from kiosk.errors import ConfigError, KioskError, LedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from central.ledger import Stream
+    from central.amqp_collector import AmqpCollector
+    from central.ledger import Ledger, Stream
 
 DEFAULT_LEDGER = "ledger.db"
 
@@ -57,7 +58,7 @@ def _collect(arguments: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: asked.append(1))
     broker = Broker(
-        url=check_url(arguments.broker),
+        url=arguments.broker,
         client_id=arguments.client_id,
         kiosk=arguments.kiosk or "+",
         group=arguments.group,
@@ -70,10 +71,23 @@ def _collect(arguments: argparse.Namespace) -> int:
     )
     ledger = open_ledger(arguments.ledger)
     try:
-        Collector(broker, ledger).run(lambda: bool(asked))
+        _collector(broker, ledger).run(lambda: bool(asked))
     finally:
         ledger.close()
     return 0
+
+
+def _collector(broker: Broker, ledger: Ledger) -> Collector | AmqpCollector:
+    if not broker.url.startswith(("amqp://", "amqps://")):
+        check_url(broker.url)
+        return Collector(broker, ledger)
+    if broker.group is not None or broker.kiosk != "+":
+        raise ConfigError("--group and --kiosk are for MQTT", hint="collectors on AMQP share one queue by themselves")
+    try:
+        from central.amqp_collector import AmqpCollector  # noqa: PLC0415  an extra that MQTT does not need
+    except ImportError as error:
+        raise ConfigError(f"amqp:// needs pika ({error})", hint="pip install 'kiosk[centre]'") from error
+    return AmqpCollector(broker, ledger)
 
 
 def _audit(arguments: argparse.Namespace) -> int:
@@ -146,7 +160,7 @@ def _parser() -> argparse.ArgumentParser:
         "--broker",
         default="mqtt://127.0.0.1:1883",
         metavar="URL",
-        help="mqtt://host:1883 or mqtts://host:8883 (default: %(default)s)",
+        help="mqtt(s)://host:port, or amqp(s)://host:port of a RabbitMQ, several nodes with commas (default: %(default)s)",
     )
     collect.add_argument(
         "--client-id",

@@ -191,9 +191,9 @@ class Collector:
         client.connect_timeout = CONNECT_S
         client.max_inflight_messages = 65_535
         if broker.username is not None:
-            client.username_pw_set(broker.username, _password(broker))
+            client.username_pw_set(broker.username, password_of(broker))
         if urlsplit(broker.url).scheme == "mqtts":
-            client.tls_set_context(_tls(broker))
+            client.tls_set_context(tls_of(broker))
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
@@ -247,7 +247,12 @@ def check_url(url: str) -> str:
     return url
 
 
-def _password(broker: Broker) -> str | None:
+def password_of(broker: Broker) -> str | None:
+    """What opens the door, if a password does.
+
+    Raises:
+        ConfigError: Its file cannot be read.
+    """
     if broker.password_file is None:
         return None
     try:
@@ -256,7 +261,12 @@ def _password(broker: Broker) -> str | None:
         raise ConfigError(f"--password-file: {broker.password_file}: {error.strerror}") from error
 
 
-def _tls(broker: Broker) -> ssl.SSLContext:
+def tls_of(broker: Broker) -> ssl.SSLContext:
+    """How the broker is checked, and what the collector shows of itself.
+
+    Raises:
+        ConfigError: A file cannot be used.
+    """
     try:
         context = ssl.create_default_context(cafile=None if broker.ca_file is None else str(broker.ca_file))
         context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -1,0 +1,100 @@
+"""Three RabbitMQ nodes as the broker: kiosks over MQTT, collectors over AMQP, and a node that is killed under load."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+from bench.postgres import Postgres
+from bench.rabbit import RabbitCluster
+from central.ledgers import open_ledger
+from kiosk import uplink
+from kiosk.config import Config
+from kiosk.model import Entry
+from kiosk.outbox import Outbox
+
+LONGEST_S = 180.0
+ENTRIES = 3000
+Make = Callable[[int], Entry]
+
+
+@pytest.fixture
+def cluster() -> Iterator[RabbitCluster]:
+    """The three nodes."""
+    with ExitStack() as stack:
+        yield RabbitCluster(stack)
+
+
+def _until(true: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + LONGEST_S
+    while not true():
+        assert time.monotonic() < deadline_s, "not in time"
+        time.sleep(0.1)
+
+
+def _ended(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    process.wait(30)
+
+
+@pytest.mark.parametrize("victim", [0, 1, 2])
+def test_node_that_is_killed_under_load_loses_and_doubles_nothing(
+    cluster: RabbitCluster,
+    postgres: Postgres,
+    make_config: Callable[..., Config],
+    make_entry: Make,
+    tmp_path: Path,
+    victim: int,
+) -> None:
+    """The kiosk's node, a collector's node or another one dies by kill -9, and a collector too."""
+    place = postgres.database()
+    log = tmp_path / "collectors.log"
+    with ExitStack() as stack:
+
+        def collect(first: int) -> subprocess.Popen[bytes]:
+            urls = ",".join(cluster.nodes[(first + step) % 3].amqp_url for step in range(3))
+            argv = [sys.executable, "-m", "central", "collect", "--broker", urls, "--ledger", place]
+            process = subprocess.Popen(argv, stderr=stack.enter_context(log.open("ab")))
+            stack.callback(_ended, process)
+            return process
+
+        collect(1)
+        other = collect(2)
+        _until(lambda: log.read_text().count(" collecting ") == 2)
+        urls = [node.mqtt_url for node in cluster.nodes]
+        config = make_config(
+            uplink={"brokers": urls, "receipt_timeout_s": 3.0, "backoff_max_s": 2.0, "batch_entries": 10}
+        )
+        outbox = Outbox.open(config.state.dir / "outbox.db", config.outbox)
+        stop = Event()
+        delivery = Thread(target=lambda: uplink.run(config, stop=stop.is_set), name="uplink")
+        delivery.start()
+        try:
+            for number in range(ENTRIES):
+                outbox.append(make_entry(number))
+                if number == ENTRIES // 3:
+                    _until(lambda: outbox.settled > 0)
+                    cluster.nodes[victim].kill()
+                elif number == 2 * ENTRIES // 3:
+                    other.kill()
+                    other.wait(10)
+                    collect(0)
+            _until(lambda: outbox.depth() == 0)
+        finally:
+            stop.set()
+            delivery.join(30)
+            outbox.close()
+    ledger = open_ledger(place)
+    numbers = sorted(int(dict(row.entry.person)["number"]) for row in ledger.entries())
+    (stream,) = ledger.streams()
+    doubled = ledger.doubled()
+    ledger.close()
+    assert numbers == list(range(ENTRIES))
+    assert (stream.complete, stream.through, doubled) == (True, ENTRIES, 0)
