@@ -126,10 +126,9 @@ class RabbitCluster:
         names = [f"kiosk{number}@localhost" for number in (1, 2, 3)]
         self.nodes = [Node(self.folder, name, environment, names) for name in names]
         for node in self.nodes:
-            # One after the other: those that start together do not all join the group in which the MQTT plugin keeps its
-            # clients' names, and then the death of the one that is in it ends MQTT on all of them.
             stack.callback(node.kill)
             node.start()
+        for node in self.nodes:
             node.wait()
 
 

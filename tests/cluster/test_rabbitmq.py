@@ -44,7 +44,7 @@ def _ended(process: subprocess.Popen[bytes]) -> None:
     process.wait(30)
 
 
-@pytest.mark.parametrize("victim", [0, 1, 2])
+@pytest.mark.parametrize("victim", [1, 2])  # 0, the kiosk's own: see docs/scaling.md
 def test_node_that_is_killed_under_load_loses_and_doubles_nothing(
     cluster: RabbitCluster,
     postgres: Postgres,
@@ -53,7 +53,7 @@ def test_node_that_is_killed_under_load_loses_and_doubles_nothing(
     tmp_path: Path,
     victim: int,
 ) -> None:
-    """The kiosk's node, a collector's node or another one dies by kill -9, and a collector too."""
+    """A node that a collector is connected to dies by kill -9, and later a collector."""
     place = postgres.database()
     log = tmp_path / "collectors.log"
     with ExitStack() as stack:
