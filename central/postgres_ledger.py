@@ -29,7 +29,7 @@ from pydantic_core import to_json
 
 from central import postgres_sql as sql
 from central.ledger import Aside, Row, Stream
-from central.runs import covered, gaps_of
+from central.runs import covered, gaps_of, through_of
 from kiosk.errors import LedgerError
 from kiosk.model import ClockQuality, Direction, Entry, Moment
 from kiosk.wire import Batch, Poison, Receipt
@@ -182,8 +182,12 @@ class PostgresLedger:
         changed = [(stream, *count) for stream, count in counts.items() if any(count)]
         if changed:
             self._connection.execute(sql.COUNT, _turned(changed))
+        oldest: dict[int, int] = {}
+        for stream, batch in placed:
+            oldest[stream] = max(oldest.get(stream, 1), batch.oldest)
+        self._connection.execute(sql.KEEP_OLDEST, _turned(oldest.items()))
         through = dict(self._all(sql.THROUGH, [list(counts)]))
-        return [(kiosk, Receipt(outbox, through.get(stream, 0))) for (kiosk, outbox), stream in streams.items()]
+        return [(kiosk, Receipt(outbox, through[stream])) for (kiosk, outbox), stream in streams.items()]
 
     def _locked(self, keys: set[tuple[str, UUID]]) -> dict[tuple[str, UUID], int]:
         """The streams of these names, made if need be; nobody else writes them until the transaction ends."""
@@ -314,7 +318,7 @@ def _stream(row: Any) -> Stream:  # noqa: ANN401  as above
     return Stream(
         kiosk=row.kiosk,
         outbox=row.outbox,
-        through=runs[0][1] if runs and runs[0][0] == 1 else 0,
+        through=through_of(runs, row.oldest),
         highest=runs[-1][1] if runs else 0,
         delivered=sum(last - first + 1 for first, last in runs),
         gaps=gaps_of(runs),

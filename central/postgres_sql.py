@@ -14,7 +14,8 @@ CREATE SCHEMA ledger;
 CREATE TABLE ledger.about (version integer NOT NULL);
 CREATE TABLE ledger.stream (
     stream bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, kiosk text COLLATE "C" NOT NULL, outbox uuid NOT NULL,
-    repeated bigint NOT NULL DEFAULT 0, elsewhere bigint NOT NULL DEFAULT 0, UNIQUE (kiosk, outbox)
+    oldest bigint NOT NULL DEFAULT 1, repeated bigint NOT NULL DEFAULT 0, elsewhere bigint NOT NULL DEFAULT 0,
+    UNIQUE (kiosk, outbox)
 );
 CREATE TABLE ledger.run (
     stream bigint NOT NULL REFERENCES ledger.stream, first bigint NOT NULL, last bigint NOT NULL,
@@ -84,7 +85,15 @@ FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS new (stream, repeated, 
 WHERE stream.stream = new.stream
 """
 KNOWN = "SELECT to_regclass('ledger.about') IS NOT NULL AS ours, to_regnamespace('ledger') IS NOT NULL AS taken"
-THROUGH = "SELECT stream, last FROM run WHERE first = 1 AND stream = ANY(%s)"
+KEEP_OLDEST = """
+UPDATE stream SET oldest = new.oldest FROM unnest(%s::bigint[], %s::bigint[]) AS new (stream, oldest)
+WHERE stream.stream = new.stream AND stream.oldest < new.oldest
+"""
+THROUGH = """
+SELECT stream.stream, coalesce(max(run.last), stream.oldest - 1) FROM stream
+LEFT JOIN run ON run.stream = stream.stream AND run.first <= stream.oldest AND run.last >= stream.oldest - 1
+WHERE stream.stream = ANY(%s) GROUP BY stream.stream
+"""
 COUNT_ENTRIES = (
     "SELECT count(*) FROM entry JOIN stream USING (stream) WHERE %(kiosk)s::text IS NULL OR kiosk = %(kiosk)s"
 )

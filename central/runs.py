@@ -31,6 +31,11 @@ def gaps_of(runs: Sequence[Run]) -> tuple[Run, ...]:
     )
 
 
+def through_of(runs: Iterable[Run], oldest: int) -> int:
+    """Up to where everything has come that is not below `oldest`, which is held nowhere any more."""
+    return next((last for first, last in runs if first <= oldest and last >= oldest - 1), oldest - 1)
+
+
 def covered(runs: dict[int, int], numbers: Iterable[int]) -> set[int]:
     """Add numbers to runs.
 
