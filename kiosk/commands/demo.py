@@ -62,8 +62,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Let people pass, wait until everything is delivered, judge. 0 if nothing is lost or doubled, else 1."""
     on_terminal = sys.stdout.isatty() and not arguments.plain
     log.start("warning" if on_terminal else "info")
-    logging.getLogger("kiosk.scanner").setLevel(logging.WARNING)  # the demo says the same in its own words
     with ExitStack() as stack:
+        scans = logging.getLogger("kiosk.scanner")
+        stack.callback(scans.setLevel, scans.level)
+        scans.setLevel(logging.WARNING)  # the demo says the same in its own words
         folder = arguments.state_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kiosk-demo-")))
         folder.mkdir(parents=True, exist_ok=True)
         demo = Demo(arguments, folder, stack, on_terminal=on_terminal)
