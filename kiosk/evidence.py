@@ -124,7 +124,7 @@ def _traits(luma: NDArray[np.uint8], box: Box) -> frozenset[Trait]:
     left, top, right, bottom = box
     part = luma[top:bottom:2, left:right]
     steps = cv2.absdiff(part[:, 1:], part[:, :-1])
-    levels = np.bincount(steps.ravel(), minlength=256)
+    levels = np.bincount(np.asarray(steps.ravel(), np.uint8), minlength=256)
     steep = int(np.searchsorted(np.cumsum(levels), 0.98 * steps.size))
     spread = float(np.std(part[::2, ::2]))
     dim = float(part.mean()) < DIM
