@@ -32,7 +32,7 @@ FIRST_PAUSE_S = 0.5
 CONNECT_S = 10.0
 """Longest time from the first packet to the subscription's acknowledgement."""
 MOST_PATIENCE = 16
-IDLE_S = 0.25
+IDLE_S = 0.1
 """How often the outbox is asked for new entries while nothing else happens."""
 
 
