@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PEOPLE ?= 20
 SEED ?= 1
 
-.PHONY: help demo test test-faults test-cluster check format bench bench-decode bench-collector docs clean setup
+.PHONY: help demo test test-faults test-cluster check format bench bench-latency bench-outbox bench-drain bench-decode bench-collector docs clean setup
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,10 +30,16 @@ check: $(VENV)/.ready-dev ## linters, types, layers and scripts only
 format: $(VENV)/.ready-dev ## format the sources
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-bench: $(VENV)/.ready-dev ## latency at the door, drain to the centre, cost of a commit
-	$(BIN)/python -m bench.latency
-	$(BIN)/python -m bench.outbox
-	$(BIN)/python -m bench.drain
+bench: bench-latency bench-outbox bench-drain ## latency at the door, cost of a commit, drain to the centre
+
+bench-latency: $(VENV)/.ready-dev ## from a frame to the cue, and what an idle frame costs
+	$(BIN)/python -m bench.latency $(ARGS)
+
+bench-outbox: $(VENV)/.ready-dev ## time, bytes and flushes of a commit beside sqlite3's default
+	$(BIN)/python -m bench.outbox $(ARGS)
+
+bench-drain: $(VENV)/.ready-dev ## 50,000 entries into the ledger beside paho and a bridge, also over a slow way
+	$(BIN)/python -m bench.drain $(ARGS)
 	$(BIN)/python -m bench.drain --entries 5000 --round-trip-ms 100 --rivals kiosk,paho --rounds 1
 
 bench-decode: $(VENV)/.ready-dev ## every reader on the pictures in DATA: rates, costs, docs/decoding-table.md and its plot
