@@ -17,7 +17,8 @@ from kiosk.model import ClockQuality, Moment
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _TIMESYNC_MARK = Path("/run/systemd/timesync/synchronized")
-_EARLIEST_NS = 1_735_689_600_000_000_000  # 2025-01-01: this software is younger than any earlier wall time
+EARLIEST_NS = 1_735_689_600_000_000_000
+"""2025-01-01: this software is younger than any earlier wall time, which is that of a clock that was not set."""
 _ADJTIMEX_UNSYNCED = 5  # TIME_ERROR of adjtimex(2): no time source has set the clock
 
 
@@ -48,7 +49,7 @@ class SystemClock:
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
     def _quality(self, wall_ns: int) -> ClockQuality:
-        if wall_ns < _EARLIEST_NS:
+        if wall_ns < EARLIEST_NS:
             return ClockQuality.UNSET
         if _TIMESYNC_MARK.exists() or self._kernel_is_synced():
             return ClockQuality.SYNCED

@@ -24,7 +24,6 @@ from kiosk import grid, passes
 from kiosk.evidence import Look, Watch
 from kiosk.model import Reading
 from kiosk.schedule import REST_FRAMES, Evidence, Schedule, Scope
-from kiosk.symbol import is_fragment
 from kiosk.zbar import ZbarScanner
 
 if TYPE_CHECKING:
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
     from kiosk.schedule import Attempt, Trait
 
     Luma = NDArray[np.uint8]
-
-__all__ = ["Decoder", "Tried", "examine_picture", "is_fragment", "read_picture"]
 
 PICTURE_BUDGET_MS = 60_000
 PICTURE_SHARE = 5.0

@@ -31,6 +31,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kiosk import outbox_file, wire
+from kiosk.clock import EARLIEST_NS
 from kiosk.errors import OutboxError, OutboxFullError, WireError
 
 if TYPE_CHECKING:
@@ -48,9 +49,6 @@ SWEEP_ROWS = 500
 
 LEAST_BYTES = 65_536
 """What SQLite needs to open a file: its shared memory and the head of a log."""
-
-YOUNGEST_S = 1_735_689_600
-"""2025-01-01: no entry is older than this software; an earlier time is that of a clock that was not set."""
 
 
 class Outbox:
@@ -187,14 +185,14 @@ class Outbox:
         Returns:
             How many were forgotten; fewer than `SWEEP_ROWS` when the work is done.
         """
-        now_s = now.wall_ns // 1_000_000_000
+        now_s, earliest_s = now.wall_ns // 1_000_000_000, EARLIEST_NS // 1_000_000_000
         settled, newest = self.settled, self.last_seq
-        if now_s >= YOUNGEST_S:
+        if now_s >= earliest_s:
             # Made before the clock was set, or while it was far ahead: their age is unknown, and begins now.
             self._write(
                 "UPDATE entry SET recorded_s = ? WHERE seq IN (SELECT seq FROM entry WHERE seq <= ? "
                 "AND (recorded_s < ? OR recorded_s > ?) LIMIT ?)",
-                (now_s, settled, YOUNGEST_S, now_s + 86_400, SWEEP_ROWS),
+                (now_s, settled, earliest_s, now_s + 86_400, SWEEP_ROWS),
             )
         before_s = now_s - round(self._settings.keep_h * 3600)
         forgotten = self._write(

@@ -140,16 +140,27 @@ def _further_problems(config: Config) -> Iterator[Problem]:
             yield ("credentials", "local", index, "pattern"), str(error.args[0]), error.hint
 
 
-def _camera_problems(where: Location, lane: Lane) -> Iterator[Problem]:
-    kind, _, rest = lane.camera.source.partition(":")
+def kind_of_source(source: str) -> tuple[str, str]:
+    """A camera's source as its kind and what stands behind the colon.
+
+    Raises:
+        ConfigError: It is no source.
+    """
+    kind, _, rest = source.partition(":")
     if kind not in SOURCES or not rest:
-        yield (
-            (*where, "source"),
-            f"{lane.camera.source!r} is no source",
-            f"begin it with one of {', '.join(f'{s}:' for s in SOURCES)}",
-        )
-    elif kind in {"folder", "video"} and not Path(rest).exists():
-        yield (*where, "source"), f"{rest} does not exist", "name a folder of pictures or a video that is there"
+        known = ", ".join(f"{known}:" for known in SOURCES)
+        raise ConfigError(f"{source!r} is no source", hint=f"begin it with one of {known}")
+    return kind, rest
+
+
+def _camera_problems(where: Location, lane: Lane) -> Iterator[Problem]:
+    try:
+        kind, rest = kind_of_source(lane.camera.source)
+    except ConfigError as error:
+        yield (*where, "source"), str(error.args[0]), error.hint
+    else:
+        if kind in {"folder", "video"} and not Path(rest).exists():
+            yield (*where, "source"), f"{rest} does not exist", "name a folder of pictures or a video that is there"
     left, top, width, height = lane.camera.region
     if min(left, top) < 0 or min(width, height) <= 0 or left + width > 1 or top + height > 1:
         yield (*where, "region"), "reaches beyond the picture", "give left, top, width, height as shares from 0 to 1"

@@ -18,7 +18,7 @@ from kiosk.aim import Gauge, Verdict, beep_for, best_of, interval_ms, line_of, q
 from kiosk.commands import until_signalled
 from kiosk.commands.scan import lane_named
 from kiosk.decoder import Decoder
-from kiosk.errors import CameraEndedError, ConfigError
+from kiosk.errors import CameraEndedError
 
 if TYPE_CHECKING:
     import argparse
@@ -61,11 +61,7 @@ def with_source(lane: Lane, source: str) -> Lane:
     Raises:
         ConfigError: It is no source.
     """
-    kind, _, rest = source.partition(":")
-    if kind not in settings.SOURCES or not rest:
-        raise ConfigError(
-            f"{source!r} is no source", hint=f"begin it with one of {', '.join(f'{s}:' for s in settings.SOURCES)}"
-        )
+    kind, _ = settings.kind_of_source(source)
     changes: dict[str, object] = {"source": source}
     if kind != "picamera2":
         changes["alternate_exposure_us"] = 0

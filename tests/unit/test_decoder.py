@@ -14,9 +14,10 @@ import segno
 import zxingcpp
 
 from kiosk.camera import Frame
-from kiosk.decoder import Decoder, examine_picture, is_fragment, read_picture
+from kiosk.decoder import Decoder, examine_picture, read_picture
 from kiosk.sim import people
 from kiosk.sim.render import code_picture
+from kiosk.symbol import is_fragment
 from kiosk.zbar import ZbarScanner
 
 CARD = "046090000123||Nguyễn Thị Ứng|01021990|Nữ|Phong Điền, Thừa Thiên Huế|15062021".encode()
