@@ -68,6 +68,7 @@ def _collect(arguments: argparse.Namespace) -> int:
         ca_file=arguments.ca_file,
         cert_file=arguments.cert_file,
         key_file=arguments.key_file,
+        least_tls=arguments.least_tls,
     )
     ledger = open_ledger(arguments.ledger)
     try:
@@ -184,6 +185,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     collect.add_argument("--cert-file", type=Path, metavar="FILE", help="the collector's certificate, PEM")
     collect.add_argument("--key-file", type=Path, metavar="FILE", help="its key, PEM")
+    collect.add_argument(
+        "--least-tls", choices=("1.3", "1.2"), default="1.3", help="oldest TLS that is spoken (default: %(default)s)"
+    )
     collect.set_defaults(command=_collect)
 
     audit = verbs.add_parser(

@@ -67,6 +67,7 @@ class Broker:
         ca_file: The authority that the broker must be certified by, PEM; None for the system's.
         cert_file: The collector's certificate, PEM; None for none.
         key_file: Its key, PEM.
+        least_tls: Oldest TLS that is spoken, "1.3" or "1.2".
     """
 
     url: str
@@ -79,6 +80,7 @@ class Broker:
     ca_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
+    least_tls: str = "1.3"
 
 
 class Collector:
@@ -269,7 +271,7 @@ def tls_of(broker: Broker) -> ssl.SSLContext:
     """
     try:
         context = ssl.create_default_context(cafile=None if broker.ca_file is None else str(broker.ca_file))
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.minimum_version = ssl.TLSVersion.TLSv1_2 if broker.least_tls == "1.2" else ssl.TLSVersion.TLSv1_3
         if broker.cert_file is not None:
             context.load_cert_chain(str(broker.cert_file), None if broker.key_file is None else str(broker.key_file))
     except OSError as error:

@@ -186,6 +186,15 @@ class State(Section):
     runtime_dir: FilePath = Field(default=Path("/run/kiosk"), description="folder of progress marks, in memory")
 
 
+class Trust(Section):
+    """Whose signatures this station believes."""
+
+    fleet_key_file: FilePath = Field(
+        default=Path("/etc/kiosk/fleet.pem"),
+        description="the fleet's public key (Ed25519, PEM); what it signs sets the station up and commands it",
+    )
+
+
 class Outbox(Section):
     """The entries on their way."""
 
@@ -204,6 +213,9 @@ class Tls(Section):
     ca_file: FilePath | None = Field(default=None, description="certificate authority, PEM; null = the system's")
     cert_file: FilePath | None = Field(default=None, description="the kiosk's certificate, PEM")
     key_file: FilePath | None = Field(default=None, description="the kiosk's private key, PEM")
+    least_version: Literal["1.3", "1.2"] = Field(
+        default="1.3", description="oldest TLS that is spoken, in quotes; 1.2 is for brokers that cannot do better"
+    )
     while_clock_unset: Literal["refuse", "ignore-dates"] = Field(
         default="refuse",
         description="ignore-dates = a certificate is judged by all but its dates until the clock has been set",
@@ -270,6 +282,7 @@ class Config(Section):
     record: Record = Record()
     credentials: Credentials = Credentials()
     state: State = State()
+    trust: Trust = Trust()
     outbox: Outbox = Outbox()
     uplink: Uplink = Uplink()
     status: Status = Status()

@@ -47,6 +47,7 @@ QOS = 1
 UNLIMITED = 65_535
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _PROTOCOLS = {"5": MQTTv5, "3.1.1": MQTTv311}
+_TLS_VERSIONS = {"1.3": ssl.TLSVersion.TLSv1_3, "1.2": ssl.TLSVersion.TLSv1_2}
 _UNSUPPORTED_PROTOCOL = 132
 _NO_CHECK_TIME = ssl.VerifyFlags(0x200000)  # X509_V_FLAG_NO_CHECK_TIME [3]; Python has no name for it
 
@@ -300,7 +301,7 @@ def _tls(config: Config) -> ssl.SSLContext:
     tls = config.uplink.tls
     try:
         context = ssl.create_default_context(cafile=None if tls.ca_file is None else str(tls.ca_file))
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.minimum_version = _TLS_VERSIONS[tls.least_version]
         if tls.while_clock_unset == "ignore-dates" and SystemClock().now().quality is ClockQuality.UNSET:
             _log.warning(line("certificate-dates-ignored", reason="the clock has not been set"))
             context.verify_flags |= _NO_CHECK_TIME
