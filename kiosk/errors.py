@@ -97,3 +97,15 @@ class LedgerError(KioskError, OSError):
 
     hint = "check the ledger's path, its owner and the free disk space"
     exit_code = 15
+
+
+class CborError(KioskError, ValueError):
+    """Bytes are no CBOR, or more of it than is let pass."""
+
+    exit_code = 17
+
+
+class CoseError(KioskError, ValueError):
+    """A message is no signed envelope, or its signature does not hold."""
+
+    exit_code = 17
