@@ -78,6 +78,23 @@ class Stream:
         return not self.gaps and self.aside == 0
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Somebody opened sealed persons: one line of the audit, written before anything is shown and never changed.
+
+    Attributes:
+        at_ns: When.
+        who: The user of the machine on which it was done.
+        reason: The reason that was given.
+        scope: Which entries were asked for.
+    """
+
+    at_ns: int
+    who: str
+    reason: str
+    scope: str
+
+
 class Ledger(Protocol):
     """Where entries end. One thread at a time; several processes may hold one ledger."""
 
@@ -113,6 +130,16 @@ class Ledger(Protocol):
 
     def doubled(self, kiosk: str | None = None) -> int:
         """How many entries share their number with another one: 0, or a card was copied."""
+
+    def note_opening(self, opening: Opening) -> None:
+        """Add a line to the audit, durably before this returns.
+
+        Raises:
+            LedgerError: It has not been written, so nothing may be opened.
+        """
+
+    def openings(self) -> list[Opening]:
+        """The audit's lines, oldest first."""
 
     def streams(self, kiosk: str | None = None) -> list[Stream]:
         """The deliveries of every outbox file, for the proof."""

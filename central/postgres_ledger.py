@@ -28,11 +28,11 @@ from psycopg.rows import namedtuple_row
 from pydantic_core import to_json
 
 from central import postgres_sql as sql
-from central.ledger import Aside, Row, Stream
+from central.ledger import Aside, Opening, Row, Stream
 from central.runs import covered, gaps_of, through_of
 from kiosk.errors import LedgerError
 from kiosk.model import ClockQuality, Direction, Entry, Moment
-from kiosk.wire import Batch, Poison, Receipt
+from kiosk.wire import Batch, Poison, Receipt, boxes_of, sealed_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -97,12 +97,25 @@ class PostgresLedger:
                 if not self._known():
                     execute(sql.SCHEMA)
                     execute("INSERT INTO ledger.about VALUES (%s)", (sql.VERSION,))
-        version = self._all("SELECT max(version) FROM about")[0][0]
-        if version != sql.VERSION:
-            raise LedgerError(
-                f"{self._name} has version {version}, not {sql.VERSION}", hint="run the central that made it"
-            )
+        if self._version() != sql.VERSION:
+            self._migrate()
         execute(sql.STAGING)
+
+    def _version(self) -> int:
+        return int(self._all("SELECT max(version) FROM about")[0][0])
+
+    def _migrate(self) -> None:
+        """Bring tables of an older version up to this one; another process may be doing the same."""
+        with self._connection.transaction():
+            self._connection.execute("SELECT pg_advisory_xact_lock(1263289415)")
+            version = self._version()
+            if not 1 <= version <= sql.VERSION:
+                raise LedgerError(
+                    f"{self._name} has version {version}, not {sql.VERSION}", hint="run the central that made it"
+                )
+            for older in range(version, sql.VERSION):
+                self._connection.execute(sql.MIGRATIONS[older])
+            self._connection.execute("UPDATE about SET version = %s", (sql.VERSION,))
 
     def _known(self) -> bool:
         ours, taken = self._all(sql.KNOWN)[0]
@@ -149,6 +162,17 @@ class PostgresLedger:
         """How many entries share their number with another one."""
         with self._named("read"):
             return int(self._all(sql.COUNT_DOUBLED, {"kiosk": kiosk})[0][0])
+
+    def note_opening(self, opening: Opening) -> None:
+        """Add a line to the audit; a trigger keeps it from being changed."""
+        with self._named("write"):
+            row = (opening.at_ns, opening.who, opening.reason, opening.scope)
+            self._connection.execute(sql.NOTE_OPENING, row)
+
+    def openings(self) -> list[Opening]:
+        """The audit's lines, oldest first."""
+        with self._named("read"):
+            return [Opening(*row) for row in self._all(sql.OPENED)]
 
     def streams(self, kiosk: str | None = None) -> list[Stream]:
         """The deliveries of every outbox file, as they were at one moment."""
@@ -301,6 +325,7 @@ def _columns(entry: Entry, stream: int, seq: int, received_ns: int) -> tuple[Any
     return (
         entry.id, stream, seq, entry.site, entry.lane, entry.direction.value, at.wall_ns, at.boot_id, at.boot_ns,
         at.quality.value, entry.document, to_json(entry.flags).decode(), to_json(dict(entry.person)).decode(), received_ns,
+        to_json(boxes_of(entry.sealed)).decode(),
     )  # fmt: skip
 
 
@@ -309,6 +334,7 @@ def _row(row: Any) -> Row:  # noqa: ANN401  psycopg makes the type when it sees 
     entry = Entry(
         row.id, row.kiosk, row.site, row.lane, Direction(row.direction), at, row.document,
         tuple(json.loads(row.flags)), tuple(json.loads(row.person).items()),
+        sealed_of(json.loads(row.sealed)),
     )  # fmt: skip
     return Row(entry, row.outbox, row.seq, row.received_ns)
 

@@ -6,10 +6,20 @@ Where rows are locked or inserted, they are in order of their key, so that no tw
 
 from __future__ import annotations
 
-VERSION = 1
+VERSION = 2
 PAGE_ROWS = 5000
 
-SCHEMA = """
+OPENINGS = """
+CREATE TABLE ledger.opening (
+    line bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at_ns bigint NOT NULL, who text NOT NULL, reason text NOT NULL,
+    scope text NOT NULL
+);
+CREATE FUNCTION ledger.opening_stays() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'the audit stays'; END $$;
+CREATE TRIGGER opening_stays BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger.opening
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.opening_stays();
+"""
+SCHEMA = f"""
 CREATE SCHEMA ledger;
 CREATE TABLE ledger.about (version integer NOT NULL);
 CREATE TABLE ledger.stream (
@@ -24,7 +34,8 @@ CREATE TABLE ledger.run (
 CREATE TABLE ledger.entry (
     id uuid PRIMARY KEY, stream bigint NOT NULL, seq bigint NOT NULL, site text NOT NULL, lane text NOT NULL,
     direction text NOT NULL, wall_ns bigint NOT NULL, boot_id text NOT NULL, boot_ns bigint NOT NULL, clock text NOT NULL,
-    document text NOT NULL, flags text NOT NULL, person text NOT NULL, received_ns bigint NOT NULL
+    document text NOT NULL, flags text NOT NULL, person text NOT NULL, received_ns bigint NOT NULL,
+    sealed text NOT NULL DEFAULT '[]'
 );
 CREATE INDEX entry_by_time ON ledger.entry (wall_ns, id);
 CREATE INDEX entry_by_arrival ON ledger.entry (received_ns);
@@ -33,15 +44,21 @@ CREATE TABLE ledger.aside (
     received_ns bigint NOT NULL
 );
 CREATE INDEX aside_by_stream ON ledger.aside (stream);
+{OPENINGS}
 """
+MIGRATIONS = {
+    1: f"ALTER TABLE ledger.entry ADD COLUMN sealed text NOT NULL DEFAULT '[]'; {OPENINGS}",
+}
+"""What makes the next version of a version."""
 STAGING = """
 CREATE TEMPORARY TABLE staging (
     n integer, id uuid, stream bigint, seq bigint, site text, lane text, direction text, wall_ns bigint, boot_id text,
-    boot_ns bigint, clock text, document text, flags text, person text, received_ns bigint
+    boot_ns bigint, clock text, document text, flags text, person text, received_ns bigint, sealed text
 ) ON COMMIT DELETE ROWS
 """
 TYPES = [
     "int4", "uuid", "int8", "int8", "text", "text", "text", "int8", "text", "int8", "text", "text", "text", "text", "int8",
+    "text",
 ]  # fmt: skip
 ADD_STREAMS = """
 INSERT INTO stream (kiosk, outbox) SELECT kiosk, outbox FROM unnest(%s::text[], %s::uuid[]) AS new (kiosk, outbox)
@@ -69,7 +86,8 @@ ON CONFLICT (stream, first) DO UPDATE SET last = excluded.last
 KEEP_ENTRIES = """
 WITH kept AS (
     INSERT INTO entry
-    SELECT id, stream, seq, site, lane, direction, wall_ns, boot_id, boot_ns, clock, document, flags, person, received_ns
+    SELECT id, stream, seq, site, lane, direction, wall_ns, boot_id, boot_ns, clock, document, flags, person, received_ns,
+        sealed
     FROM staging ORDER BY id ON CONFLICT (id) DO NOTHING RETURNING id
 )
 SELECT n FROM staging WHERE NOT EXISTS (SELECT FROM kept WHERE kept.id = staging.id)
@@ -94,6 +112,8 @@ SELECT stream.stream, coalesce(max(run.last), stream.oldest - 1) FROM stream
 LEFT JOIN run ON run.stream = stream.stream AND run.first <= stream.oldest AND run.last >= stream.oldest - 1
 WHERE stream.stream = ANY(%s) GROUP BY stream.stream
 """
+NOTE_OPENING = "INSERT INTO opening (at_ns, who, reason, scope) VALUES (%s, %s, %s, %s)"
+OPENED = "SELECT at_ns, who, reason, scope FROM opening ORDER BY line"
 COUNT_ENTRIES = (
     "SELECT count(*) FROM entry JOIN stream USING (stream) WHERE %(kiosk)s::text IS NULL OR kiosk = %(kiosk)s"
 )

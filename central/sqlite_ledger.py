@@ -15,11 +15,11 @@ from uuid import UUID
 
 from pydantic_core import to_json
 
-from central.ledger import Aside, Row, Stream
+from central.ledger import Aside, Opening, Row, Stream
 from central.runs import gaps_of, runs_of
 from kiosk.errors import LedgerError
 from kiosk.model import ClockQuality, Direction, Entry, Moment
-from kiosk.wire import Batch, Poison, Receipt
+from kiosk.wire import Batch, Poison, Receipt, boxes_of, sealed_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,7 +29,17 @@ BUSY_S = 30.0
 PAGE_BYTES = 8192
 """Twice SQLite's own: entries come in bulk, and fewer, larger pages take them in four fifths of the time."""
 APPLICATION_ID = 0x4B4C4447  # "KLDG"
+VERSION = 2
 
+_OPENINGS = """
+CREATE TABLE IF NOT EXISTS opening (
+    line INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, who TEXT NOT NULL, reason TEXT NOT NULL, scope TEXT NOT NULL
+);
+
+CREATE TRIGGER IF NOT EXISTS opening_stays BEFORE DELETE ON opening BEGIN SELECT raise(ABORT, 'the audit stays'); END;
+
+CREATE TRIGGER IF NOT EXISTS opening_as_it_was BEFORE UPDATE ON opening BEGIN SELECT raise(ABORT, 'the audit stays'); END;
+"""
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS stream (
@@ -44,19 +54,24 @@ CREATE TABLE IF NOT EXISTS entry (
     id BLOB PRIMARY KEY, stream INTEGER NOT NULL REFERENCES stream, seq INTEGER NOT NULL, site TEXT NOT NULL,
     lane TEXT NOT NULL, direction TEXT NOT NULL, wall_ns INTEGER NOT NULL, boot_id TEXT NOT NULL,
     boot_ns INTEGER NOT NULL, clock TEXT NOT NULL, document TEXT NOT NULL, flags TEXT NOT NULL, person TEXT NOT NULL,
-    received_ns INTEGER NOT NULL
+    received_ns INTEGER NOT NULL, sealed TEXT NOT NULL DEFAULT '[]'
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS entry_by_time ON entry (wall_ns);
 CREATE TABLE IF NOT EXISTS aside (
     digest BLOB PRIMARY KEY, kiosk TEXT NOT NULL, stream INTEGER, seq INTEGER, reason TEXT NOT NULL,
     body BLOB NOT NULL, received_ns INTEGER NOT NULL
 );
+{_OPENINGS}
 PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = 1;
+PRAGMA user_version = {VERSION};
 COMMIT;
 """
+_MIGRATIONS = {
+    1: ("ALTER TABLE entry ADD COLUMN sealed TEXT NOT NULL DEFAULT '[]'", *_OPENINGS.split("\n\n")),
+}
+"""What makes the next version of a version."""
 _INSERT_ENTRY = """
-INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
+INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
 """
 _INSERT_STREAM = """
 INSERT INTO stream (kiosk, outbox, oldest) VALUES (?, ?, ?)
@@ -98,6 +113,23 @@ class SqliteLedger:
         execute("PRAGMA synchronous = FULL")
         if not tables:
             self._connection.executescript(_SCHEMA)
+        self._migrate()
+
+    def _migrate(self) -> None:
+        """Bring a file of an older version up to this one; another process may be doing the same."""
+        execute = self._connection.execute
+        if execute("PRAGMA user_version").fetchone()[0] == VERSION:
+            return
+        with self._transaction():
+            version = int(execute("PRAGMA user_version").fetchone()[0])
+            if not 1 <= version <= VERSION:
+                raise LedgerError(
+                    f"{self._path} has version {version}, not {VERSION}", hint="run the central that made it"
+                )
+            for older in range(version, VERSION):
+                for statement in _MIGRATIONS[older]:
+                    execute(statement)
+            execute(f"PRAGMA user_version = {VERSION}")
 
     def store(self, batches: Sequence[Batch], aside: Sequence[Aside], received_ns: int) -> list[tuple[str, Receipt]]:
         """Keep all of it, in one transaction."""
@@ -138,6 +170,18 @@ class SqliteLedger:
         )
         with self._named("read"):
             return int(self._connection.execute(query, (kiosk, kiosk)).fetchone()[0])
+
+    def note_opening(self, opening: Opening) -> None:
+        """Add a line to the audit; triggers keep it from being changed."""
+        row = (opening.at_ns, opening.who, opening.reason, opening.scope)
+        with self._named("write"), self._transaction():
+            self._connection.execute("INSERT INTO opening (at_ns, who, reason, scope) VALUES (?, ?, ?, ?)", row)
+
+    def openings(self) -> list[Opening]:
+        """The audit's lines, oldest first."""
+        query = "SELECT at_ns, who, reason, scope FROM opening ORDER BY line"
+        with self._named("read"):
+            return [Opening(*row) for row in self._connection.execute(query)]
 
     def streams(self, kiosk: str | None = None) -> list[Stream]:
         """The deliveries of every outbox file."""
@@ -258,6 +302,7 @@ def _columns(entry: Entry, stream: int, seq: int, received_ns: int) -> tuple[Any
     return (
         entry.id.bytes, stream, seq, entry.site, entry.lane, entry.direction.value, at.wall_ns, at.boot_id, at.boot_ns,
         at.quality.value, entry.document, " ".join(entry.flags), to_json(dict(entry.person)).decode(), received_ns,
+        to_json(boxes_of(entry.sealed)).decode(),
     )  # fmt: skip
 
 
@@ -272,5 +317,6 @@ def _row(row: sqlite3.Row) -> Row:
         document=row["document"],
         flags=tuple(row["flags"].split()),
         person=tuple(json.loads(row["person"]).items()),
+        sealed=sealed_of(json.loads(row["sealed"])),
     )
     return Row(entry, UUID(row["outbox"]), row["seq"], row["received_ns"])

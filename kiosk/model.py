@@ -198,8 +198,23 @@ Decision = Recorded | Repeat | Refused
 
 
 @dataclass(frozen=True, slots=True)
+class Sealed:
+    """The person of one entry, readable only with one private key; `kiosk.seal` makes and opens it.
+
+    Attributes:
+        key: Id of the public key that it is sealed to, 16 hex digits.
+        suite: How: "x25519" or "mlkem768-x25519".
+        box: The encapsulated key and the cipher text.
+    """
+
+    key: str
+    suite: str
+    box: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """One person passed one door once.
+    """One person passed one door once. She is in it sealed, or in the clear, or not at all.
 
     Attributes:
         id: UUIDv7, made on the kiosk; the ledger's key, so that a repeated delivery changes nothing.
@@ -210,7 +225,12 @@ class Entry:
         at: When the code was first seen.
         document: Class of document.
         flags: The credential's warnings.
-        person: What `record.keep` keeps of the holder: "number", "qid", "name", "birth_year", …; may be empty.
+        person: What `record.keep` keeps of the holder: "number", "name", "birth_year", …; empty where it is sealed, and
+            where people are only counted.
+        sealed: The same, sealed to each recipient; empty where `seal.mode` is "off" or "count".
+
+    Raises:
+        ValueError: The person is in it both ways.
     """
 
     id: UUID
@@ -222,3 +242,9 @@ class Entry:
     document: str
     flags: tuple[str, ...] = ()
     person: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    sealed: tuple[Sealed, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Nobody is kept in the clear beside her seal."""
+        if self.person and self.sealed:
+            raise ValueError("a person is sealed or in the clear, not both")

@@ -7,6 +7,9 @@ by the centre under its number instead of blocking the rows behind it.
     batch    {"v":1,"kiosk":K,"outbox":O,"oldest":SEQ,"entries":[[SEQ,ENTRY],…]}    ENTRY, or a base64 string if rotten
     receipt  {"v":1,"outbox":O,"through":SEQ}                           all of 1…SEQ are in the ledger or set aside
 
+The person of an entry is in it as `sealed`, a list of boxes, one a recipient, or in the clear as `person`, which is empty
+where people are only counted; never both. Entries that older software left in an outbox have `person` and drain as they are.
+
 A batch that is worth it travels as one zstd frame of the same JSON. `oldest` is the lowest number that the file still
 holds: what is below has had its receipt and is deleted, so a centre that was set back must not wait for it.
 
@@ -22,15 +25,16 @@ import base64
 import binascii
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, TypeVar
 from uuid import UUID  # noqa: TC003  pydantic reads it
 
 import zstandard
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from kiosk.errors import WireError
-from kiosk.model import ClockQuality, Direction, Entry, Moment
+from kiosk.model import ClockQuality, Direction, Entry, Moment, Sealed
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -44,6 +48,8 @@ PACKED_FROM_BYTES = 1500
 """Below this a frame saves too little to be worth a payload that cannot be read by eye."""
 MAX_SEQ = (1 << 53) - 1  # JSON's safe integers
 MAX_NS = (1 << 63) - 1  # SQL's integers
+MAX_BOX_CHARS = 4096
+MAX_RECIPIENTS = 4
 
 _DIRECTIONS = {direction.value: direction for direction in Direction}
 _QUALITIES = {quality.value: quality for quality in ClockQuality}
@@ -62,6 +68,18 @@ class _MomentForm(TypedDict):
     clock: Literal["synced", "estimated", "unset"]
 
 
+class _SealedForm(TypedDict):
+    key: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+    suite: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")]
+    box: Annotated[
+        str,
+        Field(
+            max_length=MAX_BOX_CHARS,
+            pattern=r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)$",
+        ),
+    ]
+
+
 class _EntryForm(TypedDict):
     id: UUID
     kiosk: _Name
@@ -71,7 +89,19 @@ class _EntryForm(TypedDict):
     at: _MomentForm
     document: _Name
     flags: Annotated[list[_Word], Field(max_length=16)]
-    person: Annotated[dict[_Word, Annotated[str, Field(max_length=400, pattern=_NO_NUL)]], Field(max_length=16)]
+    person: NotRequired[
+        Annotated[dict[_Word, Annotated[str, Field(max_length=400, pattern=_NO_NUL)]], Field(max_length=16)]
+    ]
+    sealed: NotRequired[Annotated[list[_SealedForm], Field(min_length=1, max_length=MAX_RECIPIENTS)]]
+
+
+def _one_way(form: _EntryForm) -> _EntryForm:
+    if ("person" in form) is ("sealed" in form):
+        raise PydanticCustomError("one_way", "Either `person` or `sealed` should be there")
+    return form
+
+
+_EntryOnce = Annotated[_EntryForm, AfterValidator(_one_way)]
 
 
 class _Head(TypedDict):
@@ -82,7 +112,7 @@ class _Head(TypedDict):
 
 class _SoundBatch(_Head):
     oldest: _Seq
-    entries: Annotated[list[tuple[_Seq, _EntryForm]], Field(min_length=1, max_length=MAX_ENTRIES)]
+    entries: Annotated[list[tuple[_Seq, _EntryOnce]], Field(min_length=1, max_length=MAX_ENTRIES)]
 
 
 class _AnyBatch(_Head):
@@ -96,7 +126,7 @@ class _ReceiptForm(TypedDict):
     through: Annotated[int, Field(ge=0, le=MAX_SEQ)]
 
 
-_ENTRY = TypeAdapter(_EntryForm)
+_ENTRY: TypeAdapter[_EntryForm] = TypeAdapter(_EntryOnce)
 _SOUND_BATCH = TypeAdapter(_SoundBatch)
 _ANY_BATCH = TypeAdapter(_AnyBatch)
 _RECEIPT = TypeAdapter(_ReceiptForm)
@@ -167,9 +197,19 @@ def encode_entry(entry: Entry) -> bytes:
             "at": {"wall_ns": at.wall_ns, "boot_id": at.boot_id, "boot_ns": at.boot_ns, "clock": at.quality.value},
             "document": entry.document,
             "flags": list(entry.flags),
-            "person": dict(entry.person),
+            **({"sealed": boxes_of(entry.sealed)} if entry.sealed else {"person": dict(entry.person)}),
         }
     )
+
+
+def boxes_of(sealed: tuple[Sealed, ...]) -> list[dict[str, str]]:
+    """The boxes as JSON has them."""
+    return [{"key": one.key, "suite": one.suite, "box": base64.b64encode(one.box).decode()} for one in sealed]
+
+
+def sealed_of(boxes: list[Any]) -> tuple[Sealed, ...]:
+    """The boxes that `boxes_of` made."""
+    return tuple(Sealed(one["key"], one["suite"], base64.b64decode(one["box"])) for one in boxes)
 
 
 def decode_entry(body: bytes) -> Entry:
@@ -297,7 +337,8 @@ def _entry(form: _EntryForm) -> Entry:
         Moment(at["wall_ns"], at["boot_id"], at["boot_ns"], _QUALITIES[at["clock"]]),
         form["document"],
         tuple(form["flags"]),
-        tuple(form["person"].items()),
+        tuple(form.get("person", {}).items()),
+        sealed_of(form.get("sealed", [])),
     )
 
 
@@ -321,7 +362,7 @@ def _said(detail: ErrorDetails) -> str:
 
 
 _KEYS = frozenset(
-    key for form in (_SoundBatch, _EntryForm, _MomentForm, _ReceiptForm) for key in form.__annotations__
+    key for form in (_SoundBatch, _EntryForm, _SealedForm, _MomentForm, _ReceiptForm) for key in form.__annotations__
 )  # a key of somebody else's is content
 
 

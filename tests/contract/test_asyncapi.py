@@ -6,6 +6,7 @@ import copy
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,7 +20,7 @@ from kiosk.clock import SystemClock
 from kiosk.config import Config
 from kiosk.errors import WireError
 from kiosk.health import ScanMarks
-from kiosk.model import ClockQuality, Direction, Entry
+from kiosk.model import ClockQuality, Direction, Entry, Sealed
 from kiosk.outbox import Outbox
 
 DOCUMENT = yaml.safe_load((Path(__file__).resolve().parents[2] / "docs" / "asyncapi.yaml").read_text("utf-8"))
@@ -35,8 +36,13 @@ def _batch(entry: Entry) -> bytes:
     return wire.encode_batch(entry.kiosk, OUTBOX, [(1, wire.encode_entry(entry)), (2, b"\xff\x00")])
 
 
+def _sealed(entry: Entry) -> Entry:
+    return replace(entry, person=(), sealed=(Sealed("0123456789abcdef", "x25519", bytes(304)),))
+
+
 def test_messages_fit_their_schemas(make_entry: Callable[[int], Entry]) -> None:
     """What the kiosk and the centre really send is what the document promises, rotten rows included."""
+    _validator("batch").validate(json.loads(_batch(_sealed(make_entry(1)))))
     _validator("batch").validate(json.loads(_batch(make_entry(1))))
     _validator("receipt").validate(json.loads(wire.encode_receipt(wire.Receipt(OUTBOX, 41))))
 
@@ -63,7 +69,12 @@ def test_keys_are_the_same_on_both_sides(make_entry: Callable[[int], Entry]) -> 
     batch = json.loads(_batch(make_entry(1)))
     entry = batch["entries"][0][1]
     receipt = json.loads(wire.encode_receipt(wire.Receipt(OUTBOX, 1)))
-    for name, message in {"batch": batch, "entry": entry, "moment": entry["at"], "receipt": receipt}.items():
+    sealed = json.loads(wire.encode_entry(_sealed(make_entry(1))))
+    assert entry.keys() - sealed.keys() == {"person"}
+    assert sealed.keys() | entry.keys() == SCHEMAS["entry"]["properties"].keys()
+    assert sealed.keys() & entry.keys() == set(SCHEMAS["entry"]["required"])
+    (box,) = sealed["sealed"]
+    for name, message in {"batch": batch, "moment": entry["at"], "receipt": receipt, "box": box}.items():
         assert message.keys() == SCHEMAS[name]["properties"].keys() == set(SCHEMAS[name]["required"]), name
     assert SCHEMAS["entry"]["properties"]["direction"]["enum"] == [direction.value for direction in Direction]
     assert SCHEMAS["moment"]["properties"]["clock"]["enum"] == [quality.value for quality in ClockQuality]
@@ -75,9 +86,11 @@ def test_examples_are_understood() -> None:
         for example in message["examples"]:
             _validator(name).validate(example["payload"])
             if name == "batch":
-                first, second = wire.decode_batch(json.dumps(example["payload"]).encode()).rows
+                first, second, third = wire.decode_batch(json.dumps(example["payload"]).encode()).rows
                 assert isinstance(first, tuple)
                 assert second == wire.Poison(42, b"\xff\x00\xff", "rotten")
+                assert isinstance(third, tuple)
+                assert third[1].sealed[0].box == b"sealed"
             elif name == "receipt":
                 assert wire.decode_receipt(json.dumps(example["payload"]).encode()).through == 42
 
@@ -96,9 +109,11 @@ def _spoilt(message: Any) -> Iterator[tuple[str, Any]]:
             part[key] = kept
 
 
-def test_code_refuses_what_the_schema_refuses(make_entry: Callable[[int], Entry]) -> None:
+@pytest.mark.parametrize("sealed", [False, True], ids=["in the clear", "sealed"])
+def test_code_refuses_what_the_schema_refuses(make_entry: Callable[[int], Entry], *, sealed: bool) -> None:
     """An entry outside the schema is set aside, not stored; only ids are judged more strictly by the code."""
-    good = json.loads(_batch(make_entry(1)))
+    entry = make_entry(1)
+    good = json.loads(_batch(_sealed(entry) if sealed else entry))
     schema = _validator("batch")
     refused = 0
     for what, message in _spoilt(good):

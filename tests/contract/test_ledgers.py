@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -18,12 +19,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from bench.postgres import Postgres
-from central.ledger import Aside, Ledger
+from central.ledger import Aside, Ledger, Opening
 from central.ledgers import open_ledger
 from central.postgres_ledger import PostgresLedger
 from central.sqlite_ledger import SqliteLedger
 from kiosk.errors import LedgerError
-from kiosk.model import Entry
+from kiosk.model import Entry, Sealed
 from kiosk.wire import Batch, Poison, Receipt
 
 OUTBOX = UUID(int=1)
@@ -143,6 +144,72 @@ def test_entries_come_back_as_they_were(ledger: Ledger, make_entry: Make) -> Non
     since_ns, until_ns = entries[1].at.wall_ns, entries[3].at.wall_ns
     assert [row.entry for row in ledger.entries(since_ns=since_ns, until_ns=until_ns)] == entries[1:3]
     assert [row.seq for row in ledger.latest(2)] == [5, 4]
+
+
+def test_sealed_entries_come_back_sealed(ledger: Ledger, make_entry: Make) -> None:
+    """Every box byte for byte, and nothing of the person beside it."""
+    boxes = (Sealed("00" * 8, "x25519", bytes(range(256))), Sealed("11" * 8, "mlkem768-x25519", b"\xff" * 1392))
+    entry = replace(make_entry(1), person=(), sealed=boxes)
+    _store(ledger, _batch({1: entry}))
+    assert [row.entry for row in ledger.entries()] == [entry]
+
+
+def test_audit_of_openings_only_grows(place: str, make_entry: Make) -> None:
+    """Lines are there in order, also for the next who looks; they can be neither changed nor removed."""
+    ledger = open_ledger(place)
+    lines = [Opening(at_ns, "clerk", f"reason {at_ns}", "all") for at_ns in (3, 1, 2)]
+    for line in lines:
+        ledger.note_opening(line)
+    _store(ledger, _batch({1: make_entry(1)}))
+    for change in ("UPDATE {}opening SET reason = 'x'", "DELETE FROM {}opening"):
+        with pytest.raises((sqlite3.Error, psycopg.Error), match="the audit stays"):
+            _execute(place, change)
+    ledger.close()
+    ledger = open_ledger(place)
+    assert ledger.openings() == lines
+    ledger.close()
+
+
+def test_ledger_of_the_version_before_is_carried_on(place: str, make_entry: Make) -> None:
+    """What is in it stays, sealed entries can be added, and the next start finds nothing to do."""
+    ledger = open_ledger(place)
+    old = make_entry(1)
+    _store(ledger, _batch({1: old}))
+    ledger.close()
+    _execute(place, "ALTER TABLE {}entry DROP COLUMN sealed", "DROP TABLE {}opening")
+    if place.startswith("postgresql"):
+        _execute(place, "DROP FUNCTION ledger.opening_stays", "UPDATE ledger.about SET version = 1")
+    else:
+        _execute(place, "PRAGMA user_version = 1")
+    new = replace(make_entry(2), person=(), sealed=(Sealed("00" * 8, "x25519", b"box"),))
+    for seq in (2, 3):
+        ledger = open_ledger(place)
+        _store(ledger, _batch({2: new}))
+        ledger.note_opening(Opening(seq, "clerk", "reason", "all"))
+        assert [row.entry for row in ledger.entries()] == [old, new]
+        ledger.close()
+
+
+def test_ledger_of_a_later_version_is_left_alone(place: str) -> None:
+    """Whoever went back to an older central is told so, and nothing is written."""
+    open_ledger(place).close()
+    _execute(
+        place, "UPDATE ledger.about SET version = 99" if place.startswith("postgresql") else "PRAGMA user_version = 99"
+    )
+    with pytest.raises(LedgerError, match="has version 99"):
+        open_ledger(place)
+
+
+def _execute(place: str, *statements: str) -> None:
+    """Straight into the database, as somebody with a shell would."""
+    if place.startswith("postgresql"):
+        with psycopg.connect(place, autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement.format("ledger.").encode())
+        return
+    with closing(sqlite3.connect(place, isolation_level=None)) as file:
+        for statement in statements:
+            file.execute(statement.format(""))
 
 
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
@@ -280,7 +347,7 @@ def test_database_that_cannot_be_trusted_is_refused(postgres: Postgres) -> None:
         connection.execute("DROP SCHEMA ledger")
         open_ledger(url).close()
         connection.execute("UPDATE ledger.about SET version = 9")
-        with pytest.raises(LedgerError, match="has version 9, not 1"):
+        with pytest.raises(LedgerError, match="has version 9, not 2"):
             open_ledger(url)
         connection.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
     with pytest.raises(LedgerError, match="has server_encoding=LATIN1"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -14,15 +15,24 @@ from hypothesis import strategies as st
 
 from kiosk import wire
 from kiosk.errors import WireError
-from kiosk.model import ClockQuality, Direction, Entry, Moment
+from kiosk.model import ClockQuality, Direction, Entry, Moment, Sealed
 
 OUTBOX = UUID(int=1)
 STORABLE = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=36)
 MOMENTS = st.builds(
     Moment, st.integers(0, wire.MAX_NS), STORABLE, st.integers(0, wire.MAX_NS), st.sampled_from(ClockQuality)
 )
+PEOPLE = st.dictionaries(st.sampled_from(["number", "name", "qid"]), STORABLE).map(lambda kept: tuple(kept.items()))
+BOXES = st.builds(
+    Sealed,
+    st.binary(min_size=8, max_size=8).map(bytes.hex),
+    st.sampled_from(["x25519", "mlkem768-x25519"]),
+    st.binary(min_size=1, max_size=400),
+)
+HOLDERS = st.tuples(PEOPLE, st.just(())) | st.tuples(st.just(()), st.lists(BOXES, min_size=1, max_size=3).map(tuple))
 ENTRIES = st.builds(
-    Entry,
+    lambda holder, **rest: Entry(person=holder[0], sealed=holder[1], **rest),
+    HOLDERS,
     id=st.uuids(),
     kiosk=st.just("k-1"),
     site=STORABLE,
@@ -31,7 +41,6 @@ ENTRIES = st.builds(
     at=MOMENTS,
     document=STORABLE,
     flags=st.lists(STORABLE, max_size=4).map(tuple),
-    person=st.dictionaries(st.sampled_from(["number", "name", "qid"]), STORABLE).map(lambda kept: tuple(kept.items())),
 )
 ENTRY = Entry(
     UUID(int=2), "k-1", "s", "main", Direction.IN, Moment(1, "b", 2, ClockQuality.SYNCED), "cccd", (), (("name", "Ừ"),)
@@ -42,6 +51,39 @@ ENTRY = Entry(
 def test_entry_survives(entry: Entry) -> None:
     """What is encoded is decoded to the same entry."""
     assert wire.decode_entry(wire.encode_entry(entry)) == entry
+
+
+SEALED = replace(ENTRY, person=(), sealed=(Sealed("00" * 8, "x25519", b"box"),))
+
+
+def test_person_is_in_an_entry_one_way() -> None:
+    """Sealed or in the clear, never both and never neither: no bytes and no code can say otherwise."""
+    with pytest.raises(ValueError, match="not both"):
+        replace(SEALED, person=ENTRY.person)
+    message = json.loads(wire.encode_entry(SEALED))
+    assert "person" not in message
+    del message["sealed"]
+    with pytest.raises(WireError, match="either `person` or `sealed`"):
+        wire.decode_entry(json.dumps(message).encode())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"key": "A" * 16}, {"key": "00"}, {"suite": "RSA!"}, {"box": ""}, {"box": "AAA"}, {"box": "A" * 4100}, {"box": 1}],
+)
+def test_box_of_another_form_is_poison(wrong: dict[str, object]) -> None:
+    """A box that could not be stored or opened is set aside."""
+    body = json.loads(wire.encode_entry(SEALED))
+    body["sealed"][0] |= wrong
+    (row,) = wire.decode_batch(_batch(entries=[[1, body]])).rows
+    assert isinstance(row, wire.Poison)
+    assert "sealed" in row.reason
+
+
+def test_clock_set_later_leaves_the_seal_alone() -> None:
+    """What a box is bound to does not change when the time is corrected."""
+    at = Moment(9, "b", 2, ClockQuality.SYNCED)
+    assert wire.decode_entry(wire.with_moment(wire.encode_entry(SEALED), at)) == replace(SEALED, at=at)
 
 
 @given(st.lists(ENTRIES, min_size=1, max_size=5))
@@ -171,6 +213,7 @@ def test_huge_batch_is_not_even_parsed() -> None:
         ({"direction": "up"}, "direction"),
         ({"flags": "x"}, "flags"),
         ({"person": {"name": "a\0b"}}, "person"),
+        ({"sealed": [{"key": "00" * 8, "suite": "x25519", "box": "AAAA"}]}, "either `person` or `sealed`"),
         ({"person": {"Nguyễn": 5}}, "`person`: input should be a valid string"),
         ({"at": 1}, "`at`: input should be an object"),
         ({"at": {"wall_ns": -1, "boot_ns": 1, "boot_id": "b", "clock": "synced"}}, "`at.wall_ns`"),
