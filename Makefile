@@ -5,8 +5,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PEOPLE ?= 20
 SEED ?= 1
+KIOSKS ?= 10000
 
-.PHONY: help demo test test-faults test-cluster check format bench bench-latency bench-outbox bench-drain bench-decode bench-collector docs clean setup
+.PHONY: help demo test test-faults test-cluster check format bench bench-latency bench-outbox bench-drain bench-decode bench-collector sim-fleet docs clean setup
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -47,6 +48,9 @@ bench-decode: $(VENV)/.ready-dev ## every reader on the pictures in DATA: rates,
 
 bench-collector: $(VENV)/.ready-dev ## entries a second into SQLite and into PostgreSQL
 	$(BIN)/python -m bench.collector $(ARGS)
+
+sim-fleet: $(VENV)/.ready-dev ## 10,000 simulated kiosks deliver a morning peak, about 8 minutes; KIOSKS=200 for a look
+	$(BIN)/python -m bench.fleet --kiosks $(KIOSKS) $(ARGS)
 
 docs: $(VENV)/.ready-dev ## write config/kiosk.yaml and docs/configuration.md from the types
 	$(BIN)/python -m kiosk.reference config/kiosk.yaml docs/configuration.md

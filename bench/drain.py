@@ -102,16 +102,16 @@ class Bench:
     def run_mosquitto(self, name: str, port: int, extra: str) -> subprocess.Popen[bytes]:
         """A mosquitto of the bench's own."""
         path = self.folder / f"{name}.conf"
-        path.write_text(_CONF.format(port=port, user="user root" if os.geteuid() == 0 else "") + extra)
+        path.write_text(_CONF.format(port=port, user=user_line()) + extra)
         process = self._start([MOSQUITTO, "-c", str(path)])
-        _await_port(port)
+        await_port(port)
         return process
 
     def start_relay(self, port: int, target_port: int, round_trip_ms: float) -> subprocess.Popen[bytes]:
         """The way to the centre."""
         words = ["-m", "bench.relay", str(port), str(target_port), str(round_trip_ms)]
         process = self._start([sys.executable, *words])
-        _await_port(port)
+        await_port(port)
         return process
 
     def start_sender(self, port: int) -> subprocess.Popen[bytes]:
@@ -151,7 +151,7 @@ class Bench:
 
     def _start(self, argv: list[str]) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        self._stack.callback(_ended, process)
+        self._stack.callback(ended, process)
         return process
 
 
@@ -275,7 +275,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _await_port(port: int) -> None:
+def user_line() -> str:
+    """mosquitto, started as root, would become another user who cannot read our folders."""
+    return "user root" if os.geteuid() == 0 else ""
+
+
+def await_port(port: int) -> None:
+    """Until somebody listens there, 10 s at most."""
     deadline_s = time.monotonic() + 10
     while time.monotonic() < deadline_s:
         with suppress(OSError):
@@ -289,7 +295,8 @@ def _said(process: subprocess.Popen[bytes]) -> str:
     return "" if process.stdout is None else process.stdout.readline().decode().strip()
 
 
-def _ended(process: subprocess.Popen[bytes]) -> None:
+def ended(process: subprocess.Popen[bytes]) -> None:
+    """Ask a process of the bench's to end, and see to it."""
     process.terminate()
     try:
         process.wait(10)

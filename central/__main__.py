@@ -1,4 +1,4 @@
-"""The command line of the centre: collect · audit · entries.
+"""The command line of the centre: collect · audit · entries · simulate.
 
 Exit codes: 0 done, 1 something is missing, 2 wrong command line, 10 and above a part that failed (`kiosk.errors`).
 """
@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from central import export
+from central import export, simulate
 from central.collector import Broker, Collector, check_url
 from central.ledgers import open_ledger
 from kiosk import __version__
@@ -201,6 +201,36 @@ def _parser() -> argparse.ArgumentParser:
     entries.add_argument("--format", choices=("table", "csv", "json"), default="table", help="default: %(default)s")
     entries.add_argument("--out", type=Path, metavar="FILE", help="write here instead of to the terminal")
     entries.set_defaults(command=_entries)
+
+    fleet = verbs.add_parser(
+        "simulate", help="a fleet's morning peak over a broker into an empty ledger; exit code 1 if anything is lost"
+    )
+    fleet.add_argument("--broker", default="mqtt://127.0.0.1:1883", metavar="URL", help="default: %(default)s")
+    fleet.add_argument(
+        "--ledger", required=True, metavar="FILE|URL", help="that `central collect` fills, new and empty"
+    )
+    fleet.add_argument("--kiosks", type=_count, default=10_000, metavar="N", help="default: %(default)s")
+    fleet.add_argument("--entries", type=_count, default=100, metavar="N", help="of each kiosk (default: %(default)s)")
+    fleet.add_argument(
+        "--seconds", type=float, default=300.0, metavar="S", help="length of the peak (default: %(default)s)"
+    )
+    fleet.add_argument(
+        "--away-share",
+        type=float,
+        default=0.1,
+        metavar="P",
+        help="part that loses its network and comes back (default: 0.1)",
+    )
+    fleet.add_argument("--processes", type=_count, default=4, metavar="N", help="default: %(default)s")
+    fleet.add_argument(
+        "--patience",
+        type=float,
+        default=120.0,
+        metavar="S",
+        help="longest wait for the last receipt (default: %(default)s)",
+    )
+    fleet.add_argument("--seed", type=int, default=1, metavar="N", help="of the times and names (default: %(default)s)")
+    fleet.set_defaults(command=simulate.run)
     return parser
 
 
@@ -208,6 +238,13 @@ def _kiosk(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", text):
         raise argparse.ArgumentTypeError("a kiosk's id has lower-case letters, digits and hyphens")
     return text
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
 
 
 def _day(text: str) -> int:
