@@ -5,6 +5,10 @@ copies behind our back. paho runs no thread; everything happens inside `poll`, a
 deque. A connection that is half open is noticed after one and a half times `uplink.keepalive_s`: the broker is told
 three quarters of it, and paho gives up after two of those.
 
+Receipts are subscribed to with QoS 0: the next one says all that a lost one said, and without a next one the entries are
+sent again after `uplink.receipt_timeout_s`. A subscription with QoS 1 is, on a RabbitMQ cluster, a durable queue at home on
+one node, and with that node's death the station could subscribe nowhere else (seen with RabbitMQ 3.10, docs/scaling.md).
+
 Units: `_s` seconds.
 
 Sources:
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
 CONNECT_S = 10.0
 """Longest time for one TCP connection, and again for one TLS handshake."""
 QOS = 1
+RECEIPTS_QOS = 0
 UNLIMITED = 65_535
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _PROTOCOLS = {"5": MQTTv5, "3.1.1": MQTTv311}
@@ -186,7 +191,7 @@ class PahoLink:
             self._events.append(Closed(f"refused: {reason}", failure))
             return
         self._receive_maximum = int(getattr(properties, "ReceiveMaximum", UNLIMITED))
-        self._client.subscribe(self._receipts, QOS)
+        self._client.subscribe(self._receipts, RECEIPTS_QOS)
 
     def _on_subscribe(
         self, _client: Client, _user: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None

@@ -10,11 +10,16 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from random import Random
+from threading import Event, Thread
+from typing import Any, cast
 
 import pytest
+from paho.mqtt.client import Client
 
+from central.collector import Broker, Collector
 from central.sqlite_ledger import SqliteLedger
+from kiosk import uplink
 from kiosk.outbox import Outbox
 from tests.fault.door import person_in
 from tests.fault.proxy import Proxy
@@ -94,3 +99,75 @@ def test_network_loses_nothing(
     )  # fmt: skip
     assert (lost, doubled) == (0, 0)
     assert fault != "cuts mid-packet" or proxy.cuts
+
+
+class _Forgetful(Collector):
+    """Publishes one receipt in two."""
+
+    random = Random(1)
+    lost = 0
+
+    @classmethod
+    def work(cls, url: str, ledger: Path, stop: Event) -> None:
+        """Collect, in a thread of its own."""
+        cls.lost = 0
+        with closing(SqliteLedger(ledger)) as opened:
+            cls(Broker(url), opened).run(stop.is_set)
+
+    def _commit(self, client: Client) -> None:
+        super()._commit(cast("Client", _Losing(client)))
+
+
+class _Losing:
+    """Loses what the collector publishes, and acknowledges as it is told."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.ack = client.ack
+
+    def publish(self, topic: str, payload: bytes, qos: int) -> None:
+        if _Forgetful.random.random() < 0.5:
+            _Forgetful.lost += 1
+        else:
+            self._client.publish(topic, payload, qos)
+
+
+def test_lost_receipts_are_made_up_for(
+    memory: Path, make_config: Any, broker: Any, make_entry: Any, told: tuple[Any, Any]
+) -> None:
+    """Receipts travel with QoS 0 and may be lost; the next one, or the answer to what is sent again, settles all the same."""
+    scale, tell = told
+    count = scale(40, 400)
+    config = make_config(
+        state={"dir": str(memory / "state"), "runtime_dir": str(memory / "run")},
+        uplink={"brokers": [broker.url], "receipt_timeout_s": 1.0, "batch_entries": 5},
+    )
+    stop = Event()
+    with closing(Outbox.open(config.state.dir / "outbox.db", config.outbox)) as outbox:
+        threads = [
+            Thread(target=_Forgetful.work, args=(broker.url, memory / "ledger.db", stop), name="collector"),
+            Thread(target=uplink.run, args=(config,), kwargs={"stop": stop.is_set}, name="uplink"),
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            for number in range(count):
+                outbox.append(make_entry(number))
+                time.sleep(0.005)
+            deadline_s = time.monotonic() + LONGEST_S
+            while outbox.depth():
+                assert time.monotonic() < deadline_s, f"{outbox.depth()} entries wait for ever"
+                time.sleep(0.05)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join(30)
+    with closing(SqliteLedger(memory / "ledger.db")) as ledger:
+        delivered = Counter(person_in(row.entry) for row in ledger.entries())
+    lost, doubled = len(set(range(count)) - delivered.keys()), sum(delivered.values()) - len(delivered)
+    tell(
+        "receipts are lost", rounds=_Forgetful.lost, greens=count, kept=len(delivered), lost=lost, doubled=doubled,
+        where="ledger",
+    )  # fmt: skip
+    assert (lost, doubled) == (0, 0)
+    assert _Forgetful.lost
