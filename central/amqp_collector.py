@@ -23,8 +23,8 @@ from urllib.parse import urlsplit
 import pika
 from pika.exceptions import AMQPError
 
-from central.collector import GATHER_S, GC_THRESHOLD, LONGEST_PAUSE_S, PAUSE_S, QUIET_S, password_of, tls_of
-from central.intake import Intake, Message
+from central.collector import GATHER_S, GC_THRESHOLD, QUIET_S, password_of, tls_of
+from central.intake import Intake, Message, Pause
 from kiosk import wire
 from kiosk.errors import LinkError
 
@@ -68,7 +68,7 @@ class AmqpCollector:
         self._addresses = [_checked(url) for url in broker.url.split(",")]
         self._turn = 0
         self._intake = Intake(ledger)
-        self._pause_s = PAUSE_S
+        self._pause = Pause()
         self._gathered: list[_Delivery] = []
         self._cancelled = False
 
@@ -86,11 +86,7 @@ class AmqpCollector:
             if stop():
                 break
             self._turn += 1
-            _log.warning("not-collecting broker=%s reason=%r retry_in_s=%.1f", _shown(url), reason, self._pause_s)
-            until_s = time.monotonic() + self._pause_s
-            while not stop() and time.monotonic() < until_s:
-                time.sleep(0.05)
-            self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+            self._pause.keep(_shown(url), reason, stop)
 
     def _collect(self, url: str, stop: Callable[[], bool]) -> str:
         """One connection, from its beginning to its end.
@@ -106,7 +102,7 @@ class AmqpCollector:
             return _sentence(error)
         try:
             channel = self._subscribed(connection)
-            self._pause_s = PAUSE_S
+            self._pause.stood()
             _log.info("collecting broker=%s queue=%s", _shown(url), QUEUE)
             while not stop() and not self._cancelled and channel.is_open:
                 connection.process_data_events(WAIT_S)

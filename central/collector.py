@@ -24,7 +24,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from central.intake import Intake, Message
+from central.intake import Intake, Message, Pause
 from kiosk import wire
 from kiosk.errors import ConfigError, LinkError
 
@@ -44,8 +44,6 @@ GATHER_S = 0.05
 QUIET_S = 0.003
 CONNECT_S = 10.0
 KEEPALIVE_S = 20
-PAUSE_S = 0.5
-LONGEST_PAUSE_S = 15.0
 SESSION_S = 7 * 86_400
 """How long the broker keeps what comes while no collector is there; kiosks send it again in any case."""
 GC_THRESHOLD = 50_000
@@ -94,7 +92,7 @@ class Collector:
         self._protocol = MQTTv311 if broker.protocol == "3.1.1" else MQTTv5
         if broker.group is not None and self._protocol != MQTTv5:
             raise ConfigError("--group needs MQTT 5", hint="leave --protocol out, or let one collector get everything")
-        self._pause_s = PAUSE_S
+        self._pause = Pause()
         self._gathered: list[MQTTMessage] = []
 
     def run(self, stop: Callable[[], bool]) -> None:
@@ -109,9 +107,7 @@ class Collector:
             reason = self._collect(stop)
             if stop():
                 break
-            _log.warning("not-collecting broker=%s reason=%r retry_in_s=%.1f", self._broker.url, reason, self._pause_s)
-            self._sleep(self._pause_s, stop)
-            self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+            self._pause.keep(self._broker.url, reason, stop)
 
     def _collect(self, stop: Callable[[], bool]) -> str:
         """One connection, from its beginning to its end.
@@ -219,18 +215,12 @@ class Collector:
             client.disconnect()
             return
         self._subscribed = True
-        self._pause_s = PAUSE_S
+        self._pause.stood()
         version = "5" if self._protocol == MQTTv5 else "3.1.1"
         _log.info("collecting broker=%s protocol=%s kiosk=%s", self._broker.url, version, self._broker.kiosk)
 
     def _on_message(self, _client: Client, _user: object, message: MQTTMessage) -> None:
         self._gathered.append(message)
-
-    @staticmethod
-    def _sleep(seconds: float, stop: Callable[[], bool]) -> None:
-        until_s = time.monotonic() + seconds
-        while not stop() and time.monotonic() < until_s:
-            time.sleep(0.05)
 
 
 def check_url(url: str) -> str:

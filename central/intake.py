@@ -16,13 +16,15 @@ from kiosk import wire
 from kiosk.errors import WireError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from central.ledger import Ledger
 
 _log = logging.getLogger(__name__)
 
 REPORT_EVERY_S = 10.0
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +78,28 @@ class Intake:
         if time.monotonic() >= self._next_report_s:
             self._next_report_s = time.monotonic() + REPORT_EVERY_S
             _log.info("collected %s", " ".join(f"{name}={count}" for name, count in self._counts.items()))
+
+
+class Pause:
+    """Between two attempts to reach a broker: it doubles, and begins anew once one has stood."""
+
+    def __init__(self) -> None:
+        self._next_s = FIRST_PAUSE_S
+
+    def stood(self) -> None:
+        """The broker was reached."""
+        self._next_s = FIRST_PAUSE_S
+
+    def keep(self, broker: str, reason: str, stop: Callable[[], bool]) -> None:
+        """Say why nothing is collected, and wait, unless told to stop.
+
+        Args:
+            broker: Its address, without what lets one in.
+            reason: Why the last attempt ended.
+            stop: Asked twenty times a second.
+        """
+        _log.warning("not-collecting broker=%s reason=%r retry_in_s=%.1f", broker, reason, self._next_s)
+        until_s = time.monotonic() + self._next_s
+        while not stop() and time.monotonic() < until_s:
+            time.sleep(0.05)
+        self._next_s = min(2 * self._next_s, LONGEST_PAUSE_S)

@@ -128,14 +128,15 @@ def status_message(config: Config, outbox: Outbox, now: Moment, state: str) -> b
         now: Now.
         state: How the link is: "online", "offline", …; "lost" is said by the broker, "stopped" by the uplink's last word.
     """
+    disk = os.statvfs(config.state.dir)
     return _dump(
         {
             **_head(config, state),
             "at": {"wall_ns": now.wall_ns, "boot_id": now.boot_id, "boot_ns": now.boot_ns, "clock": now.quality.value},
             "version": __version__,
             "uptime_s": now.boot_ns // 1_000_000_000,
-            "outbox": _outbox(config, outbox, now),
-            "warnings": _warnings(config, outbox),
+            "outbox": _outbox(outbox, now, disk),
+            "warnings": _warnings(config, outbox, disk),
             "lanes": [_lane(config, lane.name) for lane in config.lanes],
             "board": board_facts(),
         }
@@ -166,9 +167,8 @@ def _head(config: Config, state: str) -> dict[str, Any]:
     return {"v": 1, "kiosk": config.kiosk.id, "site": config.kiosk.site, "state": state}
 
 
-def _outbox(config: Config, outbox: Outbox, now: Moment) -> dict[str, Any]:
+def _outbox(outbox: Outbox, now: Moment, disk: os.statvfs_result) -> dict[str, Any]:
     oldest = outbox.oldest()
-    disk = os.statvfs(config.state.dir)
     return {
         "id": str(outbox.id),
         "last_seq": outbox.last_seq,
@@ -180,9 +180,8 @@ def _outbox(config: Config, outbox: Outbox, now: Moment) -> dict[str, Any]:
     }
 
 
-def _warnings(config: Config, outbox: Outbox) -> list[str]:
+def _warnings(config: Config, outbox: Outbox, disk: os.statvfs_result) -> list[str]:
     """What will stop the station from recording if nobody acts: "outbox-filling", "disk-filling"."""
-    disk = os.statvfs(config.state.dir)
     filling = outbox.depth() > OUTBOX_SHARE * config.outbox.max_entries
     narrow = disk.f_bavail * disk.f_frsize < DISK_TIMES * config.outbox.min_free_mb * 2**20
     return ["outbox-filling"] * filling + ["disk-filling"] * narrow

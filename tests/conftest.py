@@ -8,12 +8,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import hypothesis
 import pytest
 
 from bench.postgres import Postgres
+from central.ledgers import open_ledger
 from kiosk.clock import SystemClock, uuid7
 from kiosk.config import Config
 from kiosk.model import Direction, Entry
@@ -114,3 +116,18 @@ def make_entry() -> Callable[..., Entry]:
         return Entry(uuid7(now.wall_ns), "test-1", "office-1", "main", Direction.IN, now, "cccd", (), person)
 
     return make
+
+
+@pytest.fixture
+def judge_ledger() -> Callable[[str, int], None]:
+    """The closing judgement: in this ledger are the entries 0 to `count` of one outbox file, each once, without a gap."""
+
+    def judge(place: str, count: int) -> None:
+        with closing(open_ledger(place)) as ledger:
+            numbers = sorted(int(dict(row.entry.person)["number"]) for row in ledger.entries())
+            (stream,) = ledger.streams()
+            doubled = ledger.doubled()
+        assert numbers == list(range(count))
+        assert (stream.complete, stream.through, doubled) == (True, count, 0)
+
+    return judge

@@ -76,6 +76,7 @@ def test_collector_that_is_killed_loses_and_doubles_nothing(
     collectors: Callable[[str], subprocess.Popen[bytes]],
     ledger_place: str,
     make_entry: Make,
+    judge_ledger: Callable[[str, int], None],
     tmp_path: Path,
 ) -> None:
     """Two take turns on one kiosk's messages; kill -9 of one in the middle, of the other later, and a new one comes."""
@@ -102,13 +103,7 @@ def test_collector_that_is_killed_loses_and_doubles_nothing(
         stop.set()
         delivery.join(20)
         outbox.close()
-    ledger = open_ledger(ledger_place)
-    numbers = sorted(int(dict(row.entry.person)["number"]) for row in ledger.entries())
-    (stream,) = ledger.streams()
-    doubled = ledger.doubled()
-    ledger.close()
-    assert numbers == list(range(ENTRIES))
-    assert (stream.complete, stream.through, doubled) == (True, ENTRIES, 0)
+    judge_ledger(ledger_place, ENTRIES)
 
 
 def test_group_needs_the_newer_protocol(tmp_path: Path) -> None:
