@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from central import export, simulate
+from central import export, fleet_commands, simulate
 from central.collector import Broker, Collector, check_url
 from central.ledgers import open_ledger
 from kiosk import __version__
@@ -231,6 +231,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     fleet.add_argument("--seed", type=int, default=1, metavar="N", help="of the times and names (default: %(default)s)")
     fleet.set_defaults(command=simulate.run)
+    fleet_commands.add_verbs(verbs)
     return parser
 
 

@@ -109,3 +109,26 @@ class CoseError(KioskError, ValueError):
     """A message is no signed envelope, or its signature does not hold."""
 
     exit_code = 17
+
+
+class ProvisionError(KioskError, ValueError):
+    """The station could not be set up, or its identity cannot be used.
+
+    Attributes:
+        number: What the panel counts out, 1 to 9; docs/provisioning.md explains each.
+    """
+
+    hint = "look up its number in docs/provisioning.md"
+    exit_code = 20
+    number: int = 1
+
+    def __init__(self, number: int, message: str, *, hint: str | None = None) -> None:
+        super().__init__(f"provisioning error {number}: {message}", hint=hint)
+        self.number = number
+
+
+class FleetError(KioskError, OSError):
+    """The centre's authority or its registry of kiosks cannot be used, or refuses."""
+
+    hint = "check the fleet's folder, its owner and the free disk space"
+    exit_code = 21

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -15,11 +16,13 @@ import hypothesis
 import pytest
 
 from bench.postgres import Postgres
+from central import authority
 from central.ledgers import open_ledger
 from kiosk.clock import SystemClock, uuid7
 from kiosk.config import Config
 from kiosk.model import Direction, Entry
 
+ROOT = Path(__file__).resolve().parents[1]
 START_S = 10.0
 collect_ignore = [] if os.environ.get("KIOSK_CLUSTER") else ["cluster"]  # `make test-cluster`: minutes, and RabbitMQ
 
@@ -46,9 +49,7 @@ class Mosquitto:
         assert program is not None, "apt install mosquitto"
         user = "user root\n" if os.geteuid() == 0 else ""
         settings = self._folder / "mosquitto.conf"
-        settings.write_text(
-            f"{user}listener {self.port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n{self.extra}\n"
-        )
+        settings.write_text(user + self.settings())
         with (self._folder / "mosquitto.log").open("ab") as log:
             self._process = subprocess.Popen([program, "-c", str(settings)], stdout=log, stderr=log)
         deadline_s = time.monotonic() + START_S
@@ -60,6 +61,10 @@ class Mosquitto:
             else:
                 return
         pytest.fail((self._folder / "mosquitto.log").read_text())
+
+    def settings(self) -> str:
+        """What it is told."""
+        return f"listener {self.port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n{self.extra}\n"
 
     def kill(self) -> None:
         """kill -9: nothing it holds in memory survives."""
@@ -75,6 +80,64 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     folder = tmp_path / "broker"
     folder.mkdir()
     mosquitto = Mosquitto(folder)
+    mosquitto.start()
+    yield mosquitto
+    mosquitto.kill()
+
+
+class FleetBroker(Mosquitto):
+    """A mosquitto with the configuration that ships, and an authority of its own; only paths and the port differ."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.url = f"mqtts://127.0.0.1:{self.port}"
+        self.fleet = folder / "fleet"
+        self.authority = authority.create(self.fleet, "test fleet")
+        certificate, key = self.authority.issue_server(["127.0.0.1"])
+        (self.fleet / "broker.pem").write_bytes(certificate)
+        (self.fleet / "broker.key").write_bytes(key)
+        shutil.copy(ROOT / "config" / "broker" / "acl", self.fleet / "acl")
+        self.identity("central-collector")
+
+    def settings(self) -> str:
+        """The shipped file."""
+        text = (ROOT / "config" / "broker" / "mosquitto.conf").read_text()
+        for shipped, here in (
+            ("listener 8883\n", f"listener {self.port} 127.0.0.1\n"),
+            ("/etc/mosquitto/kiosk/", f"{self.fleet}/"),
+            ("/var/lib/mosquitto/", f"{self._folder}/"),
+        ):
+            assert shipped in text
+            text = text.replace(shipped, here)
+        return text + self.extra
+
+    def identity(self, name: str) -> dict[str, str]:
+        """A client's files, as `uplink.tls` names them."""
+        certificate, key = self.authority.issue_client(name)
+        (self.fleet / f"{name}.pem").write_bytes(certificate)
+        (self.fleet / f"{name}.key").write_bytes(key)
+        return self.files(name)
+
+    def files(self, name: str) -> dict[str, str]:
+        """The same, made before."""
+        return {
+            "ca_file": str(self.fleet / "ca.pem"),
+            "cert_file": str(self.fleet / f"{name}.pem"),
+            "key_file": str(self.fleet / f"{name}.key"),
+        }
+
+    def reload(self) -> None:
+        """SIGHUP: lists and certificates are read again."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
+
+
+@pytest.fixture
+def fleet_broker(tmp_path: Path) -> Iterator[FleetBroker]:
+    """A mosquitto that runs as `config/broker` has it."""
+    folder = tmp_path / "fleet-broker"
+    folder.mkdir()
+    mosquitto = FleetBroker(folder)
     mosquitto.start()
     yield mosquitto
     mosquitto.kill()

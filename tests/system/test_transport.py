@@ -1,0 +1,294 @@
+"""Mutual TLS with the broker's files that ship: who comes in, and that everybody stays in his own branch."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from paho.mqtt.client import Client, MQTTv5
+from paho.mqtt.enums import CallbackAPIVersion
+
+from central import authority
+from kiosk import mqtt
+from kiosk.config import Config
+from kiosk.errors import LinkError
+from kiosk.session import routes_of
+
+# paho drops the socket of a handshake that failed.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+WAIT_S = 10.0
+
+
+class Peer:
+    """A client at the broker with somebody's certificate, which notes what it is told."""
+
+    def __init__(self, broker: Any, name: str, client_id: str | None = None) -> None:
+        files = broker.files(name)
+        context = ssl.create_default_context(cafile=files["ca_file"])
+        context.load_cert_chain(files["cert_file"], files["key_file"])
+        self.got: list[tuple[str, bytes]] = []
+        self.refusals: list[str] = []
+        self.lost: list[str] = []
+        self._acknowledged = 0
+        self._subscribed = 0
+        self.client = Client(
+            CallbackAPIVersion.VERSION2, client_id=client_id or name, protocol=MQTTv5, reconnect_on_failure=False
+        )
+        self.client.tls_set_context(context)
+        self.client.on_message = lambda _c, _u, message: self.got.append((message.topic, bytes(message.payload)))
+        self.client.on_publish = self._on_publish
+        self.client.on_subscribe = self._on_subscribe
+        self.client.on_disconnect = lambda _c, _u, _f, reason, _p: self.lost.append(str(reason))
+        self.client.connect("127.0.0.1", broker.port, 30)
+        self.client.loop_start()
+        _until(self.client.is_connected)
+
+    def _on_publish(self, _client: object, _user: object, _mid: int, reason: Any, _properties: object) -> None:
+        if reason.is_failure:
+            self.refusals.append(str(reason))
+        self._acknowledged += 1
+
+    def _on_subscribe(self, *_: object) -> None:
+        self._subscribed += 1
+
+    def publish(self, topic: str, payload: bytes = b"x", *, retain: bool = False) -> None:
+        """Send, and wait for the answer."""
+        before = self._acknowledged
+        self.client.publish(topic, payload, 1, retain=retain)
+        _until(lambda: self._acknowledged > before or bool(self.lost))
+        assert self.lost == []
+
+    def subscribe(self, *topics: str) -> None:
+        """Ask for topics, and wait for the answer; the broker may say yes and still deliver nothing."""
+        before = self._subscribed
+        self.client.subscribe([(topic, 1) for topic in topics])
+        _until(lambda: self._subscribed > before)
+
+    def close(self) -> None:
+        """Say goodbye."""
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+def _until(true: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + WAIT_S
+    while not true():
+        assert time.monotonic() < deadline_s, "not in time"
+        time.sleep(0.01)
+
+
+@contextmanager
+def _peers(broker: Any, *names: str) -> Iterator[list[Peer]]:
+    peers = [Peer(broker, name) for name in names]
+    try:
+        yield peers
+    finally:
+        for peer in peers:
+            peer.close()
+
+
+def _tried(make_config: Callable[..., Config], url: str, tls: dict[str, str]) -> str:
+    return mqtt.probe(make_config(uplink={"brokers": [url], "tls": tls}), url, 3.0)
+
+
+def test_kiosk_writes_only_its_own_branch(fleet_broker: Any) -> None:
+    """Entries and status of its own arrive; whatever it says in another's name, or as the centre, is refused by name."""
+    for name in ("door-a", "door-b"):
+        fleet_broker.identity(name)
+    with _peers(fleet_broker, "door-a", "central-collector") as (kiosk, centre):
+        centre.subscribe("kiosks/+/entries", "kiosks/+/status")
+        kiosk.publish("kiosks/door-a/entries", b"mine")
+        kiosk.publish("kiosks/door-a/status", b"well")
+        _until(lambda: len(centre.got) == 2)
+        assert kiosk.refusals == []
+        for topic in (
+            "kiosks/door-b/entries",
+            "kiosks/door-b/status",
+            "kiosks/door-a/receipts",
+            "kiosks/door-a/commands",
+            "kiosks/door-a/keys",
+            "kiosks/door-a/entries/more",
+            "anything",
+        ):
+            kiosk.refusals.clear()
+            kiosk.publish(topic, b"forged")
+            assert kiosk.refusals == ["Not authorized"], topic
+        kiosk.publish("kiosks/door-a/entries", b"last")
+        _until(lambda: ("kiosks/door-a/entries", b"last") in centre.got)
+        assert b"forged" not in [payload for _, payload in centre.got]
+
+
+def test_kiosk_hears_only_its_own_branch(fleet_broker: Any) -> None:
+    """Receipts and commands for others, others' entries, and what the broker says of itself: it hears none of it."""
+    for name in ("door-a", "door-b", "central-operator"):
+        fleet_broker.identity(name)
+    with _peers(fleet_broker, "door-a", "door-b", "central-collector", "central-operator") as peers:
+        spy, other, centre, operator = peers
+        spy.subscribe("#", "kiosks/#", "kiosks/+/entries", "kiosks/door-b/receipts", "kiosks/door-b/commands", "$SYS/#")
+        other.publish("kiosks/door-b/entries", b"secret")
+        other.publish("kiosks/door-b/status", b"secret", retain=True)
+        centre.publish("kiosks/door-b/receipts", b"secret")
+        operator.publish("kiosks/door-b/commands", b"secret")
+        operator.publish("kiosks/door-b/keys", b"secret", retain=True)
+        assert [peer.refusals for peer in peers] == [[], [], [], []]
+        centre.publish("kiosks/door-a/receipts", b"mine")
+        operator.publish("kiosks/door-a/commands", b"mine")
+        operator.publish("kiosks/door-a/keys", b"mine")
+        _until(lambda: {topic.rpartition("/")[2] for topic, _ in spy.got} >= {"receipts", "commands", "keys"})
+        assert {payload for _, payload in spy.got} == {b"mine"}
+
+
+def test_centre_has_no_more_than_its_tasks(fleet_broker: Any) -> None:
+    """The collector cannot command, and the operator cannot read entries."""
+    for name in ("door-a", "central-operator"):
+        fleet_broker.identity(name)
+    with _peers(fleet_broker, "door-a", "central-collector", "central-operator") as (kiosk, centre, operator):
+        centre.publish("kiosks/door-a/commands")
+        assert centre.refusals == ["Not authorized"]
+        operator.subscribe("kiosks/#")
+        kiosk.publish("kiosks/door-a/entries", b"secret")
+        kiosk.publish("kiosks/door-a/status", b"well")
+        _until(lambda: bool(operator.got))
+        assert operator.got == [("kiosks/door-a/status", b"well")]
+
+
+def test_nobody_takes_anothers_session(fleet_broker: Any) -> None:
+    """A kiosk that calls itself by another's client id throws nobody out."""
+    for name in ("door-a", "door-b"):
+        fleet_broker.identity(name)
+    with _peers(fleet_broker, "door-a") as (victim,):
+        thief = Peer(fleet_broker, "door-b", client_id="door-a")
+        thief.publish("kiosks/door-b/entries")
+        victim.publish("kiosks/door-a/entries")
+        thief.close()
+        assert victim.lost == []
+        assert victim.refusals == []
+
+
+def test_right_certificate_comes_in(make_config: Callable[..., Config], fleet_broker: Any) -> None:
+    """The kiosk's own link gets in with a certificate of the authority's."""
+    assert _tried(make_config, fleet_broker.url, fleet_broker.identity("test-1")) == "speaks MQTT 5"
+
+
+def test_another_kiosks_certificate_is_no_help(make_config: Callable[..., Config], fleet_broker: Any) -> None:
+    """A configuration that calls the station `test-1` gets nothing settled with the certificate of another one."""
+    files = fleet_broker.identity("door-b")
+    config = make_config(uplink={"brokers": [fleet_broker.url], "tls": files})
+    link = mqtt.open_link(config, routes_of([fleet_broker.url], "5")[0], b"{}")
+    deadline_s = time.monotonic() + WAIT_S
+    events: list[mqtt.Event] = []
+    mid = 0
+    try:
+        while not any(isinstance(event, mqtt.Acknowledged) for event in events) and time.monotonic() < deadline_s:
+            events += link.poll(0.1)
+            if not mid and any(isinstance(event, mqtt.Ready) for event in events):
+                mid = link.publish("kiosks/test-1/entries", b"forged")
+    finally:
+        link.close()
+    assert events[-1] == mqtt.Acknowledged(mid, "Not authorized")
+
+
+def test_certificates_that_are_refused(make_config: Callable[..., Config], fleet_broker: Any, tmp_path: Path) -> None:
+    """None at all, a foreign authority's, an expired one, a server's used as a client's: no link."""
+    foreign = authority.create(tmp_path / "foreign", "another fleet")
+    ca = {"ca_file": str(fleet_broker.fleet / "ca.pem")}
+
+    def saved(name: str, pair: tuple[bytes, bytes]) -> dict[str, str]:
+        for suffix, content in zip(("pem", "key"), pair, strict=True):
+            (tmp_path / f"{name}.{suffix}").write_bytes(content)
+        return ca | {"cert_file": str(tmp_path / f"{name}.pem"), "key_file": str(tmp_path / f"{name}.key")}
+
+    expired = saved("expired", fleet_broker.authority.issue_client("test-1", days=-0.01))
+    assert _tried(make_config, fleet_broker.url, saved("right", fleet_broker.authority.issue_client("test-1")))
+    for tls in (
+        ca,
+        saved("foreign", foreign.issue_client("test-1")),
+        expired,
+        saved("server", fleet_broker.authority.issue_server(["test-1"])),
+    ):
+        with pytest.raises(LinkError):
+            _tried(make_config, fleet_broker.url, tls)
+
+
+def test_revoked_certificate_is_refused(make_config: Callable[..., Config], fleet_broker: Any) -> None:
+    """Once the list names it and the broker has read the list again, and no other certificate with it."""
+    tls, other = fleet_broker.identity("test-1"), fleet_broker.identity("door-b")
+    assert _tried(make_config, fleet_broker.url, tls)
+    serial = authority.serial_of(Path(tls["cert_file"]).read_bytes())
+    fleet_broker.authority.write_revoked([(serial, int(time.time()))])
+    fleet_broker.reload()
+    time.sleep(0.5)
+    with pytest.raises(LinkError):
+        _tried(make_config, fleet_broker.url, tls)
+    assert _tried(make_config, fleet_broker.url, other)
+
+
+def test_kiosk_checks_the_brokers_name_and_authority(
+    make_config: Callable[..., Config], fleet_broker: Any, tmp_path: Path
+) -> None:
+    """The right certificate under another name, and another authority's, are refused by the kiosk before it says a word."""
+    authority.create(tmp_path / "foreign", "another fleet")
+    tls = fleet_broker.identity("test-1")
+    with pytest.raises(LinkError, match=r"Hostname mismatch|certificate verify failed"):
+        _tried(make_config, f"mqtts://localhost:{fleet_broker.port}", tls)
+    with pytest.raises(LinkError, match="certificate verify failed"):
+        _tried(make_config, fleet_broker.url, tls | {"ca_file": str(tmp_path / "foreign" / "ca.pem")})
+
+
+@pytest.mark.parametrize("version", ["TLSv1", "TLSv1_1", "TLSv1_2"])
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+def test_broker_speaks_no_older_tls(fleet_broker: Any, version: str) -> None:
+    """A client that would speak TLS 1.1 or 1.2 is refused, with a certificate that TLS 1.3 lets in."""
+    files = fleet_broker.identity("test-1")
+
+    def greeted(minimum: ssl.TLSVersion, maximum: ssl.TLSVersion) -> str | None:
+        context = ssl.create_default_context(cafile=files["ca_file"])
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")  # else OpenSSL refuses by itself, and nothing is tested
+        context.minimum_version, context.maximum_version = minimum, maximum
+        context.load_cert_chain(files["cert_file"], files["key_file"])
+        with (
+            socket.create_connection(("127.0.0.1", fleet_broker.port), WAIT_S) as raw,
+            context.wrap_socket(raw, server_hostname="127.0.0.1") as secured,
+        ):
+            return secured.version()
+
+    assert greeted(ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
+    older = ssl.TLSVersion[version]
+    with pytest.raises(ssl.SSLError, match=r"alert protocol version"):
+        greeted(older, older)
+
+
+@pytest.mark.parametrize("least", ["1.3", "1.2"])
+def test_kiosk_speaks_older_tls_only_where_it_is_told_to(
+    make_config: Callable[..., Config], fleet_broker: Any, least: str
+) -> None:
+    """A broker that can do no more than TLS 1.2 is refused, unless the configuration says that it may."""
+    tls = fleet_broker.identity("test-1") | {"least_version": least}
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(str(fleet_broker.fleet / "broker.pem"), str(fleet_broker.fleet / "broker.key"))
+    versions: list[str | None] = []
+
+    def greet(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError), context.wrap_socket(connection, server_side=True) as secured:
+            versions.append(secured.version())
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(WAIT_S)
+        thread = Thread(target=greet, args=(listener,))
+        thread.start()
+        with pytest.raises(LinkError):
+            _tried(make_config, f"mqtts://127.0.0.1:{listener.getsockname()[1]}", tls)
+        thread.join(WAIT_S)
+    assert versions == (["TLSv1.2"] if least == "1.2" else [])

@@ -1,0 +1,171 @@
+"""The authority and the registry: who gets a certificate, who gets none, and what is kept of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.x509.oid import NameOID
+
+from central import authority
+from central.__main__ import main
+from central.fleet import Fleet, Refusal, RefusedError
+from kiosk.errors import FleetError
+
+LANES = (("main", "in"),)
+HOUR_S = 3600
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[Fleet]:
+    """An empty registry."""
+    with Fleet(tmp_path / "fleet.db") as registry:
+        yield registry
+
+
+def _invite(fleet: Fleet, kiosk: str = "door-a", valid_s: int = HOUR_S) -> bytes:
+    return fleet.invite(kiosk, "office-1", LANES, "mqtts://broker:8883", valid_s)
+
+
+def _request(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey, name: str = "x") -> bytes:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    how = None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, how)
+    return request.public_bytes(serialization.Encoding.PEM)
+
+
+def _refusal(fleet: Fleet, token: bytes, key: bytes) -> Refusal:
+    with pytest.raises(RefusedError) as caught:
+        fleet.claim(token, key)
+    return caught.value.refusal
+
+
+def test_token_is_spent_once(fleet: Fleet) -> None:
+    """The first key has it, and has it again if its answer was lost; another key is refused, counted and shown."""
+    token = _invite(fleet)
+    assert fleet.claim(token, b"key") == ("door-a", None)
+    fleet.issued("door-a", 7, b"key", int(time.time()) + HOUR_S, b"pem", supersedes=True)
+    assert fleet.claim(token, b"key") == ("door-a", b"pem")
+    assert _refusal(fleet, token, b"another") is Refusal.USED
+    assert _refusal(fleet, token, b"another") is Refusal.USED
+    (station,) = fleet.stations()
+    assert (station.state, station.serial, station.reuses) == ("enrolled", "7", 2)
+
+
+def test_token_is_kept_as_a_hash(fleet: Fleet, tmp_path: Path) -> None:
+    """Whoever reads the registry's files finds no token in them, and only its owner may read them."""
+    token = _invite(fleet)
+    for path in tmp_path.glob("fleet.db*"):
+        content = path.read_bytes()
+        assert token not in content
+        assert token.hex().encode() not in content
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+    assert hashlib.sha256(token).digest() in b"".join(path.read_bytes() for path in tmp_path.glob("fleet.db*"))
+
+
+def test_tokens_that_are_no_good(fleet: Fleet) -> None:
+    """Unknown, expired, replaced by a newer one, of a revoked kiosk."""
+    assert _refusal(fleet, os.urandom(16), b"key") is Refusal.UNKNOWN
+    assert _refusal(fleet, _invite(fleet, valid_s=0), b"key") is Refusal.EXPIRED
+    older, newer = _invite(fleet), _invite(fleet)
+    assert _refusal(fleet, older, b"key") is Refusal.UNKNOWN
+    fleet.claim(newer, b"key")
+    fleet.revoke("door-a")
+    assert _refusal(fleet, newer, b"key") is Refusal.REVOKED
+
+
+def test_new_invitation_brings_a_revoked_kiosk_back(fleet: Fleet) -> None:
+    """With a new certificate only: the old one stays on the list."""
+    expires_s = int(time.time()) + HOUR_S
+    fleet.claim(_invite(fleet), b"old")
+    fleet.issued("door-a", 7, b"old", expires_s, b"pem", supersedes=True)
+    assert fleet.revoke("door-a") == 1
+    assert [station.state for station in fleet.stations()] == ["revoked"]
+    fleet.claim(_invite(fleet), b"new")
+    fleet.issued("door-a", 8, b"new", expires_s, b"pem", supersedes=True)
+    assert [serial for serial, _ in fleet.revoked()] == [7]
+    assert fleet.holder(8) == "door-a"
+    with pytest.raises(RefusedError, match="revoked"):
+        fleet.holder(7)
+    with pytest.raises(RefusedError, match="unknown"):
+        fleet.holder(9)
+
+
+def test_states_of_a_station(fleet: Fleet) -> None:
+    """Invited, enrolled, lapsed; names of the centre's own are given to no kiosk."""
+    _invite(fleet, "door-a")
+    _invite(fleet, "door-b", valid_s=0)
+    fleet.claim(_invite(fleet, "door-c"), b"key")
+    fleet.issued("door-c", 1, b"key", int(time.time()) + HOUR_S, b"", supersedes=True)
+    assert [station.state for station in fleet.stations()] == ["invited", "lapsed", "enrolled"]
+    assert fleet.stations("door-c")[0].lanes == LANES
+    with pytest.raises(FleetError, match="no name for a kiosk"):
+        _invite(fleet, "central-collector")
+    with pytest.raises(FleetError, match="no kiosk 'door-z'"):
+        fleet.revoke("door-z")
+
+
+def test_certificate_says_what_the_registry_says(tmp_path: Path) -> None:
+    """The subject of the request is ignored; the certificate is for this kiosk's key, as a client, for the asked days."""
+    ours = authority.create(tmp_path / "fleet", "test fleet")
+    key = ec.generate_private_key(ec.SECP256R1())
+    made = ours.sign_request(_request(key, "central-collector"), "door-a", 30)
+    assert made.subject.rfc4514_string() == "CN=door-a"
+    assert made.public_key() == key.public_key()
+    assert 29.9 < (made.not_valid_after_utc - datetime.now(UTC)).total_seconds() / 86_400 < 30.1
+    made.verify_directly_issued_by(ours.certificate)
+
+
+def test_requests_that_are_refused(tmp_path: Path) -> None:
+    """No request, another kind of key, a signature that is not of that key, one that is too large."""
+    ours = authority.create(tmp_path / "fleet", "test fleet")
+    good = _request(ec.generate_private_key(ec.SECP256R1()))
+    der = bytearray(x509.load_pem_x509_csr(good).public_bytes(serialization.Encoding.DER))
+    der[-1] ^= 1
+    for request in (
+        b"",
+        b"-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n",
+        _request(ed25519.Ed25519PrivateKey.generate()),
+        _request(ec.generate_private_key(ec.SECP384R1())),
+        x509.load_der_x509_csr(bytes(der)).public_bytes(serialization.Encoding.PEM),
+        good + b" " * 5000,
+    ):
+        with pytest.raises(FleetError):
+            ours.sign_request(request, "door-a", 30)
+
+
+def test_command_line_of_the_authority(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Init once, certify a server and a client, list and revoke; keys are for their owner alone."""
+    folder = tmp_path / "fleet"
+    place = ["--fleet", str(folder)]
+    assert main(["ca", "init", *place]) == 0
+    assert main(["ca", "init", *place]) == 21
+    assert "holds an authority already" in capsys.readouterr().err
+    assert main(["ca", "server", "broker.example", "192.0.2.7", *place, "--as", "broker"]) == 0
+    assert main(["ca", "client", "central-collector", *place]) == 0
+    assert main(["ca", "client", "door-a", *place]) == 21
+    for name in ("ca.key", "fleet.key", "broker.key", "central-collector.key", "fleet.db"):
+        assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600, name
+    names = x509.load_pem_x509_certificate((folder / "broker.pem").read_bytes()).extensions.get_extension_for_class(
+        x509.SubjectAlternativeName
+    )
+    assert names.value.get_values_for_type(x509.DNSName) == ["broker.example"]
+    with Fleet(folder / "fleet.db") as registry:
+        registry.claim(_invite(registry), b"key")
+        registry.issued("door-a", 7, b"key", int(time.time()) + HOUR_S, b"", supersedes=True)
+    assert main(["fleet", "revoke", "door-a", *place]) == 0
+    crl = x509.load_pem_x509_crl((folder / "crl.pem").read_bytes())
+    assert [entry.serial_number for entry in crl] == [7]
+    capsys.readouterr()
+    assert main(["fleet", "list", *place]) == 0
+    assert "door-a" in capsys.readouterr().out
+    assert main(["fleet", "list", "--fleet", str(tmp_path / "none")]) == 21
