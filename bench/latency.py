@@ -21,7 +21,7 @@ import zxingcpp
 from pyzbar import pyzbar
 
 from kiosk.clock import SystemClock
-from kiosk.config import Config
+from kiosk.config import Config, Sound
 from kiosk.decoder import Decoder
 from kiosk.errors import CameraEndedError
 from kiosk.model import Recorded
@@ -67,6 +67,9 @@ class StampedPanel:
 
     def stand(self, cue: Cue) -> None:
         """Nobody looks."""
+
+    def tune(self, sound: Sound) -> None:
+        """Nobody listens."""
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -1,7 +1,7 @@
 """The command line of a kiosk: wiring and words only.
 
 Exit codes: 0 done, 1 done and the answer is no (nothing read, something lost), 2 wrong configuration or command line,
-10 and above a part that failed (`kiosk.errors`). Errors are one sentence with its remedy on stderr.
+3 ended in order to be started anew with a new configuration, 10 and above a part that failed (`kiosk.errors`). Errors are one sentence with its remedy on stderr.
 """
 
 from __future__ import annotations

@@ -33,6 +33,7 @@ RED: Rgb = (255, 0, 0)
 MAGENTA: Rgb = (255, 0, 160)
 BLUE: Rgb = (0, 0, 255)
 DIM_WHITE: Rgb = (36, 36, 36)
+WHITE: Rgb = (255, 255, 255)
 
 
 class CueName(StrEnum):
@@ -50,6 +51,8 @@ class CueName(StrEnum):
     UNPROVISIONED = "unprovisioned"
     READY = "ready"
     AIM = "aim"
+    IDENTIFY = "identify"
+    SELF_TEST = "self-test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,9 @@ def _pulses(rgb: Rgb, tones_hz: tuple[int, ...], on_ms: int, off_ms: int, off_rg
     return tuple(step for tone_hz in tones_hz for step in (Step(rgb, tone_hz, on_ms), Step(off_rgb, 0, off_ms)))
 
 
+# Every lamp is seen, and green never alone: alone it is a receipt. Without green, white is magenta and yellow is red.
+_LAMPS = ((RED, 523), (YELLOW, 659), (BLUE, 784), (WHITE, 1047), (DARK, 0))
+
 _ALL = (
     Cue(CueName.RECORDED_IN, (Step(GREEN, 1760, 150), Step(GREEN, 0, 850))),
     Cue(CueName.RECORDED_OUT, (*_pulses(TURQUOISE, (1760, 1320), 100, 80), Step(TURQUOISE, 0, 640))),
@@ -98,6 +104,11 @@ _ALL = (
     Cue(CueName.FAULT_STANDING, (Step(RED, 440, 700), Step(BLUE, 0, 700)), standing=True),
     Cue(CueName.OFFLINE, (Step(YELLOW, 660, 60), Step(DIM_WHITE, 440, 60), Step(DIM_WHITE, 0, 1880)), standing=True),
     Cue(CueName.UNPROVISIONED, (Step(BLUE, 523, 200), Step(BLUE, 0, 300), Step(DARK, 0, 500)), standing=True),
+    Cue(
+        CueName.IDENTIFY,
+        tuple(Step(*rgb_tone, 120) for rgb_tone in ((WHITE, 2637), (BLUE, 0), (WHITE, 1319), (RED, 0)) * 20),
+    ),
+    Cue(CueName.SELF_TEST, tuple(Step(*rgb_tone, 600) for rgb_tone in _LAMPS)),
     Cue(CueName.READY, (Step(DIM_WHITE, 1047, 300), Step(DIM_WHITE, 0, 1700)), standing=True),
 )
 
@@ -117,6 +128,8 @@ MEANINGS: Mapping[CueName, str] = MappingProxyType(
         CueName.OFFLINE: "dim white with a yellow flash every two seconds: records, the centre is out of reach",
         CueName.UNPROVISIONED: "blue, flashing slowly: waits for its provisioning code",
         CueName.READY: "dim white: ready",
+        CueName.IDENTIFY: "white, blue and red in quick turns for ten seconds, trilling: this is the station that was asked for",
+        CueName.SELF_TEST: "red, yellow, blue, white, a rising tone each: every lamp and the beeper are tried",
         CueName.AIM: "white, beeps that quicken: the camera is being aimed, nothing is recorded",
     }
 )

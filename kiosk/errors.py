@@ -99,6 +99,15 @@ class LedgerError(KioskError, OSError):
     exit_code = 15
 
 
+class RestartRequestedError(KioskError):
+    """The configuration is to be read anew; the service manager starts the process again."""
+
+    exit_code = 3
+
+    def __init__(self) -> None:
+        super().__init__("ends in order to read its configuration anew")
+
+
 class CborError(KioskError, ValueError):
     """Bytes are no CBOR, or more of it than is let pass."""
 

@@ -42,6 +42,9 @@ class Panel(Protocol):
     def stand(self, cue: Cue) -> None:
         """Shine like this while nothing plays."""
 
+    def tune(self, sound: config.Sound) -> None:
+        """Be as loud as this from now on."""
+
     def close(self) -> None:
         """Go dark and let go of the pins; harmless when repeated."""
 
@@ -59,6 +62,9 @@ class Outputs(Protocol):
             rgb: The light.
             tone_hz: The sound, 0 for silence.
         """
+
+    def tune(self, sound: config.Sound) -> None:
+        """Be as loud as this from the next `set` on. Any thread may call it."""
 
     def close(self) -> None:
         """Let go."""
@@ -92,6 +98,10 @@ class CuePlayer:
             self._standing_is_new = self._standing is not cue
             self._standing = cue
             self._changed.notify()
+
+    def tune(self, sound: config.Sound) -> None:
+        """Be as loud as this from now on."""
+        self._outputs.tune(sound)
 
     def close(self) -> None:
         """Go dark and let go of the pins."""
@@ -203,6 +213,10 @@ class GpioOutputs:
             case _:
                 pass
 
+    def tune(self, sound: config.Sound) -> None:
+        """Be as loud as this from the next `set` on."""
+        self._sound = sound
+
     def close(self) -> None:
         """Let go of the pins."""
         for device in self._devices:
@@ -287,6 +301,9 @@ class NoOutputs:
 
     def set(self, rgb: Rgb, tone_hz: int) -> None:
         """Nothing to be seen or heard."""
+
+    def tune(self, sound: config.Sound) -> None:
+        """Nothing to be heard."""
 
     def close(self) -> None:
         """Nothing to let go of."""

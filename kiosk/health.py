@@ -119,7 +119,9 @@ def read_marks(runtime_dir: Path, name: str, fresh_s: float) -> dict[str, Any] |
     return marks if isinstance(marks, dict) and 0 <= age_ns <= fresh_s * 1e9 else None
 
 
-def status_message(config: Config, outbox: Outbox, now: Moment, state: str) -> bytes:
+def status_message(
+    config: Config, outbox: Outbox, now: Moment, state: str, commands: dict[str, Any] | None = None
+) -> bytes:
     """What the centre is told of this station, retained at its status topic.
 
     Args:
@@ -127,6 +129,7 @@ def status_message(config: Config, outbox: Outbox, now: Moment, state: str) -> b
         outbox: Its outbox.
         now: Now.
         state: How the link is: "online", "offline", …; "lost" is said by the broker, "stopped" by the uplink's last word.
+        commands: What became of the centre's commands; None for a station that obeys nobody.
     """
     disk = os.statvfs(config.state.dir)
     return _dump(
@@ -139,6 +142,7 @@ def status_message(config: Config, outbox: Outbox, now: Moment, state: str) -> b
             "warnings": _warnings(config, outbox, disk),
             "lanes": [_lane(config, lane.name) for lane in config.lanes],
             "board": board_facts(),
+            "commands": commands,
         }
     )
 

@@ -9,7 +9,10 @@ import logging
 import os
 import re
 import sys
+import time
+from collections import deque
 
+RECENT_LINES = 200
 _NEEDS_QUOTES = re.compile(r'[\s"=]')
 
 
@@ -22,6 +25,23 @@ def start(level: str) -> None:
     by_journald = "JOURNAL_STREAM" in os.environ
     form = "%(levelname)s %(message)s" if by_journald else "%(asctime)s %(levelname)s %(message)s"
     logging.basicConfig(level=level.upper(), format=form, stream=sys.stderr, force=True)
+    logging.getLogger().addHandler(_Recent())
+
+
+_recent: deque[str] = deque(maxlen=RECENT_LINES)
+
+
+class _Recent(logging.Handler):
+    """Keeps the last lines in memory, for diagnostics."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created))
+        _recent.append(f"{when} {record.levelname} {record.getMessage()}")
+
+
+def recent() -> list[str]:
+    """The last lines of this process, the oldest first."""
+    return list(_recent)
 
 
 def line(event: str, **values: object) -> str:

@@ -39,6 +39,8 @@ from kiosk.model import ClockQuality
 from kiosk.session import Failure, Route, routes_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from paho.mqtt.client import ConnectFlags, DisconnectFlags
     from paho.mqtt.properties import Properties
     from paho.mqtt.reasoncodes import ReasonCode
@@ -127,13 +129,14 @@ class Link(Protocol):
 class PahoLink:
     """A link over paho."""
 
-    def __init__(self, config: Config, route: Route, last_will: bytes) -> None:
+    def __init__(self, config: Config, route: Route, last_will: bytes, topics: Sequence[str] = ()) -> None:
         """Open it.
 
         Args:
             config: The station's settings.
             route: Where and how.
             last_will: What the broker says in the station's name when the connection is lost.
+            topics: Subscribed besides the receipts; a broker that refuses one of these is still delivered to.
 
         Raises:
             LinkError: The broker cannot be reached, or does not prove who it is.
@@ -143,7 +146,7 @@ class PahoLink:
         self._events: deque[Event] = deque()
         self._stood = False
         self._receive_maximum = UNLIMITED
-        self._receipts = wire.receipts_topic(config.kiosk.id)
+        self._topics = (wire.receipts_topic(config.kiosk.id), *topics)
         self._client = _client(config, route)
         self._client.will_set(wire.status_topic(config.kiosk.id), last_will, QOS, retain=True)
         self._client.on_connect = self._on_connect
@@ -191,15 +194,18 @@ class PahoLink:
             self._events.append(Closed(f"refused: {reason}", failure))
             return
         self._receive_maximum = int(getattr(properties, "ReceiveMaximum", UNLIMITED))
-        self._client.subscribe(self._receipts, RECEIPTS_QOS)
+        receipts, *others = self._topics
+        self._client.subscribe([(receipts, RECEIPTS_QOS), *((topic, QOS) for topic in others)])
 
     def _on_subscribe(
         self, _client: Client, _user: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
     ) -> None:
-        refused = [str(reason) for reason in reasons if reason.is_failure]
-        if refused:
-            self._events.append(Closed(f"subscription refused: {refused[0]}", Failure.REFUSED))
+        if reasons[0].is_failure:
+            self._events.append(Closed(f"subscription refused: {reasons[0]}", Failure.REFUSED))
             return
+        for topic, reason in zip(self._topics, reasons, strict=False):
+            if reason.is_failure:
+                _log.warning(line("subscription-refused", topic=topic, reason=reason))
         self._stood = True
         self._events.append(Ready(self._receive_maximum))
 
@@ -227,14 +233,14 @@ class PahoLink:
             self._events.append(Closed(reason, None if self._stood else Failure.NOT_SPOKEN))
 
 
-def open_link(config: Config, route: Route, last_will: bytes) -> Link:
-    """A link by this route.
+def open_link(config: Config, route: Route, last_will: bytes, topics: Sequence[str] = ()) -> Link:
+    """A link by this route, subscribed to the receipts and to these topics.
 
     Raises:
         LinkError: The broker cannot be reached.
         ConfigError: A certificate, a key or the password cannot be read.
     """
-    return PahoLink(config, route, last_will)
+    return PahoLink(config, route, last_will, topics)
 
 
 def probe(config: Config, url: str, timeout_s: float) -> str:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from kiosk.clock import uuid7
 from kiosk.credential import classify
 from kiosk.cues import CUES, Cue, CueName, cue_for
+from kiosk.errand import Errands
 from kiosk.errors import CameraEndedError, OutboxError
 from kiosk.health import ScanMarks, read_marks, write_marks
 from kiosk.log import line
@@ -104,6 +105,7 @@ class Scanner:
         self._unanswered: list[bytes] = []
         self._uncommitted: dict[bytes, Entry] = {}
         self._fault = ""
+        self._errands = Errands(config, lane.name, parts.panel, parts.clock)
 
     def step(self, look: Callable[[Frame, list[Reading]], None] | None = None) -> list[Scan]:
         """Take one frame and answer every code that newly appeared in it.
@@ -114,6 +116,7 @@ class Scanner:
         Raises:
             CameraError: The camera gives no more frames.
             PanelError: The lights cannot be driven.
+            RestartRequestedError: The configuration is to be read anew.
         """
         parts = self._parts
         frame = parts.camera.next_frame(self._lane.camera.timeout_s)
@@ -201,15 +204,21 @@ class Scanner:
         """Look after the disk, the standing light and the marks, each every few seconds."""
         if now_boot_ns >= self._next_check_boot_ns:
             self._next_check_boot_ns = now_boot_ns + CHECK_EVERY_NS
-            try:
-                self._parts.outbox.check()
-            except OutboxError as error:
-                self._set_fault(error)
-            else:
-                self._set_fault(None)
+            self._check_disk()
         if self._tally.due(now_boot_ns):
             self._tally.write(self._parts.clock.now(), self._fault)
             self._stand(self._standing_cue())
+            self._errands.tend(self._check_disk)
+
+    def _check_disk(self) -> str:
+        """What keeps the station from recording; empty if nothing does. That a frame has come proves the camera."""
+        try:
+            self._parts.outbox.check()
+        except OutboxError as error:
+            self._set_fault(error)
+        else:
+            self._set_fault(None)
+        return self._fault
 
     def _standing_cue(self) -> CueName:
         if self._fault:
@@ -326,6 +335,7 @@ def run(scanner: Scanner, *, stop: Callable[[], bool]) -> None:
     Raises:
         CameraError: The camera has stalled or failed.
         PanelError: The lights cannot be driven.
+        RestartRequestedError: The configuration is to be read anew.
     """
     while not stop():
         try:

@@ -14,9 +14,10 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-from kiosk import health, session, wire
+from kiosk import health, remote, session, trust, wire
 from kiosk.clock import Clock, SystemClock, corrected
-from kiosk.errors import LinkError, WireError
+from kiosk.errors import LinkError, RestartRequestedError, WireError
+from kiosk.executor import Executor
 from kiosk.log import line
 from kiosk.model import ClockQuality
 from kiosk.mqtt import Acknowledged, Closed, Event, Link, Ready, Received, open_link
@@ -25,6 +26,7 @@ from kiosk.session import Connect, Drop, Failure, Publish, Session, State, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from kiosk.config import Config
     from kiosk.model import Moment
@@ -33,6 +35,8 @@ _log = logging.getLogger(__name__)
 
 MARKS_EVERY_S = 2.0
 SWEEP_EVERY_S = 60.0
+COMMANDS_EVERY_S = 1.0
+"""Between two status messages that only tell of commands, at least."""
 GOODBYE_S = 1.0
 _SYNCED_MARK = b'"clock":"synced"'
 
@@ -40,7 +44,7 @@ _SYNCED_MARK = b'"clock":"synced"'
 class Uplink:
     """The loop's parts. One thread only."""
 
-    def __init__(self, config: Config, outbox: Outbox, clock: Clock) -> None:
+    def __init__(self, config: Config, outbox: Outbox, clock: Clock, config_file: Path | None = None) -> None:
         self._config = config
         self._outbox = outbox
         self._outbox_id = outbox.id
@@ -60,7 +64,12 @@ class Uplink:
         self._link: Link | None = None
         self._said_state: State | None = None
         self._next_marks_s = self._next_status_s = self._next_sweep_s = 0.0
+        self._last_status_s = -COMMANDS_EVERY_S
         self._last_receipt_boot_ns: int | None = None
+        keys = trust.fleet_keys(config.trust.fleet_key_file)
+        self._executor = Executor(config, keys, outbox, clock, config_file)
+        self._topics = (remote.commands_topic(config.kiosk.id),) if keys else ()
+        self._said_commands = self._executor.report()
 
     def step(self) -> None:
         """One round: do what the session says, take what the link brings, look after the rest.
@@ -68,6 +77,7 @@ class Uplink:
         Raises:
             OutboxError: The outbox failed.
             ConfigError: A certificate, a key or the password cannot be read.
+            RestartRequestedError: The configuration is to be read anew.
         """
         now_s = time.monotonic()
         settled, last_seq = self._outbox.settled, self._outbox.last_seq
@@ -100,7 +110,7 @@ class Uplink:
     def _connect(self, now_s: float) -> None:
         route = self.session.route
         try:
-            self._link = open_link(self._config, route, health.last_will(self._config))
+            self._link = open_link(self._config, route, health.last_will(self._config), self._topics)
         except LinkError as error:
             _log.warning(line("not-connected", broker=route.url, protocol=route.protocol, reason=error))
             self.session.failed(now_s, Failure.UNREACHABLE)
@@ -133,6 +143,8 @@ class Uplink:
                 _log.info(line("online", broker=route.url, protocol=route.protocol, waiting=self._outbox.depth()))
                 self.session.connected(now_s, self._outbox.settled, receive_maximum)
                 self._next_status_s = 0.0
+            case Received(topic, payload) if topic in self._topics:
+                self._executor.take(payload)
             case Received(_, payload):
                 self._receive(payload, now_s)
             case Acknowledged(mid, ""):
@@ -176,6 +188,7 @@ class Uplink:
 
     def _tend(self) -> None:
         now_s = time.monotonic()
+        self._tend_commands(now_s)
         if now_s >= self._next_marks_s or self.session.state is not self._said_state:
             self._next_marks_s = now_s + MARKS_EVERY_S
             self._said_state = self.session.state
@@ -187,10 +200,22 @@ class Uplink:
             more = self._outbox.sweep(self._clock.now()) >= SWEEP_ROWS
             self._next_sweep_s = now_s + (session.IDLE_S if more else SWEEP_EVERY_S)
 
+    def _tend_commands(self, now_s: float) -> None:
+        """What became of a command is said at once, but a flood of them does not become a flood of answers."""
+        self._executor.tend()
+        report = self._executor.report()
+        if report != self._said_commands:
+            self._said_commands = report
+            self._next_status_s = min(self._next_status_s, max(now_s, self._last_status_s + COMMANDS_EVERY_S))
+        if self._link is not None and self.session.state is State.ONLINE:
+            for letter in self._executor.letters():
+                self._link.publish(remote.diagnostics_topic(self._config.kiosk.id), letter)
+
     def _say_status(self, state: str) -> int:
         if self._link is None:
             return 0
-        message = health.status_message(self._config, self._outbox, self._clock.now(), state)
+        self._last_status_s = time.monotonic()
+        message = health.status_message(self._config, self._outbox, self._clock.now(), state, self._executor.report())
         return self._link.publish(wire.status_topic(self._config.kiosk.id), message, retain=True)
 
     def _write_marks(self) -> None:
@@ -200,22 +225,33 @@ class Uplink:
             "broker": self.session.route.url,
             "protocol": self.session.route.protocol,
             "last_receipt_boot_ns": self._last_receipt_boot_ns,
+            "commands": self._executor.report(),
         }
         health.write_marks(self._config.state.runtime_dir, "uplink", marks)
 
 
-def run(config: Config, *, stop: Callable[[], bool]) -> None:
+def run(config: Config, *, stop: Callable[[], bool], config_file: Path | None = None) -> None:
     """Deliver until told to stop.
+
+    Args:
+        config: The station's settings.
+        stop: True once it shall end.
+        config_file: Where they were read from, for a command that has them read anew.
 
     Raises:
         OutboxError: The outbox cannot be opened, or failed.
         ConfigError: A certificate, a key or the password cannot be read.
+        RestartRequestedError: The configuration is to be read anew.
     """
     outbox = Outbox.open(config.state.dir / "outbox.db", config.outbox)
-    uplink = Uplink(config, outbox, SystemClock())
     try:
-        while not stop():
-            uplink.step()
+        uplink = Uplink(config, outbox, SystemClock(), config_file)
+        try:
+            while not stop():
+                uplink.step()
+        except RestartRequestedError:
+            uplink.close()
+            raise
         uplink.close()
     finally:
         outbox.close()

@@ -11,7 +11,7 @@ import os
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from kiosk import log, scanner, settings, sim
+from kiosk import errand, log, scanner, settings, sim
 from kiosk.clock import SystemClock
 from kiosk.commands import until_signalled
 from kiosk.credential import compile_local
@@ -108,7 +108,7 @@ def open_parts(config: Config, lane: Lane, panel: Panel, camera: Camera | None =
 
 @contextmanager
 def _closing_panel(lane: Lane, config: Config) -> Iterator[Panel]:
-    panel = sim.open_panel(lane.panel, config.sound)
+    panel = sim.open_panel(lane.panel, errand.sound_of(config))
     try:
         yield panel
     finally:

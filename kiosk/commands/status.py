@@ -19,13 +19,14 @@ def run(arguments: argparse.Namespace) -> int:
     config = settings.load(arguments.config)
     uplink = health.read_marks(config.state.runtime_dir, "uplink", health.FRESH_S)
     state = str(uplink.get("state")) if uplink is not None else "uplink-not-running"
+    commands = uplink.get("commands") if uplink is not None else None
     try:
         outbox = Outbox.open_existing(config.state.dir / "outbox.db", config.outbox)
     except OutboxError as error:
         print(f"outbox: {error}")
         return 1
     try:
-        message = health.status_message(config, outbox, SystemClock().now(), state)
+        message = health.status_message(config, outbox, SystemClock().now(), state, commands)
     finally:
         outbox.close()
     if arguments.json:

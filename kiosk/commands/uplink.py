@@ -15,5 +15,5 @@ def run(arguments: argparse.Namespace) -> int:
     """Deliver until SIGTERM or Ctrl-C."""
     config = settings.load(arguments.config)
     log.start(config.log.level)
-    uplink.run(config, stop=until_signalled())
+    uplink.run(config, stop=until_signalled(), config_file=arguments.config)
     return 0

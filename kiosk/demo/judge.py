@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from uuid import UUID
 
+    from kiosk.config import Sound
     from kiosk.cues import Cue
     from kiosk.gpio import Panel
     from kiosk.scanner import Scan
@@ -40,6 +41,10 @@ class WitnessedPanel:
     def stand(self, cue: Cue) -> None:
         """Shine like this while nothing plays."""
         self._panel.stand(cue)
+
+    def tune(self, sound: Sound) -> None:
+        """Be as loud as this from now on."""
+        self._panel.tune(sound)
 
     def close(self) -> None:
         """Let go of the pins."""

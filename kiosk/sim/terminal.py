@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 from kiosk.cues import DARK, MEANINGS, CueName, Rgb
 
 if TYPE_CHECKING:
+    from kiosk.config import Sound
     from kiosk.cues import Cue
 
 
@@ -41,6 +42,9 @@ class SeenOutputs:
         """Shine and sound like this until the next call."""
         self.state = replace(self.state, rgb=rgb, tone_hz=tone_hz)
 
+    def tune(self, sound: Sound) -> None:
+        """A picture has no loudness."""
+
     def close(self) -> None:
         """Nothing to let go of."""
 
@@ -65,6 +69,9 @@ class TerminalOutputs:
 
     def set(self, rgb: Rgb, tone_hz: int) -> None:
         """The line has said it."""
+
+    def tune(self, sound: Sound) -> None:
+        """The terminal has a volume of its own."""
 
     def close(self) -> None:
         """Nothing to let go of."""

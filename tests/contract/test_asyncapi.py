@@ -13,15 +13,19 @@ from uuid import UUID
 
 import pytest
 import yaml
+import zstandard
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jsonschema import Draft202012Validator
 
-from kiosk import health, wire
+from kiosk import cose, health, remote, wire
 from kiosk.clock import SystemClock
 from kiosk.config import Config
 from kiosk.errors import WireError
+from kiosk.executor import Executor
 from kiosk.health import ScanMarks
 from kiosk.model import ClockQuality, Direction, Entry, Sealed
 from kiosk.outbox import Outbox
+from kiosk.remote import Command, Reason, Verb
 
 DOCUMENT = yaml.safe_load((Path(__file__).resolve().parents[2] / "docs" / "asyncapi.yaml").read_text("utf-8"))
 SCHEMAS = DOCUMENT["components"]["schemas"]
@@ -142,4 +146,30 @@ def test_topics_are_those_of_the_document() -> None:
         "entries": wire.entries_topic("k-1"),
         "receipts": wire.receipts_topic("k-1"),
         "status": wire.status_topic("k-1"),
+        "commands": remote.commands_topic("k-1"),
+        "diagnostics": remote.diagnostics_topic("k-1"),
     }
+
+
+def test_commands_fit_their_schemas(make_config: Callable[..., Config]) -> None:
+    """What the status says of commands, taken and refused, and the diagnostics are what the document promises."""
+    config = make_config()
+    outbox = Outbox.open(config.state.dir / "outbox.db", config.outbox)
+    key = Ed25519PrivateKey.generate()
+    executor = Executor(config, {cose.key_id(key.public_key()): key.public_key()}, outbox, SystemClock())
+    reports = [executor.report()]
+    now_s = int(time.time())
+    executor.take(remote.signed(Command(bytes(16), 5, Verb.DIAGNOSTICS), config.kiosk.id, key, now_s, 60))
+    executor.take(b"x")
+    reports.append(executor.report())
+    for report in reports:
+        message = health.status_message(config, outbox, SystemClock().now(), "online", report)
+        _validator("status").validate(json.loads(message))
+    (letter,) = executor.letters()
+    outbox.close()
+    told = json.loads(zstandard.ZstdDecompressor().decompress(letter))
+    _validator("diagnostics").validate(told)
+    assert told.keys() == SCHEMAS["diagnostics"]["properties"].keys()
+    assert SCHEMAS["command"]["properties"]["verb"]["enum"] == list(Verb)
+    refused = SCHEMAS["status"]["properties"]["commands"]["oneOf"][1]["properties"]["refused"]
+    assert refused["propertyNames"]["enum"] == list(Reason)

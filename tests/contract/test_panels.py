@@ -45,6 +45,9 @@ class Recorder:
             raise OSError("pin gone")
         self.calls.append((rgb, tone_hz, self._name))
 
+    def tune(self, sound: Sound) -> None:
+        self.sound = sound
+
     def close(self) -> None:
         self.closed = True
 

@@ -16,7 +16,7 @@ import numpy as np
 from kiosk import wire
 from kiosk.camera import Frame
 from kiosk.clock import Clock
-from kiosk.config import Config
+from kiosk.config import Config, Sound
 from kiosk.cues import Cue, CueName
 from kiosk.decoder import Decoder
 from kiosk.model import ClockQuality, Entry, Moment, Reading
@@ -96,6 +96,9 @@ class LoggingPanel:
     def stand(self, cue: Cue) -> None:
         """Note it."""
         self.standing = cue.name
+
+    def tune(self, sound: Sound) -> None:
+        """Nobody listens."""
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -13,7 +13,7 @@ import pytest
 
 from kiosk import wire
 from kiosk.camera import Frame
-from kiosk.config import Config
+from kiosk.config import Config, Sound
 from kiosk.credential import compile_local
 from kiosk.cues import Cue, CueName
 from kiosk.decoder import Decoder
@@ -87,6 +87,9 @@ class Panel:
 
     def stand(self, cue: Cue) -> None:
         self.standing.append(cue.name)
+
+    def tune(self, sound: Sound) -> None:
+        self.sound = sound
 
     def last_standing(self) -> CueName:
         return self.standing[-1]
