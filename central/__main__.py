@@ -1,4 +1,4 @@
-"""The command line of the centre: collect · audit · entries · simulate.
+"""The command line of the centre: collect · audit · entries · simulate · command.
 
 Exit codes: 0 done, 1 something is missing, 2 wrong command line, 10 and above a part that failed (`kiosk.errors`).
 """
@@ -8,18 +8,18 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import re
 import signal
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
-from central import export, fleet_commands, simulate
+from central import command, export, fleet_commands, options, simulate
 from central.collector import Broker, Collector, check_url
 from central.ledgers import open_ledger
 from kiosk import __version__
-from kiosk.errors import ConfigError, KioskError, LedgerError
+from kiosk.errors import ConfigError, KioskError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,18 +57,11 @@ def _collect(arguments: argparse.Namespace) -> int:
     asked: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: asked.append(1))
-    broker = Broker(
-        url=arguments.broker,
-        client_id=arguments.client_id,
+    broker = replace(
+        options.broker_of(arguments, arguments.client_id),
         kiosk=arguments.kiosk or "+",
         group=arguments.group,
         protocol=arguments.protocol,
-        username=arguments.username,
-        password_file=arguments.password_file,
-        ca_file=arguments.ca_file,
-        cert_file=arguments.cert_file,
-        key_file=arguments.key_file,
-        least_tls=arguments.least_tls,
     )
     ledger = open_ledger(arguments.ledger)
     try:
@@ -123,20 +116,12 @@ def _entries(arguments: argparse.Namespace) -> int:
         if arguments.out is None:
             export.write(rows, arguments.format, sys.stdout)
             return 0
-        with _private(arguments.out) as out:
+        with options.private_file(arguments.out) as out:
             count = export.write(rows, arguments.format, out)
     finally:
         ledger.close()
     print(f"{count} entries written to {arguments.out}")
     return 0
-
-
-def _private(path: Path) -> TextIO:
-    """A new file that only its owner may read: it holds names."""
-    try:
-        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8")
-    except OSError as error:
-        raise LedgerError(f"cannot write {path}: {error.strerror}", hint="name another file with --out") from error
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -152,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE|URL",
         help=f"the ledger, a file or postgresql://… (default: $KIOSK_LEDGER or {DEFAULT_LEDGER})",
     )
-    common.add_argument("--kiosk", type=_kiosk, metavar="ID", help="this station only (default: all)")
+    common.add_argument("--kiosk", type=options.kiosk, metavar="ID", help="this station only (default: all)")
 
     collect = verbs.add_parser(
         "collect", parents=[common], help="take entries from the broker, keep them, send receipts"
@@ -171,23 +156,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     collect.add_argument(
         "--group",
-        type=_kiosk,
+        type=options.kiosk,
         metavar="NAME",
         help="share the work with the other collectors of this name, each with a --client-id of its own (MQTT 5)",
     )
     collect.add_argument(
         "--protocol", choices=("auto", "5", "3.1.1"), default="auto", help="MQTT version (default: 5, else 3.1.1)"
     )
-    collect.add_argument("--username", metavar="NAME", help="user at the broker")
-    collect.add_argument("--password-file", type=Path, metavar="FILE", help="file with the password, one line")
-    collect.add_argument(
-        "--ca-file", type=Path, metavar="FILE", help="authority that certifies the broker, PEM (default: the system's)"
-    )
-    collect.add_argument("--cert-file", type=Path, metavar="FILE", help="the collector's certificate, PEM")
-    collect.add_argument("--key-file", type=Path, metavar="FILE", help="its key, PEM")
-    collect.add_argument(
-        "--least-tls", choices=("1.3", "1.2"), default="1.3", help="oldest TLS that is spoken (default: %(default)s)"
-    )
+    options.add_broker(collect)
     collect.set_defaults(command=_collect)
 
     audit = verbs.add_parser(
@@ -232,13 +208,8 @@ def _parser() -> argparse.ArgumentParser:
     fleet.add_argument("--seed", type=int, default=1, metavar="N", help="of the times and names (default: %(default)s)")
     fleet.set_defaults(command=simulate.run)
     fleet_commands.add_verbs(verbs)
+    command.add_to(verbs)
     return parser
-
-
-def _kiosk(text: str) -> str:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", text):
-        raise argparse.ArgumentTypeError("a kiosk's id has lower-case letters, digits and hyphens")
-    return text
 
 
 def _count(text: str) -> int:

@@ -49,7 +49,7 @@ def write(rows: Iterable[Row], form: str, out: TextIO) -> int:
         elif form == "json":
             out.write(json.dumps(record, ensure_ascii=False) + "\n")
         else:
-            out.write("  ".join(_printable(record.get(column, "-")) for column in _TABLE) + "\n")
+            out.write("  ".join(printable(record.get(column, "-")) for column in _TABLE) + "\n")
     return count
 
 
@@ -78,7 +78,7 @@ def safe_cell(text: str) -> str:
     return "'" + text if text.startswith(_FORMULA) else text
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Nothing that moves a terminal's cursor."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
