@@ -7,7 +7,7 @@ PEOPLE ?= 20
 SEED ?= 1
 KIOSKS ?= 10000
 
-.PHONY: help demo test test-faults test-cluster check format bench bench-latency bench-outbox bench-drain bench-decode bench-collector sim-fleet docs clean setup
+.PHONY: help demo test test-faults test-cluster test-units check format bench bench-latency bench-outbox bench-drain bench-decode bench-collector sim-fleet docs clean setup
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -24,6 +24,10 @@ test-faults: $(VENV)/.ready-dev ## the whole fault suite, a few minutes, and its
 test-cluster: $(VENV)/.ready-dev ## three RabbitMQ nodes on this machine, one killed under load
 	./setup.sh "$(PYTHON)" "$(VENV)" dev cluster
 	KIOSK_CLUSTER=1 $(BIN)/python -m pytest tests/cluster $(ARGS)
+
+test-units: $(VENV)/.ready-dev ## boot the services under a real systemd in a container: sandbox, watchdog, restarts; needs root
+	./setup.sh "$(PYTHON)" "$(VENV)" dev units
+	KIOSK_UNITS=1 timeout 1500 $(BIN)/python -m pytest -q tests/units $(ARGS)
 
 check: $(VENV)/.ready-dev ## linters, types, layers and scripts only
 	$(BIN)/python -m pytest tests/unit/test_house.py

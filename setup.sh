@@ -2,7 +2,7 @@
 # Installs what is missing on Debian 12/13 or Raspberry Pi OS: system packages through apt where that is allowed, and a
 # virtual environment with the project in it. Where apt is not allowed it names the exact command and stops.
 #
-#   setup.sh PYTHON VENV EXTRA [cluster]
+#   setup.sh PYTHON VENV EXTRA [cluster|units]
 set -euo pipefail
 
 python=$1 venv=$2 extra=$3 cluster=${4:-}
@@ -31,6 +31,10 @@ if [ "$extra" = dev ]; then
 fi
 
 if [ "$cluster" = cluster ] && [ ! -d /usr/lib/rabbitmq ]; then missing+=(rabbitmq-server); fi
+if [ "$cluster" = units ]; then
+    command -v mmdebstrap >/dev/null || missing+=(mmdebstrap)
+    command -v systemd-nspawn >/dev/null || missing+=(systemd-container)
+fi
 
 if [ ${#missing[@]} -gt 0 ]; then
     if [ "$(id -u)" = 0 ]; then

@@ -102,6 +102,11 @@ def _parser() -> argparse.ArgumentParser:
     panel = verbs.add_parser("panel", parents=[configured], help="play the lights and sounds, and say what they mean")
     panel.add_argument("cues", nargs="*", metavar="CUE", help="names of cues (default: all, in turn)")
     panel.add_argument("--lane", metavar="NAME", help="which lane; may be left out where there is only one")
+    panel.add_argument(
+        "--ended",
+        action="store_true",
+        help="play nothing: leave the light as it should be after a scan process has gone",
+    )
 
     outbox = verbs.add_parser(
         "outbox", parents=[configured, as_json], help="what waits for the centre; names are not shown"

@@ -320,6 +320,34 @@ def open_panel(settings: config.Panel, sound: config.Sound) -> Panel:
     return CuePlayer(GpioOutputs(settings, sound, _factory(settings.kind)))
 
 
+def leave(settings: config.Panel, rgb: Rgb) -> None:
+    """Light the LEDs, silence the buzzer and let go of nothing, for a process that ends at once.
+
+    Only the kernel lets go of the pins then, and it leaves outputs at their level. The LEDs are on or off: nobody is left to
+    dim them.
+
+    Args:
+        settings: Kinds of LEDs and buzzer, and their pins.
+        rgb: The light; `DARK` for none.
+
+    Raises:
+        PanelError: A pin is in use, or there are none on this machine.
+    """
+    leds, buzzer = settings.leds, settings.buzzer
+    pins = {colour: getattr(leds, f"{colour}_pin") for colour in ("red", "green", "blue", "yellow")}
+    levels = levels_of(rgb, tuple(colour for colour, pin in pins.items() if pin is not None))
+    try:
+        factory = _factory(settings.kind)
+        for colour, level in levels.items():
+            DigitalOutputDevice(
+                pins[colour], active_high=leds.active_high, initial_value=level > 0, pin_factory=factory
+            )
+        if buzzer.kind != "none":
+            DigitalOutputDevice(buzzer.pin, active_high=buzzer.active_high, initial_value=False, pin_factory=factory)
+    except Exception as error:  # gpiozero's, lgpio's and the system's own, which share no root
+        raise PanelError(f"cannot use the pins: {error}") from error
+
+
 def open_lamp(kind: str, settings: config.Lamp) -> Lamp:
     """The lamp on a real pin ("gpio") or on a mock one.
 

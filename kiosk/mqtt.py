@@ -21,6 +21,7 @@ Sources:
 from __future__ import annotations
 
 import logging
+import socket
 import ssl
 import time
 from collections import deque
@@ -28,6 +29,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
+import paho.mqtt.client
 from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
@@ -272,6 +274,17 @@ def probe(config: Config, url: str, timeout_s: float) -> str:
         finally:
             link.close()
     raise LinkError(f"{url} does not let this kiosk in: {reason}")
+
+
+def _socketpair() -> tuple[socket.socket, socket.socket]:
+    """What paho wakes its own loop with. Its own way is a listening port for a moment; a kiosk opens none, ever."""
+    pair = socket.socketpair()
+    for end in pair:
+        end.setblocking(False)
+    return pair
+
+
+paho.mqtt.client._socketpair_compat = _socketpair  # noqa: SLF001  there is no public way
 
 
 def _client(config: Config, route: Route) -> Client:

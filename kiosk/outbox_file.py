@@ -12,6 +12,7 @@ import fcntl
 import logging
 import os
 import sqlite3
+import stat
 import time
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -61,12 +62,11 @@ def connect(path: Path, *, makes: bool = True) -> sqlite3.Connection:
     Raises:
         sqlite3.Error: It cannot be used; `is_damage` says whether it never will be.
     """
-    is_new = not path.exists()
+    if makes:
+        _make_readable_by_sharers(path)
     address = f"{path.absolute().as_uri()}?mode={'rwc' if makes else 'rw'}"
     connection = sqlite3.connect(address, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     try:
-        if is_new:
-            path.chmod(0o600)
         for pragma in PRAGMAS:
             connection.execute(f"PRAGMA {pragma}").fetchall()
         (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
@@ -83,6 +83,22 @@ def connect(path: Path, *, makes: bool = True) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _make_readable_by_sharers(path: Path) -> None:
+    """Begin the file with the right mode; SQLite gives its log and its shared memory the same.
+
+    A folder that hands its group on (the setgid bit) is shared by the two processes' users; any other belongs to one.
+    """
+    mode = 0o660 if path.parent.stat().st_mode & stat.S_ISGID else 0o600
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, mode)
+    except FileExistsError:
+        return
+    try:
+        os.fchmod(handle, mode)  # whatever the umask
+    finally:
+        os.close(handle)
 
 
 def _is_ours(connection: sqlite3.Connection) -> bool:

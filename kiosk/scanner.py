@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from kiosk.decoder import Decoder
     from kiosk.gpio import Panel
     from kiosk.model import Reading, Sighting, Verdict
+    from kiosk.notify import Notifier
     from kiosk.outbox import Outbox
     from kiosk.policy import Policy
     from kiosk.sightings import Sightings
@@ -138,6 +139,11 @@ class Scanner:
         self._tally.frame(decode_ms)
         self._tend(parts.clock.boot_ns())
         return scans
+
+    @property
+    def status(self) -> str:
+        """How this lane is, for a person."""
+        return f"lane {self._lane.name}: {self._fault or self._standing or 'starting'}"
 
     def _answer(self, sighting: Sighting, strategy: str, decode_ms: float) -> Scan:
         parts = self._parts
@@ -329,8 +335,13 @@ def _share(values: deque[float], share: float) -> float:
     return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 2) if ordered else 0.0
 
 
-def run(scanner: Scanner, *, stop: Callable[[], bool]) -> None:
+def run(scanner: Scanner, *, stop: Callable[[], bool], notifier: Notifier | None = None) -> None:
     """Scan until told to stop, or until a recorded source has shown its last frame.
+
+    Args:
+        scanner: The lane's loop.
+        stop: Whether the end has been asked for.
+        notifier: Told of the first frame and of every further one that is finished.
 
     Raises:
         CameraError: The camera has stalled or failed.
@@ -342,3 +353,6 @@ def run(scanner: Scanner, *, stop: Callable[[], bool]) -> None:
             scanner.step()
         except CameraEndedError:
             return
+        if notifier is not None:
+            notifier.ready(scanner.status)
+            notifier.alive()

@@ -35,8 +35,13 @@ SOURCES = ("picamera2", "v4l2", "folder", "video", "sim")
 _REFERENCE = "see docs/configuration.md"
 
 
-def load(path: Path) -> Config:
+def load(path: Path, *, for_link: bool = True) -> Config:
     """The settings in this file.
+
+    Args:
+        path: Of the file.
+        for_link: Whether the link's password, certificate and key must be readable. A process without network must not
+            even be able to.
 
     Raises:
         ConfigError: It cannot be read, or one of its keys is wrong; the message has one line a problem.
@@ -60,7 +65,7 @@ def load(path: Path) -> Config:
     except ValidationError as error:
         problems += [_explained(detail) for detail in error.errors()]
         raise _refused(path, node, problems) from error
-    problems += _further_problems(config)
+    problems += _further_problems(config, for_link=for_link)
     if problems:
         raise _refused(path, node, problems)
     return config
@@ -118,7 +123,7 @@ def _explained(detail: ErrorDetails) -> Problem:
             return where, f"{detail['msg'][0].lower()}{detail['msg'][1:]}", _REFERENCE
 
 
-def _further_problems(config: Config) -> Iterator[Problem]:
+def _further_problems(config: Config, *, for_link: bool) -> Iterator[Problem]:
     names = [lane.name for lane in config.lanes]
     for index, lane in enumerate(config.lanes):
         if lane.name in names[:index]:
@@ -132,7 +137,7 @@ def _further_problems(config: Config) -> Iterator[Problem]:
                 "leave at least 50 between the two",
             )
     yield from _pin_problems(config)
-    yield from _file_problems(config)
+    yield from _file_problems(config, for_link=for_link)
     for index, card in enumerate(config.credentials.local):
         try:
             compile_local([card])
@@ -215,14 +220,14 @@ def _pin_problems(config: Config) -> Iterator[Problem]:
             yield (*panel, "leds", "yellow_pin"), "an RGB LED has no yellow pin", "remove it, or set `kind: separate`"
 
 
-def _file_problems(config: Config) -> Iterator[Problem]:
+def _file_problems(config: Config, *, for_link: bool) -> Iterator[Problem]:
     uplink = config.uplink
     files: list[tuple[Location, Path | None]] = [
         (("uplink", "password_file"), uplink.password_file),
         *((("uplink", "tls", name), getattr(uplink.tls, name)) for name in ("ca_file", "cert_file", "key_file")),
     ]
     for where, path in files:
-        if path is not None and not os.access(path, os.R_OK):
+        if for_link and path is not None and not os.access(path, os.R_OK):
             problem = "cannot be read" if path.exists() else "does not exist"
             yield where, f"{path} {problem}", "put the file there and let the kiosk's user read it"
     if (uplink.tls.cert_file is None) != (uplink.tls.key_file is None):

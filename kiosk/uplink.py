@@ -21,6 +21,7 @@ from kiosk.executor import Executor
 from kiosk.log import line
 from kiosk.model import ClockQuality
 from kiosk.mqtt import Acknowledged, Closed, Event, Link, Ready, Received, open_link
+from kiosk.notify import Notifier
 from kiosk.outbox import SWEEP_ROWS, Outbox
 from kiosk.session import Connect, Drop, Failure, Publish, Session, State, Wait
 
@@ -246,12 +247,16 @@ def run(config: Config, *, stop: Callable[[], bool], config_file: Path | None = 
     outbox = Outbox.open(config.state.dir / "outbox.db", config.outbox)
     try:
         uplink = Uplink(config, outbox, SystemClock(), config_file)
+        notifier = Notifier()
         try:
             while not stop():
                 uplink.step()
+                notifier.ready(uplink.session.state.value)
+                notifier.alive()
         except RestartRequestedError:
             uplink.close()
             raise
+        notifier.stopping()
         uplink.close()
     finally:
         outbox.close()

@@ -5,8 +5,12 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
+from kiosk.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from kiosk.config import Config, Lane
 
 
 def until_signalled() -> Callable[[], bool]:
@@ -23,3 +27,18 @@ def until_signalled() -> Callable[[], bool]:
     signal.signal(signal.SIGTERM, ask)
     signal.signal(signal.SIGINT, ask)
     return lambda: bool(asked)
+
+
+def lane_named(config: Config, name: str | None) -> Lane:
+    """The lane of this name, or the only one.
+
+    Raises:
+        ConfigError: There is no such lane, or several and none was named.
+    """
+    names = ", ".join(lane.name for lane in config.lanes)
+    if name is None and len(config.lanes) > 1:
+        raise ConfigError("this kiosk has several lanes", hint=f"name one with --lane: {names}")
+    for lane in config.lanes:
+        if name in (None, lane.name):
+            return lane
+    raise ConfigError(f"there is no lane {name!r}", hint=f"use one of: {names}")

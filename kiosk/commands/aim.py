@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 
 from kiosk import settings, sim
 from kiosk.aim import Gauge, Verdict, beep_for, best_of, interval_ms, line_of, quality_of, verdict_of
-from kiosk.commands import until_signalled
-from kiosk.commands.scan import lane_named
+from kiosk.commands import lane_named, until_signalled
 from kiosk.decoder import Decoder
 from kiosk.errors import CameraEndedError
 

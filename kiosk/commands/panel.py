@@ -1,17 +1,25 @@
-"""`kiosk panel`: every light and sound, played and named, to test the wiring and to learn what they mean."""
+"""`kiosk panel`: every light and sound, played and named, to test the wiring and to learn what they mean.
+
+With `--ended` it is what a service manager runs after a scan process has gone, however it went: a light that was green when
+its process was killed must not go on inviting people. Dark after an end that was asked for, else the fault's colour.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from typing import TYPE_CHECKING
 
-from kiosk import settings, sim
-from kiosk.commands.scan import lane_named
-from kiosk.cues import CUES, MEANINGS, CueName
+from kiosk import gpio, health, settings
+from kiosk.commands import lane_named
+from kiosk.cues import CUES, DARK, MEANINGS, CueName
 from kiosk.errors import ConfigError
 
 if TYPE_CHECKING:
     import argparse
+
+    from kiosk.config import Config
 
 PAUSE_S = 0.7
 STANDING_S = 3.0
@@ -19,7 +27,11 @@ STANDING_S = 3.0
 
 def run(arguments: argparse.Namespace) -> int:
     """Play the named cues, or all of them."""
-    config = settings.load(arguments.config)
+    config = settings.load(arguments.config, for_link=False)
+    if arguments.ended:
+        return _ended(config, arguments.lane)
+    from kiosk import sim  # noqa: PLC0415  a door is closed until `--ended` is done, and that needs no pictures
+
     lane = lane_named(config, arguments.lane)
     unknown = [name for name in arguments.cues if name not in CUES]
     if unknown:
@@ -38,3 +50,18 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         panel.close()
     return 0
+
+
+def _ended(config: Config, name: str | None) -> int:
+    """Leave the light of this lane, or of all, as it should be while no process drives it."""
+    asked = os.environ.get("SERVICE_RESULT") == "success"
+    rgb = DARK if asked else CUES[CueName.FAULT_STANDING].steps[0].rgb
+    lanes = config.lanes if name is None else (lane_named(config, name),)
+    for lane in lanes:
+        if lane.panel.kind in {"gpio", "mock"}:
+            gpio.leave(lane.panel, rgb)
+        marks = {"written_boot_ns": time.clock_gettime_ns(time.CLOCK_BOOTTIME), "left": "dark" if asked else "fault"}
+        health.write_marks(config.state.runtime_dir, f"panel-{lane.name}", marks)
+        print(f"panel of {lane.name} left {marks['left']}", file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    os._exit(0)  # an orderly exit would let gpiozero reset the pins

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kiosk import log, settings
 from kiosk.commands import until_signalled
+from kiosk.notify import Notifier
 from kiosk.supervise import Child, Supervisor
 
 if TYPE_CHECKING:
@@ -39,21 +40,29 @@ def supervise(config: Config, path: Path, *, with_uplink: bool) -> int:
         2 if a process found its configuration wrong, else 0.
     """
     stop = until_signalled()
-    scans = [
-        Child(f"scan-{lane.name}", kiosk_argv("scan", "--config", str(path), "--lane", lane.name))
-        for lane in config.lanes
-    ]
+    notifier = Notifier()
+    scans = [_scan_child(path, lane.name) for lane in config.lanes]
     uplinks = [Child("uplink", kiosk_argv("uplink", "--config", str(path)))] if with_uplink else []
     supervisor = Supervisor([*scans, *uplinks])
     try:
         while not stop() and any(child.code is None for child in scans):
             supervisor.tend()
+            scanning = sum(child.is_ready for child in scans)
+            if scanning:  # one door that opens must not wait for another one's camera
+                notifier.ready(f"{scanning} of {len(scans)} lanes scanning")
+            notifier.alive()
             if any(child.code == 2 for child in supervisor.children):
                 return 2
             time.sleep(ROUND_S)
     finally:
         supervisor.stop()
     return 0
+
+
+def _scan_child(path: Path, lane: str) -> Child:
+    """One lane's process; whatever kills it, its panel does not stay green."""
+    words = ("--config", str(path), "--lane", lane)
+    return Child(f"scan-{lane}", kiosk_argv("scan", *words), epitaph=kiosk_argv("panel", "--ended", *words))
 
 
 def kiosk_argv(*words: str) -> list[str]:

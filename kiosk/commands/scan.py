@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from kiosk import errand, log, scanner, settings, sim
 from kiosk.clock import SystemClock
-from kiosk.commands import until_signalled
+from kiosk.commands import lane_named, until_signalled
 from kiosk.credential import compile_local
 from kiosk.cues import CUES, CueName
 from kiosk.decoder import Decoder
-from kiosk.errors import CameraError, ConfigError, OutboxError
+from kiosk.errors import CameraError, OutboxError
+from kiosk.notify import Notifier
 from kiosk.outbox import Outbox
 from kiosk.policy import Policy, Rules
 from kiosk.scanner import Parts, Scanner
@@ -36,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 def run(arguments: argparse.Namespace) -> int:
     """Scan until SIGTERM, Ctrl-C or a fault."""
-    config = settings.load(arguments.config)
+    config = settings.load(arguments.config, for_link=False)
     log.start(config.log.level)
     if arguments.lane is None and len(config.lanes) > 1:
         from kiosk.commands import run as run_command  # noqa: PLC0415  one lane needs no supervisor
@@ -49,27 +50,12 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             parts = stack.enter_context(open_parts(config, lane, panel))
             _log.info(log.line("scanning", lane=lane.name, direction=lane.direction.value, outbox=parts.outbox.id))
-            scanner.run(Scanner(config, lane, parts), stop=stop)
+            scanner.run(Scanner(config, lane, parts), stop=stop, notifier=Notifier())
         except (CameraError, OutboxError):
             panel.stand(CUES[CueName.FAULT_STANDING])
             panel.show(CUES[CueName.FAULT])
             raise
     return 0
-
-
-def lane_named(config: Config, name: str | None) -> Lane:
-    """The lane of this name, or the only one.
-
-    Raises:
-        ConfigError: There is no such lane, or several and none was named.
-    """
-    names = ", ".join(lane.name for lane in config.lanes)
-    if name is None and len(config.lanes) > 1:
-        raise ConfigError("this kiosk has several lanes", hint=f"name one with --lane: {names}")
-    for lane in config.lanes:
-        if name in (None, lane.name):
-            return lane
-    raise ConfigError(f"there is no lane {name!r}", hint=f"use one of: {names}")
 
 
 @contextmanager

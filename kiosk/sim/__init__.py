@@ -11,6 +11,7 @@ from kiosk import camera, gpio
 from kiosk.errors import CameraError, PanelError
 from kiosk.lamp import LitCamera
 from kiosk.sim.door import SimulatedDoor
+from kiosk.sim.hanging import HangingCamera
 from kiosk.sim.replay import FolderCamera, VideoCamera
 from kiosk.sim.terminal import TerminalLamp, TerminalOutputs
 
@@ -33,9 +34,10 @@ def open_camera(settings: config.Camera) -> Camera:
         case "video":
             return VideoCamera(rest)
         case "sim":
-            values = {"seed": 1, "people": 20, **_numbers(rest)}
+            values = {"seed": 1, "people": 20, "hang": 0, **_numbers(rest)}
             size_px = (settings.width_px, settings.height_px)
-            return SimulatedDoor(*size_px, settings.fps, seed=values["seed"], people=values["people"])
+            door = SimulatedDoor(*size_px, settings.fps, seed=values["seed"], people=values["people"])
+            return HangingCamera(door, values["hang"]) if values["hang"] else door
         case _:
             return camera.open_camera(settings)
 
@@ -83,6 +85,8 @@ def _numbers(text: str) -> dict[str, int]:
         values = {name.strip(): int(value) for name, _, value in (part.partition("=") for part in text.split(","))}
     except ValueError:
         values = {"": 0}
-    if not values.keys() <= {"seed", "people"}:
-        raise CameraError(f"sim:{text} is no simulated door", hint="write sim:seed=1,people=20")
+    if not values.keys() <= {"seed", "people", "hang"}:
+        raise CameraError(
+            f"sim:{text} is no simulated door", hint="write sim:seed=1,people=20, and hang=300 to let it hang then"
+        )
     return values

@@ -134,6 +134,17 @@ def test_sweeping_is_bounded(outbox: Outbox, make_entry: Make) -> None:
     assert [outbox.sweep(later) for _ in range(3)] == [SWEEP_ROWS, 10, 0]
 
 
+def test_file_is_shared_where_the_folder_is(tmp_path: Path) -> None:
+    """In a folder that hands its group on, both users of a station can write, whatever their umask; the log too."""
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(0o2770)
+    outbox = Outbox.open(folder / "outbox.db", Settings())
+    outbox.settle(0)
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o660}
+    outbox.close()
+
+
 def test_file_is_private_and_synchronous(outbox: Outbox, path: Path) -> None:
     """Only the owner reads it, and a commit waits for the disk."""
     assert path.stat().st_mode & 0o777 == 0o600

@@ -1,0 +1,135 @@
+"""A Debian 13 with the kiosk in it, booted by its own systemd in a container: no hardware, no network, a minute.
+
+build/units/base-HASH.tar   the system, by mmdebstrap; made once for each list of packages
+build/units/site-HASH/      the Python packages, as wheels; made once for each list of them
+build/units/root/           both, the project and its units; made anew for each run
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tomllib
+from contextlib import suppress
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build" / "units"
+SUITE = "trixie"
+PYTHON = "3.13"
+PACKAGES = ("systemd", "systemd-sysv", "dbus", "python3", "libzbar0t64", "mosquitto", "procps")
+BUILD_S = 600
+BOOT_S = 300
+
+
+def base() -> Path:
+    """The system as an archive, from apt's own mirror."""
+    archive = BUILD / f"base-{_hash(SUITE, *PACKAGES)}.tar"
+    if not archive.exists():
+        BUILD.mkdir(parents=True, exist_ok=True)
+        fresh = archive.with_suffix(".fresh.tar")
+        argv = ["mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
+        argv += [f"--dpkgopt=path-exclude=/usr/share/{path}/*" for path in ("doc", "locale", "man")]
+        subprocess.run([*argv, SUITE, str(fresh)], check=True, timeout=BUILD_S)
+        fresh.rename(archive)
+    return archive
+
+
+def site() -> Path:
+    """The wheels that the project needs, for the container's Python."""
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
+    folder = BUILD / f"site-{_hash(PYTHON, *wanted)}"
+    if not folder.exists():
+        fresh = folder.with_suffix(".fresh")
+        shutil.rmtree(fresh, ignore_errors=True)
+        argv = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(fresh), "--only-binary=:all:"]
+        argv += [
+            f"--python-version={PYTHON}",
+            "--platform=manylinux_2_28_x86_64",
+            "--platform=manylinux2014_x86_64",
+            "--no-compile",
+        ]
+        subprocess.run([*argv, *wanted], check=True, timeout=BUILD_S)
+        fresh.rename(folder)
+    return folder
+
+
+def furnish(config: str) -> Path:
+    """A root file system with the project, its units and this configuration."""
+    root = BUILD / "root"
+    subprocess.run(["rm", "-rf", str(root)], check=True, timeout=60)
+    root.mkdir(parents=True)
+    archive = ["tar", "-C", str(root), "--exclude=./dev/*", "-xf", str(base())]
+    subprocess.run(archive, check=True, timeout=120)
+    lib = root / "usr/lib/kiosk"
+    shutil.copytree(site(), lib / "site")
+    if not list((lib / "site/pydantic").glob("__pycache__")):  # as an image has it: a start must not compile
+        compile_all = ["chroot", str(root), "python3", "-m", "compileall", "-q", "-j", "2", "/usr/lib/kiosk/site"]
+        subprocess.run(compile_all, check=False, timeout=BUILD_S)  # some packages carry files that are no Python
+        shutil.rmtree(site())
+        shutil.copytree(lib / "site", site())
+    shutil.copytree(ROOT / "kiosk", lib / "site/kiosk", ignore=shutil.ignore_patterns("__pycache__"))
+    subprocess.run([str(ROOT / "systemd/install.sh"), str(root)], check=True, timeout=60)
+    argv = ["chroot", str(root), "python3", "-m", "compileall", "-q", "/usr/lib/kiosk/site/kiosk"]
+    subprocess.run(argv, check=True, timeout=60)
+    drop_in = root / "usr/lib/systemd/system/kiosk-uplink.service.d"
+    drop_in.mkdir()
+    shutil.copy(ROOT / "systemd/kiosk-uplink.brokers.conf", drop_in)  # as a fleet's own image would
+    for name in ("inside.py", "probes.py"):
+        shutil.copy(Path(__file__).with_name(name), lib / name)
+    (root / "etc/kiosk").mkdir(exist_ok=True)
+    (root / "etc/kiosk/kiosk.yaml").write_text(config, "utf-8")
+    (root / "etc/mosquitto/conf.d/test.conf").write_text("listener 1883 127.0.0.1\nallow_anonymous true\n")
+    (root / "etc/credstore").mkdir(mode=0o700, exist_ok=True)
+    (root / "etc/credstore/kiosk-uplink.password").write_text("invented\n")
+    wants = root / "etc/systemd/system/multi-user.target.wants"
+    wants.mkdir(parents=True, exist_ok=True)
+    unit = root / "etc/systemd/system/inside.service"
+    unit.write_text(
+        "[Unit]\nAfter=kiosk.target mosquitto.service\n[Service]\nType=exec\nStandardOutput=journal+console\n"
+        "ExecStart=/usr/bin/python3 /usr/lib/kiosk/inside.py\nExecStopPost=/usr/bin/systemctl --no-block poweroff\n"
+    )
+    (wants / "inside.service").symlink_to(unit.name)
+    return root
+
+
+def boot(root: Path) -> str:
+    """Boot it, wait until it has switched itself off, and return what its console said."""
+    log = BUILD / "console.log"
+    argv = ["systemd-nspawn", "-q", "-b", "-D", str(root), "--register=no", "--keep-unit", "--private-network"]
+    environment = {**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
+    with log.open("wb") as out:
+        container = subprocess.Popen(
+            [*argv, "--console=pipe"], stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment
+        )
+        try:
+            container.wait(BOOT_S)
+        except subprocess.TimeoutExpired:
+            _end(container)
+    return log.read_text("utf-8", "replace")
+
+
+def _end(container: subprocess.Popen[bytes]) -> None:
+    """End the container's init, and with it everything inside; nspawn alone would leave it running."""
+    children = Path(f"/proc/{container.pid}/task/{container.pid}/children").read_text("ascii").split()
+    for pid in children:
+        with suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+    container.terminate()
+    container.wait(30)
+
+
+def missing() -> str:
+    """What keeps this machine from it; empty if nothing does."""
+    absent = [program for program in ("mmdebstrap", "systemd-nspawn") if shutil.which(program) is None]
+    if absent:
+        return f"{' and '.join(absent)} missing: apt install mmdebstrap systemd-container"
+    return "" if os.geteuid() == 0 else "a container's systemd needs root: run `sudo make test-units`"
+
+
+def _hash(*words: str) -> str:
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]
