@@ -58,6 +58,7 @@ sim-fleet: $(VENV)/.ready-dev ## 10,000 simulated kiosks deliver a morning peak,
 
 docs: $(VENV)/.ready-dev ## write config/kiosk.yaml and docs/configuration.md from the types
 	$(BIN)/python -m kiosk.reference config/kiosk.yaml docs/configuration.md
+	$(BIN)/python -m kiosk.acceptance docs/acceptance.md
 
 setup: $(VENV)/.ready-dev ## install what is missing
 

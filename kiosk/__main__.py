@@ -90,8 +90,17 @@ def _parser() -> argparse.ArgumentParser:
     read.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="pictures, or folders of them")
     read.add_argument("--explain", action="store_true", help="tell which passes were tried, and what each cost")
 
-    check = verbs.add_parser("check", parents=[configured], help="is the configuration right?")
-    check.add_argument("--probe", action="store_true", help="also try the camera, the panel, the disk and the broker")
+    verbs.add_parser("check", parents=[configured], help="is the configuration right?")
+
+    doctor = verbs.add_parser(
+        "doctor",
+        parents=[configured, as_json],
+        help="try every part once: camera, lights, card, clock, way to the centre",
+    )
+    doctor.add_argument("--acceptance", action="store_true", help="then ask for what only eyes can see; about an hour")
+    doctor.add_argument(
+        "--report", type=Path, metavar="FILE", help="where the answers go (default: acceptance-….jsonl)"
+    )
 
     aim = verbs.add_parser("aim", parents=[configured], help="aim and focus a camera by a line of numbers and by beeps")
     aim.add_argument("--lane", metavar="NAME", help="which lane; may be left out where there is only one")

@@ -38,7 +38,7 @@ class ConfigError(KioskError, ValueError):
 class CameraError(KioskError, OSError):
     """The camera cannot be opened or used."""
 
-    hint = "check the ribbon or USB cable and `camera.source`, then run `kiosk check --probe`"
+    hint = "check the ribbon or USB cable and `camera.source`, then run `kiosk doctor`"
     exit_code = 10
 
 

@@ -16,9 +16,8 @@ import cv2
 import numpy as np
 import pytest
 
-from kiosk import sim
+from kiosk import checkup, sim
 from kiosk.camera import Camera, PiCamera, V4l2Camera
-from kiosk.commands import check
 from kiosk.config import Camera as Settings
 from kiosk.config import Lane
 from kiosk.errors import CameraEndedError, CameraError, CameraStalledError
@@ -449,20 +448,18 @@ def test_region_has_the_sensors_own_pixels(picamera2: type[FakePicamera2]) -> No
     assert picamera2.instances[1].set_later == {"ScalerCrops": [(0, 0, 4608, 2592)] * 2}
 
 
-def test_check_says_what_the_sensor_cannot_give(picamera2: type[FakePicamera2]) -> None:
-    """`kiosk check --probe`: the sizes that came, then each warning on a line of its own."""
+def test_doctor_says_what_the_sensor_cannot_give(picamera2: type[FakePicamera2]) -> None:
+    """`kiosk doctor`: the sizes that came, then each thing that the settings cannot get, with its remedy."""
     assert picamera2
     settings = {"region": [0.4, 0.4, 0.1, 0.1], "width_px": 1280, "height_px": 720}
-    lines = check._camera(Lane.model_validate({"camera": settings})).splitlines()
-    assert lines[0] == "1280 x 720 px, small 640 x 360 px, mean brightness 17 of 255"
+    found, says = checkup._camera(Lane.model_validate({"camera": settings}))
+    assert found is checkup.Health.WARNING
+    assert says.startswith("1280 x 720 px, small 640 x 360 px, brightness 17 of 255")
     assert (
-        lines[1].split()
-        == (
-            "WARNING: `camera.region` has 461 sensor pixels across, enlarged to 1280, which reads no smaller code; "
-            "set width_px: 460, height_px: 258, or a larger region"
-        ).split()
-    )
-    assert "frames a second" in lines[2]
+        "; `camera.region` has 461 sensor pixels across, enlarged to 1280, which reads no smaller code; "
+        "set width_px: 460, height_px: 258, or a larger region"
+    ) in says
+    assert "frames a second" in says
 
 
 def test_camera_that_is_not_there_is_named(picamera2: type[FakePicamera2], monkeypatch: pytest.MonkeyPatch) -> None:

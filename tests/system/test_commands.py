@@ -33,7 +33,7 @@ from kiosk.sim.cards import TRUTH, write_cards
 from kiosk.sim.render import code_picture
 from kiosk.wire import Batch
 
-COMMANDS = ("demo", "run", "scan", "uplink", "read", "check", "aim", "panel", "outbox", "status")
+COMMANDS = ("demo", "run", "scan", "uplink", "read", "check", "doctor", "aim", "panel", "outbox", "status")
 CARD = "046090000123||Nguyễn Văn A|01021990|Nữ|Huế|15062021".encode()
 Make = Callable[[int], Entry]
 
@@ -230,29 +230,32 @@ def test_aim_ends_when_asked(written: Callable[..., Path]) -> None:
     assert "Traceback" not in errors
 
 
-def test_check_probes_every_hand(
+def test_doctor_tries_every_hand(
     written: Callable[..., Path], broker: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`kiosk check --probe` tries camera, panel, lamp, outbox and broker, a line each, and fails if one fails."""
-    monkeypatch.setattr("kiosk.commands.check.FLASH_S", 0.1)
+    """`kiosk doctor` tries camera, panel, lamp, outbox and broker, a line each, and fails if one fails."""
+    monkeypatch.setattr("kiosk.checkup.STEP_MS", 20)
+    monkeypatch.setattr("kiosk.commands.doctor.ANSWER_S", 0.1)
     config = str(
         written(
             uplink={"brokers": [broker.url]},
             lanes=[{"camera": {"source": "sim:people=1"}, "panel": {"kind": "mock"}, "lamp": {"when": "always"}}],
         )
     )
-    assert kiosk(["check", "--probe", "--config", config]) == 0
+    assert kiosk(["doctor", "--config", config]) == 0
     out = capsys.readouterr().out
-    assert re.search(r"camera main +ok: 1280 x 720 px", out)
-    assert re.search(r"panel main +ok: ", out)
+    assert re.search(r"camera main +(?:ok|WARNING): 1280 x 720 px, brightness \d+ of 255, blur \d", out)
+    assert re.search(r"panel main +ok: it should have shone red, green, blue, white, then a beep", out)
     assert re.search(r"lamp main +ok: it should have been lit", out)
     assert re.search(r"outbox +ok: 0 entries wait", out)
     assert f"broker {broker.url} ok: speaks MQTT 5" in out
+    assert re.search(r"receipts +WARNING: the uplink does not run; start it", out)
     config = str(written(uplink={"brokers": ["mqtt://127.0.0.1:1"]}, lanes=[{"panel": {"kind": "none"}}]))
-    assert kiosk(["check", "--probe", "--config", config]) == 1
-    out = capsys.readouterr().out
-    assert re.search(r"camera main +FAILED: picamera2 is not installed; apt install", out)
-    assert "FAILED: cannot connect to mqtt://127.0.0.1:1: Connection refused" in out
+    assert kiosk(["doctor", "--config", config, "--json"]) == 1
+    found = {line["part"]: line for line in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert found["camera main"]["health"] == "failed"
+    assert found["camera main"]["says"].startswith("picamera2 is not installed; apt install")
+    assert "Connection refused" in found["broker mqtt://127.0.0.1:1"]["says"]
 
 
 def test_lane_must_be_named_where_there_are_two(

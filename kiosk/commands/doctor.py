@@ -1,0 +1,84 @@
+"""`kiosk doctor`: every part tried once; a line each, with the remedy; the answer by light and beep, too.
+
+Whoever stands at a door without a screen hears it: the green cue if all is well, two yellow ticks if something will need a hand, the
+fault if something does not work.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kiosk import acceptance, health, settings, sim
+from kiosk.checkup import Finding, Health, findings
+from kiosk.cues import CUES, CueName
+from kiosk.errors import ConfigError, KioskError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from kiosk.config import Config
+
+ANSWER_S = 1.5
+_CUES = {Health.OK: CueName.RECORDED_PASS, Health.WARNING: CueName.REPEAT, Health.FAILED: CueName.FAULT}
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check everything. 0 if nothing has failed, 1 if something has, 2 if the configuration is wrong."""
+    config = settings.load(arguments.config)
+    if not arguments.json:
+        lanes = ", ".join(f"{lane.name} ({lane.direction.value})" for lane in config.lanes)
+        print(f"{arguments.config}: ok: kiosk {config.kiosk.id} at {config.kiosk.site}, lanes {lanes}", flush=True)
+    found = []
+    for finding in findings(config):
+        found.append(finding)
+        _print(finding, as_json=arguments.json)
+    worst = max((finding.health for finding in found), key=list(Health).index)
+    _answer(config, worst)
+    failed = worst is Health.FAILED
+    if arguments.acceptance:
+        failed |= _accept(config, arguments.report, found) > 0
+    return int(failed)
+
+
+def _print(finding: Finding, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(asdict(finding), ensure_ascii=False), flush=True)
+    else:
+        word = finding.health.value if finding.health is Health.OK else finding.health.value.upper()
+        print(f"{finding.part:20} {word}: {finding.says}", flush=True)
+
+
+def _answer(config: Config, worst: Health) -> None:
+    """Play the answer on every panel that nobody else holds; a broken one has been told already."""
+    for lane in config.lanes:
+        if health.read_marks(config.state.runtime_dir, f"scan-{lane.name}", health.FRESH_S) is not None:
+            continue
+        with suppress(KioskError):
+            panel = sim.open_panel(lane.panel, config.sound)
+            try:
+                panel.show(CUES[_CUES[worst]])
+                time.sleep(ANSWER_S)
+            finally:
+                panel.close()
+
+
+def _accept(config: Config, path: Path | None, found: list[Finding]) -> int:
+    """The hour's checklist; how many steps were answered with no."""
+    path = path or Path(f"acceptance-{config.kiosk.id}-{datetime.now(UTC):%Y%m%d-%H%M}.jsonl")
+    try:
+        with path.open("x", encoding="utf-8") as report:
+            for finding in found:
+                report.write(json.dumps({"doctor": asdict(finding)}, ensure_ascii=False) + "\n")
+            failed = acceptance.ask(acceptance.STEPS, input, report)
+    except EOFError:
+        failed = 1
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}", hint="name another file with --report") from error
+    print(f"\nreport: {path}")
+    return failed

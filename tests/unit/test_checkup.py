@@ -1,0 +1,163 @@
+"""The doctor disturbs no station at work, and every trouble comes with its remedy."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import trustme
+
+from kiosk import acceptance, checkup, health
+from kiosk.checkup import Finding, Health
+from kiosk.config import Config
+from kiosk.model import Entry
+from kiosk.outbox import Outbox
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKING = {"lane": "main", "fps": 12.5, "recorded": 7, "fault": ""}
+
+
+def _mark(config: Config, name: str, **marks: object) -> None:
+    marks["written_boot_ns"] = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    health.write_marks(config.state.runtime_dir, name, marks)
+
+
+def _found(config: Config, root: Path = Path("/nowhere")) -> dict[str, Finding]:
+    return {finding.part: finding for finding in checkup.findings(config, root)}
+
+
+def test_station_at_work_is_not_disturbed(make_config: Callable[..., Config]) -> None:
+    """Camera, pins and the name at the broker belong to the processes that run; their marks are told instead."""
+    config = make_config(lanes=[{"camera": {"source": "v4l2:/dev/none"}, "panel": {"kind": "gpio"}}])
+    _mark(config, "scan-main", **WORKING)
+    _mark(config, "uplink", state="online", broker="mqtt://127.0.0.1:1", protocol="5", last_receipt_boot_ns=None)
+    found = _found(config)
+    assert found["lane main"].health is Health.OK
+    assert "12.5 frames a second, 7 recorded" in found["lane main"].says
+    assert found["broker mqtt://127.0.0.1:1"] == Finding("broker mqtt://127.0.0.1:1", Health.OK, "online, MQTT 5")
+    assert found["receipts"].says == "none since the uplink's start, 0 entries wait"
+    _mark(config, "scan-main", **{**WORKING, "fault": "the disk is full; make room"})
+    _mark(config, "uplink", state="offline", broker="mqtt://127.0.0.1:1")
+    found = _found(config)
+    assert found["lane main"] == Finding("lane main", Health.FAILED, "the disk is full; make room")
+    assert "check the cable" in found["broker mqtt://127.0.0.1:1"].says
+
+
+def test_centre_that_is_silent_is_told(make_config: Callable[..., Config], make_entry: Callable[..., Entry]) -> None:
+    """Online and no receipt, though entries wait: nobody collects."""
+    config = make_config()
+    outbox = Outbox.open(config.state.dir / "outbox.db", config.outbox)
+    outbox.append(make_entry(1))
+    outbox.close()
+    _mark(config, "scan-main", **WORKING)
+    _mark(config, "uplink", state="online", broker="b", protocol="5", last_receipt_boot_ns=None)
+    assert _found(config)["receipts"].health is Health.FAILED
+    _mark(config, "uplink", state="online", broker="b", last_receipt_boot_ns=time.clock_gettime_ns(time.CLOCK_BOOTTIME))
+    assert _found(config)["receipts"] == Finding("receipts", Health.OK, "the last 0 s ago, 1 entries wait")
+
+
+def test_disk_and_set_aside_files_are_told(make_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A narrow disk before it is full, and a damaged file that waits for somebody."""
+    config = make_config()
+    Outbox.open(config.state.dir / "outbox.db", config.outbox).close()
+    for free_mb, expected in ((60, Health.FAILED), (200, Health.WARNING), (300, Health.OK)):
+        disk = os.statvfs(config.state.dir)
+        narrow = os.statvfs_result([*disk[:4], free_mb * 2**20 // disk.f_frsize, *disk[5:]])
+        monkeypatch.setattr("kiosk.checkup.os.statvfs", lambda _path, narrow=narrow: narrow)
+        found, says = checkup._disk(config)
+        assert (found, says.split(" MB free")[0]) == (expected, str(free_mb))
+        monkeypatch.undo()
+    (config.state.dir / "outbox.db.damaged-1").touch()
+    assert "1 damaged files set aside: keep them" in checkup._outbox(config)[1]
+
+
+@pytest.mark.parametrize(
+    ("life", "spare", "expected"),
+    [
+        ("0x01 0x02", "0x01", Health.OK), ("0x09 0x01", "0x01", Health.WARNING), ("0x01 0x01", "0x02", Health.WARNING),
+        ("0x0b 0x01", "0x01", Health.FAILED), ("0x01 0x01", "0x03", Health.FAILED), ("", "", Health.OK),
+    ],
+)  # fmt: skip
+def test_worn_card_is_told(tmp_path: Path, life: str, spare: str, expected: Health) -> None:
+    """In tenths of its life, where it tells them."""
+    device = tmp_path / "sys/block/mmcblk0/device"
+    device.mkdir(parents=True)
+    (device / "name").write_text("DG4016\n")
+    if life:
+        (device / "life_time").write_text(life + "\n")
+        (device / "pre_eol_info").write_text(spare + "\n")
+    found, says = checkup._card(tmp_path)
+    assert found is expected
+    assert says.startswith("DG4016")
+    assert ("replace it" in says) == (expected is not Health.OK)
+    assert checkup._card(tmp_path / "none")[0] is Health.OK
+
+
+def test_weak_supply_is_told(tmp_path: Path) -> None:
+    """Under-voltage has another remedy than heat."""
+    throttled = tmp_path / "sys/devices/platform/soc/soc:firmware/get_throttled"
+    throttled.parent.mkdir(parents=True)
+    throttled.write_text("50000")
+    assert "power supply" in checkup._board(tmp_path)[1]
+    throttled.write_text("8")
+    assert "air or shade" in checkup._board(tmp_path)[1]
+    throttled.write_text("0")
+    assert checkup._board(tmp_path)[0] is Health.OK
+
+
+@pytest.mark.parametrize(("days", "expected"), [(-3, Health.FAILED), (5, Health.WARNING), (300, Health.OK)])
+def test_certificate_that_runs_out_is_told(
+    make_config: Callable[..., Config], tmp_path: Path, days: int, expected: Health
+) -> None:
+    """Weeks before it does."""
+    ends = datetime.now(UTC) + timedelta(days=days, hours=1)
+    issued = trustme.CA().issue_cert("test-1", not_after=ends)
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    issued.cert_chain_pems[0].write_to_path(cert)
+    issued.private_key_pem.write_to_path(key)
+    tls = {"cert_file": str(cert), "key_file": str(key)}
+    found, says = checkup._certificate(make_config(uplink={"brokers": ["mqtts://a:8883"], "tls": tls}))
+    assert found is expected, says
+
+
+def test_dark_camera_is_told(make_config: Callable[..., Config], tmp_path: Path) -> None:
+    """A picture without light, from the aim's own measure, and where to go on."""
+    import cv2  # noqa: PLC0415  one picture
+    import numpy as np  # noqa: PLC0415
+
+    for number in range(2):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((240, 320), 9, np.uint8))
+    lane = make_config(lanes=[{"camera": {"source": f"folder:{tmp_path}"}, "panel": {"kind": "none"}}]).lanes[0]
+    found, says = checkup._camera(lane)
+    assert found is Health.WARNING
+    assert "too dark: more light" in says
+    assert "kiosk aim" in says
+
+
+def test_clock_tells_its_quality() -> None:
+    """A wall time, and a remedy unless it is synchronised."""
+    found, says = checkup._clock()
+    assert "UTC" in says
+    assert found is Health.OK or "UDP 123" in says
+
+
+def test_acceptance_asks_again_and_writes_each_answer() -> None:
+    """Nonsense is asked again; notes are kept; what was answered is written at once."""
+    typed = iter(["", "perhaps", "y", "n green is pale", "s"])
+    report = io.StringIO()
+    assert acceptance.ask(acceptance.STEPS[:3], lambda _: next(typed), report) == 1
+    lines = [json.loads(line) for line in report.getvalue().splitlines()]
+    assert [(line["answer"], line["note"]) for line in lines] == [("yes", ""), ("no", "green is pale"), ("skipped", "")]
+    assert lines[0]["name"] == acceptance.STEPS[0].name
+
+
+def test_shipped_acceptance_page_is_up_to_date() -> None:
+    """`make docs` makes it; each step has a name of its own."""
+    assert (ROOT / "docs/acceptance.md").read_text("utf-8") == acceptance.page()
+    assert len({step.name for step in acceptance.STEPS}) == len(acceptance.STEPS)
