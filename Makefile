@@ -7,7 +7,7 @@ PEOPLE ?= 20
 SEED ?= 1
 KIOSKS ?= 10000
 
-.PHONY: help demo test test-faults test-cluster test-units check format bench bench-latency bench-outbox bench-drain bench-decode bench-collector sim-fleet docs clean setup
+.PHONY: help demo test test-faults test-cluster test-units check format bench bench-latency bench-outbox bench-drain bench-decode bench-collector sim-fleet sbom audit docs clean setup
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -56,6 +56,12 @@ bench-collector: $(VENV)/.ready-dev ## entries a second into SQLite and into Pos
 sim-fleet: $(VENV)/.ready-dev ## 10,000 simulated kiosks deliver a morning peak, about 8 minutes; KIOSKS=200 for a look
 	$(BIN)/python -m bench.fleet --kiosks $(KIOSKS) $(ARGS)
 
+sbom: $(VENV)/.ready-audit ## what the product is made of: build/sbom.cdx.json, CycloneDX, validated
+	./audit.sh "$(PYTHON)" "$(VENV)" sbom
+
+audit: $(VENV)/.ready-audit ## what is known against it; exit code 1 if anything is, 3 if nobody can be asked
+	./audit.sh "$(PYTHON)" "$(VENV)" audit
+
 docs: $(VENV)/.ready-dev ## write config/kiosk.yaml and docs/configuration.md from the types
 	$(BIN)/python -m kiosk.reference config/kiosk.yaml docs/configuration.md
 	$(BIN)/python -m kiosk.acceptance docs/acceptance.md
@@ -64,6 +70,10 @@ setup: $(VENV)/.ready-dev ## install what is missing
 
 $(VENV)/.ready-demo: pyproject.toml setup.sh
 	./setup.sh "$(PYTHON)" "$(VENV)" demo
+	@touch $@
+
+$(VENV)/.ready-audit: pyproject.toml setup.sh
+	./setup.sh "$(PYTHON)" "$(VENV)" audit
 	@touch $@
 
 $(VENV)/.ready-dev: pyproject.toml setup.sh

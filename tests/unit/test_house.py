@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(path for folder in ("kiosk", "central", "bench", "tests") for path in (ROOT / folder).rglob("*.py"))
 SCRIPTS = [
     ROOT / "setup.sh",
+    ROOT / "audit.sh",
     ROOT / ".ci" / "run",
     ROOT / "systemd" / "install.sh",
     *sorted((ROOT / "systemd" / "bin").iterdir()),
