@@ -110,14 +110,19 @@ def _verdict(stream: Stream) -> str:
 
 
 def _entries(arguments: argparse.Namespace) -> int:
+    if arguments.format == "xlsx" and arguments.out is None:
+        raise ConfigError("a spreadsheet is no text for a terminal", hint="name its file with --out")
     ledger = open_ledger(arguments.ledger, existing=True)
     try:
         rows = ledger.entries(arguments.kiosk, arguments.since or 0, arguments.until)
         if arguments.out is None:
             export.write(rows, arguments.format, sys.stdout)
             return 0
-        with options.private_file(arguments.out) as out:
-            count = export.write(rows, arguments.format, out)
+        if arguments.format == "xlsx":
+            count = export.write_xlsx(rows, arguments.out)
+        else:
+            with options.private_file(arguments.out) as out:
+                count = export.write(rows, arguments.format, out)
     finally:
         ledger.close()
     print(f"{count} entries written to {arguments.out}")
@@ -174,7 +179,9 @@ def _parser() -> argparse.ArgumentParser:
     entries = verbs.add_parser("entries", parents=[common], help="list or export entries")
     entries.add_argument("--since", type=_day, metavar="DAY", help="2026-11-23 or 2026-11-23T08:00+07:00, not before")
     entries.add_argument("--until", type=_day, metavar="DAY", help="the same, before")
-    entries.add_argument("--format", choices=("table", "csv", "json"), default="table", help="default: %(default)s")
+    entries.add_argument(
+        "--format", choices=("table", "csv", "json", "xlsx"), default="table", help="default: %(default)s"
+    )
     entries.add_argument("--out", type=Path, metavar="FILE", help="write here instead of to the terminal")
     entries.set_defaults(command=_entries)
 

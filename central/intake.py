@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from central.export import printable
 from central.ledger import Aside
 from kiosk import wire
 from kiosk.errors import WireError
@@ -65,7 +66,12 @@ class Intake:
                     raise WireError("it came by another kiosk's topic")
                 batches.append(batch)
             except WireError as error:
-                _log.warning("set-aside kiosk=%s size_bytes=%d reason=%r", message.kiosk, len(message.body), str(error))
+                _log.warning(
+                    "set-aside kiosk=%s size_bytes=%d reason=%r",
+                    printable(message.kiosk),
+                    len(message.body),
+                    str(error),
+                )
                 aside.append(Aside(message.kiosk, message.body, str(error)))
         receipts = self._ledger.store(batches, aside, time.time_ns())
         self._counts["messages"] += len(messages)

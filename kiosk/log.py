@@ -57,5 +57,10 @@ def line(event: str, **values: object) -> str:
 def _value(value: object) -> str:
     text = f"{value:.1f}" if isinstance(value, float) else str(value)
     if _NEEDS_QUOTES.search(text) or not text:
-        return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
-    return text
+        text = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def printable(text: str) -> str:
+    """Nothing that moves a terminal's cursor or begins a new line."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -223,7 +223,7 @@ class Demo:
 
     def _say(self, text: str) -> None:
         if not self._on_terminal:
-            print(text, flush=True)
+            print(log.printable(text), flush=True)
 
 
 def _written_config(folder: Path, source: str, url: str, protocol: str) -> tuple[Config, Path]:

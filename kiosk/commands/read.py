@@ -16,6 +16,7 @@ import numpy as np
 from kiosk.credential import classify, masked
 from kiosk.decoder import examine_picture
 from kiosk.errors import KioskError
+from kiosk.log import printable
 from kiosk.model import Credential, Malformed, Signed, WrongCode
 from kiosk.sim.replay import PICTURE_SUFFIXES
 
@@ -45,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.explain and not arguments.json:
             lines += _explained(tried)
         for text in lines:
-            print(text, flush=True)
+            print(printable(text), flush=True)
     return 0 if found else 1
 
 

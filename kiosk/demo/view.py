@@ -16,6 +16,8 @@ from rich.panel import Panel as Box
 from rich.table import Table
 from rich.text import Text
 
+from kiosk.log import printable
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -52,17 +54,22 @@ def drawn(scene: Scene) -> RenderableType:
     picture = Box(_picture(scene), title=f"camera · {scene.people}", padding=0)
     facts = Table.grid(padding=(0, 2))
     facts.add_row("panel", _light(scene.panel))
-    facts.add_row("last scan", scene.last_scan or "-")
+    facts.add_row("last scan", _plain(scene.last_scan or "-"))
     facts.add_row("read by", f"{scene.strategy or '-'} · {scene.decode_ms:.1f} ms for the frame")
     facts.add_row("outbox", f"{scene.waiting} waiting")
-    facts.add_row("link", scene.link)
+    facts.add_row("link", _plain(scene.link))
     for name, state in scene.processes.items():
-        facts.add_row(name, state)
+        facts.add_row(name, _plain(state))
     ledger = Table("time", "way", "document", "holder", box=None, padding=(0, 1))
     for row in scene.ledger_last:
-        ledger.add_row(*row)
+        ledger.add_row(*(_plain(column) for column in row))
     right = Group(Box(facts, title="kiosk"), Box(ledger, title=f"centre's ledger · {scene.ledger_rows} rows"))
     return Columns([picture, right], padding=(0, 1))
+
+
+def _plain(text: str) -> Text:
+    """Letters only: what a stranger's code has brought is no markup of rich's, and moves no cursor."""
+    return Text(printable(text))
 
 
 def _light(state: PanelState | None) -> Text:

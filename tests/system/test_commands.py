@@ -20,9 +20,13 @@ from uuid import UUID
 
 import cv2
 import numpy as np
+import openpyxl
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
+from central import export
 from central.__main__ import main as central
 from central.sqlite_ledger import SqliteLedger
 from kiosk.__main__ import main as kiosk
@@ -359,6 +363,52 @@ def test_export_runs_in_no_spreadsheet(tmp_path: Path, make_entry: Make, capsys:
     assert json.loads(capsys.readouterr().out.splitlines()[0])["qid"] == "@x"
     assert central(["entries", "--ledger", path]) == 0
     assert "\x1b" not in capsys.readouterr().out
+
+
+def _runs(text: str) -> bool:
+    """Whether a spreadsheet that splits at any of the usual separators finds a cell that it would run."""
+    return any(cell.strip()[:1] in tuple("=+-@＝＋－＠") for cell in re.split(r'[,;|\t\r\n"]', text) if cell.strip())
+
+
+@given(st.text(st.sampled_from("=+-@＝,;|\t\r\n\"' aB1"), max_size=12))
+def test_no_cell_runs_at_any_separator(text: str) -> None:
+    """Whatever a code has brought, and wherever a spreadsheet splits it, no cell of the CSV begins as a formula."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerow([export.safe_cell(text), "x"])
+    assert not _runs(out.getvalue())
+    assert export.safe_cell(text).replace("'", "") == text.replace("'", "")
+
+
+def test_spreadsheet_holds_texts_only(tmp_path: Path, make_entry: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    """Read back, every cell of the XLSX file is the text that was recorded: no formula, no link, no number, no lost zero."""
+    person = (("number", "001090000123"), ("name", '=HYPERLINK("http://x","y")'), ("qid", "@x"), ("phone", "+84 1"))
+    path, out = _ledger_with(tmp_path, replace(make_entry(1), person=person), make_entry(2)), tmp_path / "out.xlsx"
+    assert central(["entries", "--ledger", path, "--format", "xlsx", "--out", str(out)]) == 0
+    assert out.stat().st_mode & 0o777 == 0o600
+    book = openpyxl.load_workbook(out)
+    (sheet,) = book.worksheets
+    cells = [cell for row in sheet.iter_rows() for cell in row if cell.value is not None]
+    assert {cell.data_type for cell in cells} == {"s"}
+    assert not any(cell.hyperlink for cell in cells)
+    heading, first, second = ([cell.value for cell in row] for row in sheet.iter_rows())
+    assert tuple(heading) == export.COLUMNS
+    record = dict(zip(heading, first, strict=True))
+    assert {name: record[name] for name, _ in person} == dict(person)
+    assert "Nguyễn Thị Thử" in second
+    book.close()
+    assert central(["entries", "--ledger", path, "--format", "xlsx"]) == 2
+    assert central(["entries", "--ledger", path, "--format", "xlsx", "--out", str(tmp_path)]) == 15
+    assert "--out" in capsys.readouterr().err
+
+
+def test_more_entries_than_a_sheet_has_rows_are_refused(
+    tmp_path: Path, make_entry: Make, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is cut off silently."""
+    monkeypatch.setattr(export, "MOST_ROWS", 1)
+    path = _ledger_with(tmp_path, make_entry(1), make_entry(2))
+    assert central(["entries", "--ledger", path, "--format", "xlsx", "--out", str(tmp_path / "out.xlsx")]) == 15
+    assert "more than 1 entries" in capsys.readouterr().err
 
 
 def test_export_to_a_file_is_private(tmp_path: Path, make_entry: Make, capsys: pytest.CaptureFixture[str]) -> None:
