@@ -23,11 +23,13 @@ from pyzbar import pyzbar
 from kiosk.clock import SystemClock
 from kiosk.config import Config, Sound
 from kiosk.decoder import Decoder
+from kiosk.demo.office import Office
 from kiosk.errors import CameraEndedError
 from kiosk.model import Recorded
 from kiosk.outbox import Outbox
 from kiosk.policy import Policy, Rules
 from kiosk.scanner import Parts, Scanner
+from kiosk.sealer import Sealer
 from kiosk.sightings import Sightings
 from kiosk.sim.door import SimulatedDoor
 
@@ -91,7 +93,11 @@ class Measured:
 
     def __init__(self, folder: Path) -> None:
         config = Config.model_validate(
-            {"kiosk": {"id": "bench", "site": "bench"}, "state": {"dir": str(folder), "runtime_dir": str(folder)}}
+            {
+                "kiosk": {"id": "bench", "site": "bench"},
+                "state": {"dir": str(folder), "runtime_dir": str(folder)},
+                "seal": Office(folder).settings(),
+            }
         )
         self._camera, self._panel = HandedOver(), StampedPanel()
         self.outbox = Outbox.open(folder / "outbox.db", config.outbox)
@@ -101,6 +107,7 @@ class Measured:
             decoder=Decoder(config.decode.budget_ms),
             sightings=Sightings(round(config.repeat.gone_s * 1e9)),
             policy=Policy(rules, os.urandom(32)),
+            sealer=Sealer(config),
             local=(),
             outbox=self.outbox,
             panel=self._panel,

@@ -1,4 +1,4 @@
-"""The command line of the centre: collect · audit · entries · simulate · command.
+"""The command line of the centre: collect · audit · entries · keys · open · openings · simulate · command.
 
 Exit codes: 0 done, 1 something is missing, 2 wrong command line, 10 and above a part that failed (`kiosk.errors`).
 """
@@ -11,11 +11,10 @@ import os
 import signal
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from central import command, export, fleet_commands, options, simulate
+from central import command, export, fleet_commands, options, sealing_commands, simulate
 from central.collector import Broker, Collector, check_url
 from central.ledgers import open_ledger
 from kiosk import __version__
@@ -177,8 +176,10 @@ def _parser() -> argparse.ArgumentParser:
     audit.set_defaults(command=_audit)
 
     entries = verbs.add_parser("entries", parents=[common], help="list or export entries")
-    entries.add_argument("--since", type=_day, metavar="DAY", help="2026-11-23 or 2026-11-23T08:00+07:00, not before")
-    entries.add_argument("--until", type=_day, metavar="DAY", help="the same, before")
+    entries.add_argument(
+        "--since", type=sealing_commands.day_ns, metavar="DAY", help="2026-11-23 or 2026-11-23T08:00+07:00, not before"
+    )
+    entries.add_argument("--until", type=sealing_commands.day_ns, metavar="DAY", help="the same, before")
     entries.add_argument(
         "--format", choices=("table", "csv", "json", "xlsx"), default="table", help="default: %(default)s"
     )
@@ -216,6 +217,7 @@ def _parser() -> argparse.ArgumentParser:
     fleet.set_defaults(command=simulate.run)
     fleet_commands.add_verbs(verbs)
     command.add_to(verbs)
+    sealing_commands.add_verbs(verbs, common)
     return parser
 
 
@@ -224,15 +226,6 @@ def _count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("at least 1")
     return number
-
-
-def _day(text: str) -> int:
-    """Unix time in nanoseconds; without a zone it is UTC."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1e9)
 
 
 if __name__ == "__main__":

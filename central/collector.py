@@ -147,6 +147,10 @@ class Collector:
             self._protocol = MQTTv311 if self._protocol == MQTTv5 else MQTTv5
         client.disconnect()
         self._loop(client, 0.0)
+        client.on_connect = client.on_subscribe = client.on_message = (
+            None  # nothing refers to it in a circle: it is freed
+        )
+        self._client = None
         return reason
 
     def _gather(self, client: Client) -> str:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "at", "clock", "kiosk", "site", "lane", "direction", "document", "flags", "number", "qid", "name", "birth_year",
-    "birth_date", "sex", "phone", "insurance", "received", "id", "outbox", "seq",
+    "birth_date", "sex", "phone", "insurance", "sealed", "received", "id", "outbox", "seq",
 )  # fmt: skip
 _TABLE = ("at", "kiosk", "lane", "direction", "document", "number", "name")
 _FORMULA = re.compile('(^|[,;|\t\r\n"])(?=\\s*[=+\\-@＝＋－＠])')
@@ -59,12 +59,13 @@ def write(rows: Iterable[Row], form: str, out: TextIO) -> int:
         elif form == "json":
             out.write(json.dumps(record, ensure_ascii=False) + "\n")
         else:
-            out.write("  ".join(printable(record.get(column, "-")) for column in _TABLE) + "\n")
+            shut = {"name": "(sealed)"} if row.entry.sealed else {}
+            out.write("  ".join(printable((record | shut).get(column, "-")) for column in _TABLE) + "\n")
     return count
 
 
 def record_of(row: Row) -> dict[str, str]:
-    """One entry as named texts; parts of the holder that were not kept are absent."""
+    """One entry as named texts; parts of the holder that were not kept, or are sealed, are absent."""
     entry = row.entry
     return {
         "at": _iso(entry.at.wall_ns),
@@ -76,6 +77,7 @@ def record_of(row: Row) -> dict[str, str]:
         "document": entry.document,
         "flags": " ".join(entry.flags),
         **{name: value for name, value in entry.person if name in COLUMNS},
+        "sealed": " ".join(box.key for box in entry.sealed),
         "received": _iso(row.received_ns),
         "id": str(entry.id),
         "outbox": str(row.outbox),

@@ -31,6 +31,7 @@ from kiosk.cues import Cue, CueName, Step
 from kiosk.errors import ConfigError, KioskError
 from kiosk.model import ClockQuality
 from kiosk.outbox import Outbox
+from kiosk.sealer import Sealer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -103,6 +104,7 @@ def _checks(config: Config, root: Path) -> Iterator[tuple[str, Callable[[], Foun
     yield "board", partial(_board, root)
     yield "clock", _clock
     yield "certificate", partial(_certificate, config)
+    yield "seal", partial(_seal, config)
     uplink = health.read_marks(config.state.runtime_dir, "uplink", health.FRESH_S)
     if uplink is None:
         for url in config.uplink.brokers:
@@ -110,6 +112,14 @@ def _checks(config: Config, root: Path) -> Iterator[tuple[str, Callable[[], Foun
     else:
         yield f"broker {uplink.get('broker')}", partial(_link, uplink)
     yield "receipts", partial(_receipts, config, uplink)
+
+
+def _seal(config: Config) -> Found:
+    now = SystemClock().now()
+    sealer = Sealer(config)
+    sealer.check(now)
+    warnings = sealer.warnings(now)
+    return (Health.WARNING if warnings else Health.OK), "; ".join([f"mode {config.seal.mode}", *warnings])
 
 
 def _at_work(marks: dict[str, Any]) -> Found:

@@ -154,7 +154,26 @@ class Record(Section):
     keep: Annotated[
         tuple[Literal["number", "qid", "name", "birth_year", "birth_date", "sex", "phone", "insurance"], ...],
         Field(strict=False),
-    ] = Field(default=("number", "qid", "name", "birth_year"), description="parts of the holder that are kept")
+    ] = Field(
+        default=("number", "name", "birth_year"),
+        description="parts of the holder that are kept; with a masked or missing number its qid is, too",
+    )
+
+
+class Seal(Section):
+    """Who may ever read the persons in entries: whoever holds the authority's private key of the day."""
+
+    mode: Literal["required", "count", "off"] = Field(
+        default="required",
+        description='required = nobody is recorded without a key; count = no persons at all; "off", in quotes = readable to all',
+    )
+    authority_file: FilePath = Field(
+        default=Path("/etc/kiosk/authority.pem"),
+        description="public key (Ed25519, PEM) that signs the list of keys",
+    )
+    authority_keys_file: FilePath | None = Field(
+        default=None, description="the signed list of keys; null = identity/authority-keys.cose in state.dir"
+    )
 
 
 class LocalCard(Section):
@@ -280,6 +299,7 @@ class Config(Section):
     decode: Decode = Decode()
     repeat: Repeat = Repeat()
     record: Record = Record()
+    seal: Seal = Seal()
     credentials: Credentials = Credentials()
     state: State = State()
     trust: Trust = Trust()

@@ -108,6 +108,13 @@ class RestartRequestedError(KioskError):
         super().__init__("ends in order to read its configuration anew")
 
 
+class SealError(KioskError, ValueError):
+    """A person cannot be sealed or opened; at a door nobody is recorded then."""
+
+    hint = "see that the authority's key and its list of keys are here, see docs/sealing.md"
+    exit_code = 16
+
+
 class CborError(KioskError, ValueError):
     """Bytes are no CBOR, or more of it than is let pass."""
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from kiosk import __version__
 from kiosk.log import line
+from kiosk.sealer import Sealer
 
 if TYPE_CHECKING:
     from kiosk.config import Config
@@ -139,7 +140,7 @@ def status_message(
             "version": __version__,
             "uptime_s": now.boot_ns // 1_000_000_000,
             "outbox": _outbox(outbox, now, disk),
-            "warnings": _warnings(config, outbox, disk),
+            "warnings": _warnings(config, outbox, now, disk),
             "lanes": [_lane(config, lane.name) for lane in config.lanes],
             "board": board_facts(),
             "commands": commands,
@@ -184,11 +185,11 @@ def _outbox(outbox: Outbox, now: Moment, disk: os.statvfs_result) -> dict[str, A
     }
 
 
-def _warnings(config: Config, outbox: Outbox, disk: os.statvfs_result) -> list[str]:
-    """What will stop the station from recording if nobody acts: "outbox-filling", "disk-filling"."""
+def _warnings(config: Config, outbox: Outbox, now: Moment, disk: os.statvfs_result) -> list[str]:
+    """What will stop the station from recording if nobody acts: "outbox-filling", "disk-filling"; and `Sealer.warnings`."""
     filling = outbox.depth() > OUTBOX_SHARE * config.outbox.max_entries
     narrow = disk.f_bavail * disk.f_frsize < DISK_TIMES * config.outbox.min_free_mb * 2**20
-    return ["outbox-filling"] * filling + ["disk-filling"] * narrow
+    return ["outbox-filling"] * filling + ["disk-filling"] * narrow + Sealer(config).warnings(now)
 
 
 def _age_s(then: Moment, now: Moment) -> int:

@@ -187,6 +187,9 @@ class PahoLink:
             self._client.disconnect()
             self._client.loop(0)
         _close_socket(self._client)
+        # Without them nothing refers to the client in a circle, and its further sockets go with it.
+        self._client.on_connect = self._client.on_subscribe = self._client.on_message = None
+        self._client.on_publish = self._client.on_disconnect = None
 
     def _on_connect(
         self, _client: Client, _user: object, _flags: ConnectFlags, reason: ReasonCode, properties: Properties | None

@@ -95,11 +95,15 @@ class Policy:
 def person_of(credential: Credential, keep: Collection[str]) -> tuple[tuple[str, str], ...]:
     """The parts of the holder that `record.keep` names and the code has, in a fixed order.
 
+    A masked or missing number tells nobody apart; the platform's id of the person is kept with it, if there is one.
+
     Args:
         credential: What the code says.
         keep: Names of parts: "number", "qid", "name", "birth_year", "birth_date", "sex", "phone", "insurance".
     """
     birth = credential.birth
+    if "number" in keep and (credential.number is None or "*" in credential.number):
+        keep = {*keep, "qid"}
     parts = {
         "number": credential.number,
         "qid": credential.qid,

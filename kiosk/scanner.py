@@ -1,10 +1,10 @@
 """The scan loop: from the lens to the green light, one straight line.
 
-    frame → readings → sightings → verdict → decision → entry → COMMIT → cue
+    frame → readings → sightings → verdict → decision → entry, sealed → COMMIT → cue
 
 One process a lane, one thread for this loop and one for the panel. The order is the promise: a green cue is shown only
-after `Outbox.append` has returned, and that returns only after the entry is on the disk. If the commit fails, the panel
-shows the fault, nothing is remembered, and the same code is tried again while it is still held up.
+after `Outbox.append` has returned, and that returns only after the entry is on the disk. If the person cannot be sealed
+or the commit fails, the panel shows the fault, nothing is remembered, and the same code is tried again while it is still held up.
 
 The scan process and the uplink know each other by files alone: entries through the outbox, states through the marks in
 `state.runtime_dir`.
@@ -22,7 +22,7 @@ from kiosk.clock import uuid7
 from kiosk.credential import classify
 from kiosk.cues import CUES, Cue, CueName, cue_for
 from kiosk.errand import Errands
-from kiosk.errors import CameraEndedError, OutboxError
+from kiosk.errors import CameraEndedError, KioskError, OutboxError, SealError
 from kiosk.health import ScanMarks, read_marks, write_marks
 from kiosk.log import line
 from kiosk.model import Credential, Decision, Entry, Moment, Recorded, Refused, Repeat
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from kiosk.notify import Notifier
     from kiosk.outbox import Outbox
     from kiosk.policy import Policy
+    from kiosk.sealer import Sealer
     from kiosk.sightings import Sightings
 
 _log = logging.getLogger(__name__)
@@ -86,6 +87,7 @@ class Parts:
     decoder: Decoder
     sightings: Sightings
     policy: Policy
+    sealer: Sealer
     local: tuple[LocalPattern, ...]
     outbox: Outbox
     panel: Panel
@@ -153,11 +155,10 @@ class Scanner:
         if not (isinstance(decision, Recorded) and isinstance(verdict, Credential)):
             cue = cue_for(decision, self._lane.direction)
             return Scan(sighting, verdict, decision, None, cue, strategy, decode_ms, 0.0)
-        entry = self._uncommitted_of(sighting.payload, now_boot_ns) or self._entry(sighting, verdict)
         started_ns = time.perf_counter_ns()
-        if not self._commit(entry):
+        entry = self._committed(sighting, verdict, now_boot_ns)
+        if entry is None:
             self._unanswered.append(sighting.payload)
-            self._uncommitted[sighting.payload] = entry
             self._retry_boot_ns = now_boot_ns + RETRY_COMMIT_NS
             self._next_check_boot_ns = now_boot_ns + CHECK_EVERY_NS  # a check that passes must not hide this at once
             return Scan(sighting, verdict, None, None, CUES[CueName.FAULT], strategy, decode_ms, 0.0)
@@ -166,15 +167,19 @@ class Scanner:
         cue = cue_for(decision, self._lane.direction)
         return Scan(sighting, verdict, decision, entry, cue, strategy, decode_ms, commit_ms)
 
-    def _commit(self, entry: Entry) -> bool:
-        """True once the entry is on the disk."""
+    def _committed(self, sighting: Sighting, credential: Credential, now_boot_ns: int) -> Entry | None:
+        """The entry once it is on the disk; None if the person cannot be sealed, or the disk failed."""
+        entry = self._uncommitted_of(sighting.payload, now_boot_ns)
         try:
+            entry = entry or self._entry(sighting, credential)
             self._parts.outbox.append(entry)
-        except OutboxError as error:
+        except (OutboxError, SealError) as error:
+            if entry is not None:
+                self._uncommitted[sighting.payload] = entry
             self._set_fault(error)
-            return False
+            return None
         self._set_fault(None)
-        return True
+        return entry
 
     def _uncommitted_of(self, payload: bytes, now_boot_ns: int) -> Entry | None:
         """The entry of a try that failed, for the next: a disk may fail after the commit, and the id makes two rows one."""
@@ -194,8 +199,11 @@ class Scanner:
     def _entry(self, sighting: Sighting, credential: Credential) -> Entry:
         now = self._parts.clock.now()
         seen_wall_ns = max(0, now.wall_ns - (now.boot_ns - sighting.first_seen_boot_ns))
+        entry_id = uuid7(seen_wall_ns)
+        kept = person_of(credential, self._config.record.keep)
+        person, sealed = self._parts.sealer.protect(kept, entry_id, now)
         return Entry(
-            id=uuid7(seen_wall_ns),
+            id=entry_id,
             kiosk=self._config.kiosk.id,
             site=self._config.kiosk.site,
             lane=self._lane.name,
@@ -203,24 +211,26 @@ class Scanner:
             at=Moment(seen_wall_ns, now.boot_id, sighting.first_seen_boot_ns, now.quality),
             document=credential.document,
             flags=credential.flags,
-            person=person_of(credential, self._config.record.keep),
+            person=person,
+            sealed=sealed,
         )
 
     def _tend(self, now_boot_ns: int) -> None:
         """Look after the disk, the standing light and the marks, each every few seconds."""
         if now_boot_ns >= self._next_check_boot_ns:
             self._next_check_boot_ns = now_boot_ns + CHECK_EVERY_NS
-            self._check_disk()
+            self._check()
         if self._tally.due(now_boot_ns):
             self._tally.write(self._parts.clock.now(), self._fault)
             self._stand(self._standing_cue())
-            self._errands.tend(self._check_disk)
+            self._errands.tend(self._check)
 
-    def _check_disk(self) -> str:
+    def _check(self) -> str:
         """What keeps the station from recording; empty if nothing does. That a frame has come proves the camera."""
         try:
             self._parts.outbox.check()
-        except OutboxError as error:
+            self._parts.sealer.check(self._parts.clock.now())
+        except (OutboxError, SealError) as error:
             self._set_fault(error)
         else:
             self._set_fault(None)
@@ -237,7 +247,7 @@ class Scanner:
             self._standing = name
             self._parts.panel.stand(CUES[name])
 
-    def _set_fault(self, error: OutboxError | None) -> None:
+    def _set_fault(self, error: KioskError | None) -> None:
         """Log a fault once when it starts and once when it ends; the standing light follows at once."""
         fault = "" if error is None else str(error)
         if fault and not self._fault:

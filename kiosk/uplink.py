@@ -14,15 +14,16 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-from kiosk import health, remote, session, trust, wire
+from kiosk import authority, health, remote, session, trust, wire
 from kiosk.clock import Clock, SystemClock, corrected
-from kiosk.errors import LinkError, RestartRequestedError, WireError
+from kiosk.errors import LinkError, RestartRequestedError, SealError, WireError
 from kiosk.executor import Executor
 from kiosk.log import line
 from kiosk.model import ClockQuality
 from kiosk.mqtt import Acknowledged, Closed, Event, Link, Ready, Received, open_link
 from kiosk.notify import Notifier
 from kiosk.outbox import SWEEP_ROWS, Outbox
+from kiosk.sealer import list_path
 from kiosk.session import Connect, Drop, Failure, Publish, Session, State, Wait
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ class Uplink:
         self._last_receipt_boot_ns: int | None = None
         keys = trust.fleet_keys(config.trust.fleet_key_file)
         self._executor = Executor(config, keys, outbox, clock, config_file)
-        self._topics = (remote.commands_topic(config.kiosk.id),) if keys else ()
+        self._keys_topic = wire.keys_topic(config.kiosk.id)
+        self._topics = (self._keys_topic, *((remote.commands_topic(config.kiosk.id),) if keys else ()))
         self._said_commands = self._executor.report()
 
     def step(self) -> None:
@@ -144,6 +146,8 @@ class Uplink:
                 _log.info(line("online", broker=route.url, protocol=route.protocol, waiting=self._outbox.depth()))
                 self.session.connected(now_s, self._outbox.settled, receive_maximum)
                 self._next_status_s = 0.0
+            case Received(topic, payload) if topic == self._keys_topic:
+                self._take_keys(payload)
             case Received(topic, payload) if topic in self._topics:
                 self._executor.take(payload)
             case Received(_, payload):
@@ -176,6 +180,16 @@ class Uplink:
             self._outbox.set_aside("the centre knows later entries of it")
             return
         self._settle(self.session.receipt(receipt.through, now_s))
+
+    def _take_keys(self, payload: bytes) -> None:
+        """The authority's list, for the scan processes, which judge it once more."""
+        try:
+            trusted = authority.authority_key(self._config.seal.authority_file)
+            keys = authority.take(payload, list_path(self._config), trusted)
+        except SealError as error:
+            _log.warning(line("keys-not-taken", reason=error))
+            return
+        _log.info(line("keys", count=len(keys.keys), until_s=keys.until_s))
 
     def _settle(self, through: int) -> None:
         self._outbox.settle(through, self._outbox_id)

@@ -184,6 +184,11 @@ def status_topic(kiosk: str) -> str:
     return f"kiosks/{kiosk}/status"
 
 
+def keys_topic(kiosk: str) -> str:
+    """Where the authority's list of keys is left for a kiosk, retained."""
+    return f"kiosks/{kiosk}/keys"
+
+
 def encode_entry(entry: Entry) -> bytes:
     """The entry as one JSON object, UTF-8, without spaces."""
     at = entry.at

@@ -30,6 +30,7 @@ from kiosk.commands.scan import open_parts
 from kiosk.credential import masked
 from kiosk.demo.broker import own_broker
 from kiosk.demo.judge import Judgement, Tally, WitnessedPanel, judge
+from kiosk.demo.office import Office
 from kiosk.demo.view import Scene, drawn
 from kiosk.errors import CameraEndedError
 from kiosk.gpio import CuePlayer
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     from kiosk.camera import Camera, Frame
     from kiosk.config import Config
+    from kiosk.demo.office import Secrecy
     from kiosk.model import Reading
     from kiosk.outbox import Outbox
     from kiosk.scanner import Scan
@@ -70,8 +72,10 @@ def run(arguments: argparse.Namespace) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         demo = Demo(arguments, folder, stack, on_terminal=on_terminal)
         judgement = demo.play(until_signalled())
+        secrecy = demo.secrecy()
+    print(f"{secrecy}: names open with the private keys in {demo.office.keys_folder} alone")
     print(judgement, flush=True)
-    return 0 if judgement.holds else 1
+    return 0 if judgement.holds and secrecy.holds else 1
 
 
 class Demo:
@@ -87,7 +91,8 @@ class Demo:
             url, protocol = broker.url, broker.protocol
             children.append(broker.child)
         source = arguments.camera or f"sim:seed={arguments.seed},people={arguments.people}"
-        self._config, path = _written_config(folder, source, url, protocol)
+        self.office = Office(folder)
+        self._config, path = _written_config(folder, source, url, protocol, self.office)
         self._ledger_path = folder / "ledger.db"
         kiosk = self._config.kiosk.id
         collect = {
@@ -191,7 +196,7 @@ class Demo:
             self._look_at_ledger()
 
     def _look_at_ledger(self) -> None:
-        rows = self._rows(LEDGER_ROWS)
+        rows = self.office.opened(self._rows(LEDGER_ROWS))
         self._scene.ledger_rows = len(self._rows())
         self._scene.ledger_last = [
             (
@@ -216,6 +221,10 @@ class Demo:
         finally:
             ledger.close()
 
+    def secrecy(self) -> Secrecy:
+        """What the authority can read, and what anybody could."""
+        return self.office.judge(self._rows())
+
     def _shown(self) -> int:
         """By the truth where it is known, else by what was seen."""
         camera: Camera = self._camera
@@ -226,7 +235,7 @@ class Demo:
             print(log.printable(text), flush=True)
 
 
-def _written_config(folder: Path, source: str, url: str, protocol: str) -> tuple[Config, Path]:
+def _written_config(folder: Path, source: str, url: str, protocol: str, office: Office) -> tuple[Config, Path]:
     """A kiosk of its own, so that a broker in use is not disturbed."""
     path = folder / "kiosk.yaml"
     values = {
@@ -241,6 +250,7 @@ def _written_config(folder: Path, source: str, url: str, protocol: str) -> tuple
             "keepalive_s": 5,
         },
         "status": {"every_s": 5.0},
+        "seal": office.settings(),
     }
     path.write_text(yaml.safe_dump(values), "utf-8")
     return settings.load(path), path

@@ -22,6 +22,7 @@ from kiosk.notify import Notifier
 from kiosk.outbox import Outbox
 from kiosk.policy import Policy, Rules
 from kiosk.scanner import Parts, Scanner
+from kiosk.sealer import Sealer
 from kiosk.sightings import Sightings
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             parts = stack.enter_context(open_parts(config, lane, panel))
             _log.info(log.line("scanning", lane=lane.name, direction=lane.direction.value, outbox=parts.outbox.id))
+            for warning in parts.sealer.warnings(parts.clock.now()):
+                _log.warning(log.line("seal", lane=lane.name, warning=warning, mode=config.seal.mode))
             scanner.run(Scanner(config, lane, parts), stop=stop, notifier=Notifier())
         except (CameraError, OutboxError):
             panel.stand(CUES[CueName.FAULT_STANDING])
@@ -85,6 +88,7 @@ def open_parts(config: Config, lane: Lane, panel: Panel, camera: Camera | None =
             decoder=Decoder(config.decode.budget_ms),
             sightings=Sightings(round(config.repeat.gone_s * 1e9)),
             policy=Policy(Rules(accept=accept, window_ns=round(config.repeat.window_s * 1e9)), key=os.urandom(32)),
+            sealer=Sealer(config),
             local=local,
             outbox=outbox,
             panel=panel,

@@ -43,6 +43,8 @@ def _print_tree(values: dict[str, object], indent: str) -> None:
         if isinstance(value, dict):
             print(f"{indent}{name}:")
             _print_tree(value, indent + "  ")
+        elif isinstance(value, list) and not any(isinstance(item, dict) for item in value):
+            print(f"{indent}{name:24} {', '.join(map(str, value)) or '-'}")
         elif isinstance(value, list):
             for item in value:
                 print(f"{indent}{name}:")

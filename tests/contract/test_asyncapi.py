@@ -148,6 +148,7 @@ def test_topics_are_those_of_the_document() -> None:
         "status": wire.status_topic("k-1"),
         "commands": remote.commands_topic("k-1"),
         "diagnostics": remote.diagnostics_topic("k-1"),
+        "keys": wire.keys_topic("k-1"),
     }
 
 

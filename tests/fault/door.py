@@ -23,6 +23,7 @@ from kiosk.model import ClockQuality, Entry, Moment, Reading
 from kiosk.outbox import Outbox
 from kiosk.policy import Policy, Rules
 from kiosk.scanner import Parts, Scanner
+from kiosk.sealer import Sealer
 from kiosk.sightings import Sightings
 
 S = 1_000_000_000
@@ -118,6 +119,7 @@ class Door:
             decoder=cast("Decoder", self.people),
             sightings=Sightings(round(config.repeat.gone_s * S)),
             policy=Policy(Rules(frozenset(config.credentials.accept), 60 * S), bytes(32)),
+            sealer=Sealer(config),
             local=(),
             outbox=outbox,
             panel=self.panel,

@@ -51,6 +51,7 @@ def written(tmp_path: Path) -> Callable[..., Path]:
             "kiosk": {"id": "test-1", "site": "office-1"},
             "state": {"dir": str(tmp_path / "state"), "runtime_dir": str(tmp_path / "run")},
             "lanes": [{"camera": {"source": "sim:people=2"}, "panel": {"kind": "none"}}],
+            "seal": {"mode": "off"},
             **sections,
         }
         path = tmp_path / "kiosk.yaml"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from uuid import UUID
 
@@ -9,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiosk.config import Sound
+from kiosk.config import Config, Sound
+from kiosk.credential import classify
 from kiosk.cues import CUES, MEANINGS, Cue, CueName, cue_for, volume_percent_at
 from kiosk.gpio import levels_of
 from kiosk.model import (
@@ -134,6 +136,26 @@ def test_entry_keeps_only_what_the_settings_name() -> None:
     assert person_of(CARD, ("birth_year", "number")) == (("number", "046090000123"), ("birth_year", "1990"))
     assert person_of(CARD, ("sex", "birth_date", "qid")) == (("birth_date", "1990-02-01"), ("sex", "male"))
     assert person_of(Credential("x"), ("number", "birth_year", "sex")) == ()
+
+
+def test_masked_number_is_kept_with_what_tells_people_apart() -> None:
+    """The platform's id is kept where the number alone names nobody, and otherwise only if the settings name it."""
+    masked = Credential("national-qr", number="******029317", qid="162979388586171100")
+    assert person_of(masked, ("number",)) == (("number", "******029317"), ("qid", "162979388586171100"))
+    assert person_of(replace(masked, number=None), ("number",)) == (("qid", "162979388586171100"),)
+    assert person_of(replace(masked, number="046090000123"), ("number",)) == (("number", "046090000123"),)
+    assert person_of(masked, ("name",)) == ()
+
+
+def test_little_is_kept_unless_more_is_asked_for() -> None:
+    """Number, name and year of birth; no address, no parents, no old number can be kept at all."""
+    record = Config.model_validate({"kiosk": {"id": "a", "site": "b"}}).record
+    assert record.keep == ("number", "name", "birth_year")
+    card = classify("046090000123|191234567|Nguyễn Văn A|01021990|Nam|12 Lê Lợi, Huế|15062021".encode(), ())
+    assert isinstance(card, Credential)
+    everything = person_of(card, ("number", "qid", "name", "birth_year", "birth_date", "sex", "phone", "insurance"))
+    assert "191234567" not in str(everything)
+    assert "Lê Lợi" not in str(everything)
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,13 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from central.keystore import KeyStore
 from kiosk import wire
 from kiosk.camera import Frame
 from kiosk.config import Config, Sound
@@ -23,6 +25,8 @@ from kiosk.model import ClockQuality, Entry, Moment
 from kiosk.outbox import Outbox
 from kiosk.policy import Policy, Rules
 from kiosk.scanner import Parts, Scanner, run
+from kiosk.seal import unseal
+from kiosk.sealer import Sealer
 from kiosk.sightings import Sightings
 from kiosk.sim.render import code_picture
 
@@ -113,6 +117,7 @@ class Door:
             decoder=Decoder(60_000),
             sightings=Sightings(round(config.repeat.gone_s * S)),
             policy=Policy(rules, bytes(32)),
+            sealer=Sealer(config),
             local=compile_local(config.credentials.local),
             outbox=self.outbox,
             panel=self.panel,
@@ -134,6 +139,70 @@ class Door:
     @property
     def entries(self) -> list[Entry]:
         return [wire.decode_entry(body) for _, body in self.outbox.head(0, 100)]
+
+
+def _sealing(make_config: Callable[..., Config], tmp_path: Path, mode: str = "required") -> tuple[Door, KeyStore]:
+    """A door that seals to an authority which has made no keys yet."""
+    store = KeyStore(tmp_path / "authority")
+    seal = {
+        "mode": mode, "authority_file": str(store.authority_path), "authority_keys_file": str(store.list_path),
+    }  # fmt: skip
+    return Door(make_config(seal=seal)), store
+
+
+def _publish(store: KeyStore, clock: Clock) -> None:
+    now_s = clock.now().wall_ns // S
+    store.make(datetime.fromtimestamp(now_s, UTC).date(), 2, suite="x25519")
+    store.publish(now_s=now_s)
+
+
+def test_person_is_on_the_disk_sealed(make_config: Callable[..., Config], tmp_path: Path) -> None:
+    """Green as ever; and the entry opens with the private key of its day alone."""
+    door, store = _sealing(make_config, tmp_path)
+    _publish(store, door.clock)
+    assert door.show(CARD) == [CueName.RECORDED_PASS]
+    (entry,) = door.entries
+    door.outbox.close()
+    (box,) = entry.sealed
+    assert entry.person == ()
+    assert b"Nguyen Van A" not in (tmp_path / "state" / "outbox.db").read_bytes()
+    key = next(one.key for one in store.stored() if one.key.public.id == box.key)
+    person = unseal(box, key, entry.kiosk, entry.id)
+    assert person == (("number", "046090000123"), ("name", "Nguyen Van A"), ("birth_year", "1990"))
+
+
+def test_nobody_is_recorded_without_a_key(make_config: Callable[..., Config], tmp_path: Path) -> None:
+    """The fault is shown, also before anybody comes; once the list is there, the code held up is recorded."""
+    door, store = _sealing(make_config, tmp_path)
+    assert door.show(CARD) == [CueName.FAULT]
+    assert door.panel.last_standing() is CueName.FAULT_STANDING
+    assert door.entries == []
+    assert door.show(CARD, frames=9) == []
+    _publish(store, door.clock)
+    assert door.show(CARD, frames=15) == [CueName.RECORDED_PASS]
+    assert door.panel.last_standing() is CueName.OFFLINE
+    door.outbox.close()
+
+
+def test_missing_key_is_seen_before_anybody_comes(make_config: Callable[..., Config], tmp_path: Path) -> None:
+    """The standing light tells, and the marks say why, in a sentence without a person."""
+    door, _ = _sealing(make_config, tmp_path)
+    door.show(frames=25)
+    assert door.panel.last_standing() is CueName.FAULT_STANDING
+    marks = json.loads((tmp_path / "run" / "scan-main.json").read_text())
+    assert "authority" in marks["fault"]
+    door.outbox.close()
+
+
+def test_people_can_be_counted_without_being_recorded(make_config: Callable[..., Config], tmp_path: Path) -> None:
+    """The counting mode needs no key, and keeps neither a name nor a number in any form."""
+    door, _ = _sealing(make_config, tmp_path, "count")
+    assert door.show(CARD) == [CueName.RECORDED_PASS]
+    door.leave()
+    assert door.show(CARD) == [CueName.REPEAT]
+    (entry,) = door.entries
+    door.outbox.close()
+    assert (entry.person, entry.sealed, entry.document) == ((), (), "cccd")
 
 
 @pytest.fixture
