@@ -7,7 +7,7 @@ PEOPLE ?= 20
 SEED ?= 1
 KIOSKS ?= 10000
 
-.PHONY: help demo test test-faults test-cluster test-units check format bench bench-latency bench-outbox bench-drain bench-decode bench-collector sim-fleet sbom audit docs clean setup
+.PHONY: help demo test test-faults test-cluster test-units check format bench bench-latency bench-outbox bench-drain bench-decode bench-collector sim-fleet sbom audit docs clean setup test-stolen-card bench-seal
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -20,6 +20,9 @@ test: $(VENV)/.ready-dev ## set up, then run every test, linter and type check
 
 test-faults: $(VENV)/.ready-dev ## the whole fault suite, a few minutes, and its table: what was lost, what was doubled
 	KIOSK_FAULTS=full $(BIN)/python -m pytest -q -n 2 tests/fault $(ARGS)
+
+test-stolen-card: $(VENV)/.ready-dev ## 3,000 people pass, all is delivered and deleted; then the raw card is searched for them
+	$(BIN)/python -m pytest -v -rP tests/fault/test_stolen_card.py $(ARGS)
 
 test-cluster: $(VENV)/.ready-dev ## three RabbitMQ nodes on this machine, one killed under load
 	./setup.sh "$(PYTHON)" "$(VENV)" dev cluster
@@ -35,13 +38,16 @@ check: $(VENV)/.ready-dev ## linters, types, layers and scripts only
 format: $(VENV)/.ready-dev ## format the sources
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-bench: bench-latency bench-outbox bench-drain ## latency at the door, cost of a commit, drain to the centre
+bench: bench-latency bench-outbox bench-seal bench-drain ## latency at the door, cost of a commit, drain to the centre
 
 bench-latency: $(VENV)/.ready-dev ## from a frame to the cue, and what an idle frame costs
 	$(BIN)/python -m bench.latency $(ARGS)
 
 bench-outbox: $(VENV)/.ready-dev ## time, bytes and flushes of a commit beside sqlite3's default
 	$(BIN)/python -m bench.outbox $(ARGS)
+
+bench-seal: $(VENV)/.ready-dev ## what sealing an entry costs, classic and post-quantum
+	$(BIN)/python -m bench.seal $(ARGS)
 
 bench-drain: $(VENV)/.ready-dev ## 50,000 entries into the ledger beside paho and a bridge, also over a slow way
 	$(BIN)/python -m bench.drain $(ARGS)

@@ -198,7 +198,7 @@ def take(message: bytes, path: Path, authority: Ed25519PublicKey) -> KeyList:
     if here == fresh:
         return fresh
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         durable.replace(path, message, 0o640)
     except OSError as error:
         raise SealError(f"the list of keys cannot be written to {path}: {error.strerror}") from error

@@ -33,6 +33,7 @@ def test_every_green_is_in_the_outbox(tmp_path: Path, scale: Any, tell: Any) -> 
         "kiosk": {"id": "test-1", "site": "office-1"},
         "state": {"dir": str(tmp_path / "state"), "runtime_dir": str(tmp_path / "run")},
         "lanes": [{"camera": camera, "panel": {"kind": "terminal"}}],
+        "seal": {"mode": "off"},
     }
     config.write_text(yaml.safe_dump(values), "utf-8")
     greens = 0
