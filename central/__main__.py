@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from central import command, export, fleet_commands, options, sealing_commands, simulate
+from central import command, export, fleet_commands, label_commands, options, sealing_commands, simulate
 from central.collector import Broker, Collector, check_url
 from central.ledgers import open_ledger
 from kiosk import __version__
@@ -217,6 +217,7 @@ def _parser() -> argparse.ArgumentParser:
     fleet.set_defaults(command=simulate.run)
     fleet_commands.add_verbs(verbs)
     command.add_to(verbs)
+    label_commands.add_verbs(verbs)
     sealing_commands.add_verbs(verbs, common)
     return parser
 

@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         # Imported when it is chosen: the uplink must not load a camera, and help should be quick.
-        command = importlib.import_module(f"kiosk.commands.{arguments.command}")
+        command = importlib.import_module(f"kiosk.commands.{arguments.command.replace('-', '_')}")
         return int(command.run(arguments))
     except KioskError as error:
         print(f"kiosk: {error}", file=sys.stderr)
@@ -116,6 +116,20 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="play nothing: leave the light as it should be after a scan process has gone",
     )
+
+    wiring = verbs.add_parser(
+        "wiring", parents=[configured], help="draw the wiring of a configuration, and list its parts"
+    )
+    wiring.add_argument(
+        "--out", type=Path, metavar="FILE", help="where the picture goes, SVG (default: wires and parts only)"
+    )
+
+    support = verbs.add_parser(
+        "support-bundle",
+        parents=[configured],
+        help="one file for whoever helps from afar: no entries, no names, no secrets",
+    )
+    support.add_argument("--out", type=Path, metavar="FILE", help="where it goes, zip (default: kiosk-….zip)")
 
     outbox = verbs.add_parser(
         "outbox", parents=[configured, as_json], help="what waits for the centre; names are not shown"

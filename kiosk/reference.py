@@ -14,6 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
+from kiosk import settings, wiring
 from kiosk.config import Config, Lane, LocalCard, Section
 
 if TYPE_CHECKING:
@@ -146,8 +147,19 @@ def _escaped(text: str | None) -> str:
     return (text or "").replace("|", "\\|")
 
 
+def boards() -> list[tuple[str, str, Config]]:
+    """Name, title and configuration of every file in config/boards/."""
+    found = sorted(Path("config/boards").glob("*.yaml"))
+    return [(path.stem, path.read_text("utf-8").split("\n")[0].lstrip("# "), settings.load(path)) for path in found]
+
+
 def main(example_path: str, reference_path: str) -> None:
-    """Write both files."""
+    """Write both files, and the boards' pictures and parts beside the second."""
+    docs = Path(reference_path).parent
+    (docs / "boards").mkdir(exist_ok=True)
+    for name, title, config in boards():
+        (docs / "boards" / f"{name}.svg").write_text(wiring.diagram(config, title), "utf-8")
+    (docs / "parts.md").write_text(wiring.parts_page(boards()), "utf-8")
     Path(example_path).write_text(example(), "utf-8")
     Path(reference_path).write_text(reference(), "utf-8")
 

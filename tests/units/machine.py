@@ -66,12 +66,13 @@ def furnish(config: str) -> Path:
     archive = ["tar", "-C", str(root), "--exclude=./dev/*", "-xf", str(base())]
     subprocess.run(archive, check=True, timeout=120)
     lib = root / "usr/lib/kiosk"
-    shutil.copytree(site(), lib / "site")
+    wheels = site()
+    shutil.copytree(wheels, lib / "site")
     if not list((lib / "site/pydantic").glob("__pycache__")):  # as an image has it: a start must not compile
         compile_all = ["chroot", str(root), "python3", "-m", "compileall", "-q", "-j", "2", "/usr/lib/kiosk/site"]
         subprocess.run(compile_all, check=False, timeout=BUILD_S)  # some packages carry files that are no Python
-        shutil.rmtree(site())
-        shutil.copytree(lib / "site", site())
+        shutil.rmtree(wheels)
+        shutil.copytree(lib / "site", wheels)
     shutil.copytree(ROOT / "kiosk", lib / "site/kiosk", ignore=shutil.ignore_patterns("__pycache__"))
     subprocess.run([str(ROOT / "systemd/install.sh"), str(root)], check=True, timeout=60)
     argv = ["chroot", str(root), "python3", "-m", "compileall", "-q", "/usr/lib/kiosk/site/kiosk"]

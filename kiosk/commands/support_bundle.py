@@ -1,0 +1,35 @@
+"""`kiosk support-bundle`: one file for whoever helps from afar; without entries, names and secrets."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kiosk import bundle, settings
+from kiosk.clock import SystemClock
+from kiosk.errors import ConfigError, OutboxError
+from kiosk.outbox import Outbox
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write it and say what is in it."""
+    config = settings.load(arguments.config, for_link=False)
+    path = arguments.out or Path(f"kiosk-{config.kiosk.id}-{datetime.now(UTC):%Y%m%d-%H%M%S}.zip")
+    with ExitStack() as stack:
+        outbox: Outbox | None = None
+        try:
+            outbox = Outbox.open_existing(config.state.dir / "outbox.db", config.outbox)
+            stack.callback(outbox.close)
+        except OutboxError as error:
+            print(f"without the outbox: {error}")
+        try:
+            names = bundle.write(path, config, outbox, SystemClock().now())
+        except OSError as error:
+            raise ConfigError(f"cannot write {path}: {error.strerror}", hint="name another file with --out") from error
+    print(f"{path}: {', '.join(names)}")
+    return 0

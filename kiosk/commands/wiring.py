@@ -1,0 +1,29 @@
+"""`kiosk wiring`: the wiring of a configuration as a picture, and what to buy for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kiosk import settings, wiring
+from kiosk.errors import ConfigError
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the picture, and print the wires and the parts."""
+    config = settings.load(arguments.config, for_link=False)
+    for wire in wiring.wires(config):
+        between = f"  by {wire.between}" if wire.between else ""
+        print(f"header pin {wire.header_pin:2}  {wire.part}{between}")
+    for part in wiring.parts(config):
+        print(f"{part.count} x {part.what}: {part.purpose}")
+    if arguments.out is not None:
+        picture = wiring.diagram(config, f"{config.kiosk.id}, {config.kiosk.site}")
+        try:
+            Path(arguments.out).write_text(picture, "utf-8")
+        except OSError as error:
+            raise ConfigError(f"cannot write {arguments.out}: {error.strerror}", hint="name another file") from error
+    return 0
