@@ -21,7 +21,7 @@ from kiosk.log import line
 
 _log = logging.getLogger(__name__)
 
-ALIVE_EVERY_S = 0.5
+ALIVE_EVERY_S = 0.1
 LONGEST_STATUS = 200
 LARGEST_BYTES = 4096
 
@@ -48,7 +48,7 @@ class Notifier:
         self.status(status)
 
     def alive(self) -> None:
-        """Some work is finished; told at most twice a second."""
+        """Some work is finished; told at most ten times a second."""
         now_s = time.monotonic()
         if now_s >= self._next_alive_s:
             self._next_alive_s = now_s + ALIVE_EVERY_S

@@ -39,7 +39,7 @@ def _until(true: Callable[[], bool]) -> None:
 
 
 def test_supervisor_is_told_of_changes_only(tmp_path: Path) -> None:
-    """Ready once, a status when it changes, signs of life twice a second at most, each in systemd's words."""
+    """Ready once, a status when it changes, signs of life ten times a second at most, each in systemd's words."""
     path = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(path)
