@@ -10,6 +10,7 @@ import argparse
 import importlib
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,8 +88,14 @@ def _parser() -> argparse.ArgumentParser:
     verbs.add_parser("uplink", parents=[configured], help="outbox to centre")
 
     read = verbs.add_parser("read", parents=[as_json], help="decode pictures and say what their codes are")
-    read.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="pictures, or folders of them")
+    read.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="pictures, or folders of them")
     read.add_argument("--explain", action="store_true", help="tell which passes were tried, and what each cost")
+
+    read.add_argument("--trust", type=Path, metavar="DIR", help="trust folder to verify signed codes with")
+    read.add_argument("--at", type=_time, metavar="TIME", help="judge expiry at 2026-11-23T08:00+07:00 (default: now)")
+    read.add_argument(
+        "--vectors", type=Path, metavar="DIR", help="judge a folder of the EU's test vectors for health certificates"
+    )
 
     verbs.add_parser("check", parents=[configured], help="is the configuration right?")
 
@@ -143,6 +150,15 @@ def _parser() -> argparse.ArgumentParser:
 
     verbs.add_parser("status", parents=[configured, as_json], help="how this kiosk is")
     return parser
+
+
+def _time(text: str) -> float:
+    """Unix seconds; without a zone it is UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _count(text: str) -> int:

@@ -62,6 +62,11 @@ class SystemClock:
         return 0 <= int(self._adjtimex(query)) < _ADJTIMEX_UNSYNCED
 
 
+def judging_s(now: Moment) -> float | None:
+    """The time by which expiry is judged, in Unix seconds; None from a clock that was never set."""
+    return None if now.quality is ClockQuality.UNSET else now.wall_ns / 1e9
+
+
 def uuid7(wall_ns: int) -> UUID:
     """A UUID that sorts by time: 48 bits of Unix milliseconds, 74 random bits (RFC 9562, section 5.7).
 

@@ -190,8 +190,19 @@ class LocalCard(Section):
 class Credentials(Section):
     """Which codes are taken."""
 
-    accept: Annotated[tuple[Literal["cccd", "can-cuoc", "national-qr", "bhyt"], ...], Field(strict=False)] = Field(
-        default=("cccd", "can-cuoc", "national-qr", "bhyt"), description="classes of document that are recorded"
+    accept: Annotated[
+        tuple[Literal["cccd", "can-cuoc", "national-qr", "bhyt", "hc1", "shc", "nzcp", "pass"], ...],
+        Field(strict=False),
+    ] = Field(
+        default=("cccd", "can-cuoc", "national-qr", "bhyt", "hc1", "pass"),
+        description="classes of document that are recorded",
+    )
+    accept_expired: Annotated[tuple[Literal["hc1", "shc", "nzcp", "pass"], ...], Field(strict=False)] = Field(
+        default=("hc1", "shc", "nzcp"),
+        description="signed classes that are recorded, with a flag, although they have expired",
+    )
+    trust_dir: FilePath = Field(
+        default=Path("/etc/kiosk/trust"), description="folder of the keys that signed codes are verified with"
     )
     local: Annotated[tuple[LocalCard, ...], Field(strict=False)] = Field(
         default=(), description="cards of the office's own"

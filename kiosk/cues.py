@@ -45,6 +45,8 @@ class CueName(StrEnum):
     REPEAT = "repeat"
     WRONG_CODE = "wrong-code"
     DAMAGED = "damaged"
+    NOT_CURRENT = "not-current"
+    NOT_GENUINE = "not-genuine"
     FAULT = "fault"
     FAULT_STANDING = "fault-standing"
     OFFLINE = "offline"
@@ -99,6 +101,8 @@ _ALL = (
     Cue(CueName.RECORDED_PASS, (Step(GREEN, 1320, 80), Step(GREEN, 2093, 170), Step(GREEN, 0, 750))),
     Cue(CueName.REPEAT, (*_pulses(YELLOW, (988, 988), 40, 60, YELLOW), Step(YELLOW, 0, 600))),
     Cue(CueName.WRONG_CODE, (Step(RED, 330, 500), Step(RED, 0, 700))),
+    Cue(CueName.NOT_CURRENT, (*(Step(*each, 300) for each in ((RED, 330), (YELLOW, 0)) * 2), Step(YELLOW, 0, 300))),
+    Cue(CueName.NOT_GENUINE, _pulses(RED, (262,) * 5, 70, 90)),
     Cue(CueName.DAMAGED, _pulses(MAGENTA, (660, 660, 660), 90, 150)),
     Cue(CueName.FAULT, tuple(Step(*rgb_tone, 250) for rgb_tone in ((RED, 440), (BLUE, 0)) * 4)),
     Cue(CueName.FAULT_STANDING, (Step(RED, 440, 700), Step(BLUE, 0, 700)), standing=True),
@@ -122,6 +126,8 @@ MEANINGS: Mapping[CueName, str] = MappingProxyType(
         CueName.RECORDED_PASS: "green, one rising beep: you are recorded",
         CueName.REPEAT: "yellow, two short ticks: you are recorded already, walk on",
         CueName.WRONG_CODE: "red, one long low tone: not a personal code, show another one",
+        CueName.NOT_CURRENT: "red and yellow in turn, two low tones: expired or not valid yet, show another one",
+        CueName.NOT_GENUINE: "red, flashing five times, five quick low tones: not genuine, revoked or copied",
         CueName.DAMAGED: "magenta, flashing three times, three beeps: not read whole, show it again",
         CueName.FAULT: "red and blue in turn, four low tones: not recorded, tell the staff",
         CueName.FAULT_STANDING: "red and blue in turn, slowly: the station cannot record",
@@ -140,6 +146,11 @@ _RECORDED = {
     Direction.OUT: CueName.RECORDED_OUT,
     Direction.PASS: CueName.RECORDED_PASS,
 }
+_REFUSED = {
+    RefusedReason.DAMAGED: CueName.DAMAGED,
+    RefusedReason.NOT_CURRENT: CueName.NOT_CURRENT,
+    RefusedReason.NOT_GENUINE: CueName.NOT_GENUINE,
+}
 
 
 def cue_for(decision: Decision, direction: Direction) -> Cue:
@@ -149,10 +160,8 @@ def cue_for(decision: Decision, direction: Direction) -> Cue:
             return CUES[_RECORDED[direction]]
         case Repeat():
             return CUES[CueName.REPEAT]
-        case _ if decision.reason is RefusedReason.DAMAGED:
-            return CUES[CueName.DAMAGED]
         case _:
-            return CUES[CueName.WRONG_CODE]
+            return CUES[_REFUSED.get(decision.reason, CueName.WRONG_CODE)]
 
 
 def volume_percent_at(sound: Sound, minute_of_day: int) -> int:

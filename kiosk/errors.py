@@ -121,6 +121,13 @@ class CborError(KioskError, ValueError):
     exit_code = 17
 
 
+class TrustError(KioskError, ValueError):
+    """The files that say whose signatures are believed cannot be used."""
+
+    hint = "see `credentials.trust_dir` in docs/credentials.md, then run `kiosk check`"
+    exit_code = 2
+
+
 class CoseError(KioskError, ValueError):
     """A message is no signed envelope, or its signature does not hold."""
 

@@ -1,6 +1,6 @@
 """The words: a handful of frozen values that flow from the lens to the ledger.
 
-    Reading → Sighting → Verdict (Credential | Signed | Malformed | WrongCode) → Decision → Entry → (seq, Entry)
+    Reading → Sighting → Verdict (Credential | Unproven | Malformed | WrongCode) → Decision → Entry → (seq, Entry)
 
 Modules are the verbs between them. Nothing here does I/O, reads a clock or imports anything but the standard library.
 `Frame` lives in `kiosk.camera`, because it alone needs numpy and the uplink must not load it.
@@ -102,12 +102,21 @@ class Sex(StrEnum):
     FEMALE = "female"
 
 
+class Result(StrEnum):
+    """How far a credential is to be believed: read, as of a card that anyone could print, or verified, current or not."""
+
+    READ = "read"
+    VERIFIED = "verified"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not-yet-valid"
+
+
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What an unsigned personal code says of its holder. Read, never verified: a printed card can be copied by anyone.
+    """What a personal code says of its holder.
 
     Attributes:
-        document: The class of document: "cccd", "can-cuoc", "national-qr", "bhyt", or the name of a local card.
+        document: The class of document: "cccd", "can-cuoc", "national-qr", "bhyt", "hc1", "shc", "nzcp", "pass", or the name of a local card.
         number: The document's number as shown, which may be masked with `*`; None if the code has none.
         qid: The national platform's id of the person, where the code carries one.
         name: As written in the code (NFC is for comparing, not for keeping); None if the code has none.
@@ -116,6 +125,8 @@ class Credential:
         flags: Warnings that do not refuse, sorted, such as "birth-year-differs"; see docs/credentials.md.
         phone: Ten digits from 0, where the code carries them.
         insurance: The health-insurance number, where the code carries one beside the document's own.
+        result: How far it is to be believed; for a signed code it is also among the flags.
+        same_as: What stays the same of a code that changes while it is held up; empty if it does not change.
     """
 
     document: str
@@ -127,13 +138,32 @@ class Credential:
     flags: tuple[str, ...] = ()
     phone: str | None = field(default=None, repr=False)
     insurance: str | None = field(default=None, repr=False)
+    result: Result = Result.READ
+    same_as: bytes = field(default=b"", repr=False)
+
+
+class UnprovenReason(StrEnum):
+    """Why a signed code is not believed. The first three accuse the code, the others say what the station lacks."""
+
+    NOT_GENUINE = "not-genuine"
+    REVOKED = "revoked"
+    COPIED = "copied"
+    UNKNOWN_ISSUER = "unknown-issuer"
+    NO_TRUST_LIST = "no-trust-list"
+    CLOCK_UNSET = "clock-unset"
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
-    """A signed credential of a known family ("hc1", "shc", "nzcp"): named here, not yet verified."""
+class Unproven:
+    """A signed code that is not believed; nothing that it says of a holder is looked at.
+
+    Attributes:
+        document: Its family: "hc1", "shc", "nzcp", "pass".
+        reason: Why.
+    """
 
     document: str
+    reason: UnprovenReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +192,7 @@ class WrongCode:
     size_bytes: int
 
 
-Verdict = Credential | Signed | Malformed | WrongCode
+Verdict = Credential | Unproven | Malformed | WrongCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +215,9 @@ class RefusedReason(StrEnum):
     WRONG_CODE = "wrong-code"
     DAMAGED = "damaged"
     UNSUPPORTED = "unsupported"
+    NOT_CURRENT = "not-current"
+    NOT_GENUINE = "not-genuine"
+    UNVERIFIABLE = "unverifiable"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,17 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from kiosk.credential import stripped
-from kiosk.model import Credential, Malformed, Recorded, Refused, RefusedReason, Repeat, Signed
+from kiosk.model import (
+    Credential,
+    Malformed,
+    Recorded,
+    Refused,
+    RefusedReason,
+    Repeat,
+    Result,
+    Unproven,
+    UnprovenReason,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -28,10 +38,15 @@ class Rules:
     Attributes:
         accept: Classes of document that are recorded.
         window_ns: How long the same code is a repeat; 0 records every sighting.
+        accept_expired: Classes of document that are recorded although they have expired.
     """
 
     accept: frozenset[str]
     window_ns: int
+    accept_expired: frozenset[str] = frozenset()
+
+
+_ACCUSATIONS = frozenset((UnprovenReason.NOT_GENUINE, UnprovenReason.REVOKED, UnprovenReason.COPIED))
 
 
 class Policy:
@@ -59,23 +74,31 @@ class Policy:
         match verdict:
             case Malformed():
                 return Refused(RefusedReason.DAMAGED)
-            case Signed():
+            case Credential() | Unproven() if verdict.document not in self._rules.accept:
                 return Refused(RefusedReason.UNSUPPORTED)
-            case Credential() if verdict.document in self._rules.accept:
-                recorded = self._recorded.get(self._digest(payload))
+            case Unproven():
+                accused = verdict.reason in _ACCUSATIONS
+                return Refused(RefusedReason.NOT_GENUINE if accused else RefusedReason.UNVERIFIABLE)
+            case Credential() if not self._is_current(verdict):
+                return Refused(RefusedReason.NOT_CURRENT)
+            case Credential():
+                recorded = self._recorded.get(self._digest(verdict.same_as or payload))
                 if recorded is not None and now_boot_ns - recorded[1] < self._rules.window_ns:
                     return Repeat(recorded[0])
                 return Recorded(verdict.flags)
-            case Credential():
-                return Refused(RefusedReason.UNSUPPORTED)
             case _:
                 return Refused(RefusedReason.WRONG_CODE)
+
+    def _is_current(self, credential: Credential) -> bool:
+        if credential.result is Result.EXPIRED:
+            return credential.document in self._rules.accept_expired
+        return credential.result is not Result.NOT_YET_VALID
 
     def remember(self, payload: bytes, entry_id: UUID, now_boot_ns: int) -> None:
         """Note that this code's entry is on the disk.
 
         Args:
-            payload: The code's bytes.
+            payload: The code's bytes, or what stays the same of them.
             entry_id: Its entry.
             now_boot_ns: Now, not before the last call.
         """

@@ -18,8 +18,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kiosk.clock import uuid7
-from kiosk.credential import classify
+from kiosk.clock import judging_s, uuid7
+from kiosk.credential import NOBODY, classify
 from kiosk.cues import CUES, Cue, CueName, cue_for
 from kiosk.errand import Errands
 from kiosk.errors import CameraEndedError, KioskError, OutboxError, SealError
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from kiosk.credential import LocalPattern
     from kiosk.decoder import Decoder
     from kiosk.gpio import Panel
+    from kiosk.issuers import TrustFolder
     from kiosk.model import Reading, Sighting, Verdict
     from kiosk.notify import Notifier
     from kiosk.outbox import Outbox
@@ -92,6 +93,7 @@ class Parts:
     outbox: Outbox
     panel: Panel
     clock: Clock
+    trust: TrustFolder | None = None
 
 
 class Scanner:
@@ -149,7 +151,8 @@ class Scanner:
 
     def _answer(self, sighting: Sighting, strategy: str, decode_ms: float) -> Scan:
         parts = self._parts
-        verdict = classify(sighting.payload, parts.local)
+        trust = NOBODY if parts.trust is None else parts.trust.trust
+        verdict = classify(sighting.payload, parts.local, trust, judging_s(parts.clock.now()))
         now_boot_ns = parts.clock.boot_ns()
         decision = parts.policy.decide(sighting.payload, verdict, now_boot_ns)
         if not (isinstance(decision, Recorded) and isinstance(verdict, Credential)):
@@ -163,7 +166,7 @@ class Scanner:
             self._next_check_boot_ns = now_boot_ns + CHECK_EVERY_NS  # a check that passes must not hide this at once
             return Scan(sighting, verdict, None, None, CUES[CueName.FAULT], strategy, decode_ms, 0.0)
         commit_ms = (time.perf_counter_ns() - started_ns) / 1e6
-        parts.policy.remember(sighting.payload, entry.id, now_boot_ns)
+        parts.policy.remember(verdict.same_as or sighting.payload, entry.id, now_boot_ns)
         cue = cue_for(decision, self._lane.direction)
         return Scan(sighting, verdict, decision, entry, cue, strategy, decode_ms, commit_ms)
 
@@ -220,6 +223,8 @@ class Scanner:
         if now_boot_ns >= self._next_check_boot_ns:
             self._next_check_boot_ns = now_boot_ns + CHECK_EVERY_NS
             self._check()
+            if self._parts.trust is not None:
+                self._parts.trust.look()
         if self._tally.due(now_boot_ns):
             self._tally.write(self._parts.clock.now(), self._fault)
             self._stand(self._standing_cue())

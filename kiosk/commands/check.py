@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kiosk import settings
+from kiosk import issuers, settings
 
 if TYPE_CHECKING:
     import argparse
+
+    from kiosk.config import Config
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -15,4 +17,13 @@ def run(arguments: argparse.Namespace) -> int:
     config = settings.load(arguments.config)
     lanes = ", ".join(f"{lane.name} ({lane.direction.value})" for lane in config.lanes)
     print(f"{arguments.config}: ok: kiosk {config.kiosk.id} at {config.kiosk.site}, lanes {lanes}")
+    believed = issuers.families(issuers.load(config.credentials.trust_dir))
+    print(f"{config.credentials.trust_dir}: {', '.join(believed) or 'no'} keys{_missing(config, believed)}")
     return 0
+
+
+def _missing(config: Config, believed: list[str]) -> str:
+    """Which accepted signed families nothing can be verified of."""
+    known = {family.partition("=")[0] for family in believed}
+    lacking = [name for name in config.credentials.accept if name in issuers.FAMILIES and name not in known]
+    return f"; without keys, so refused: {', '.join(lacking)}" if lacking else ""

@@ -8,25 +8,40 @@ from __future__ import annotations
 
 import base64
 import json
+import time
+from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from kiosk.credential import classify, masked
+from kiosk import issuers, vectors
+from kiosk.credential import NOBODY, classify, masked
 from kiosk.decoder import examine_picture
 from kiosk.errors import KioskError
 from kiosk.log import printable
-from kiosk.model import Credential, Malformed, Signed, WrongCode
+from kiosk.model import Credential, Malformed, Unproven, UnprovenReason, WrongCode
 from kiosk.sim.replay import PICTURE_SUFFIXES
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from kiosk.decoder import Tried
     from kiosk.model import Reading, Verdict
+
+    Classified = Callable[[bytes], Verdict]
+
+_DOUBTS = {
+    UnprovenReason.NOT_GENUINE: "its signature does not hold",
+    UnprovenReason.REVOKED: "it is revoked",
+    UnprovenReason.COPIED: "it moves on a phone, and this is an old picture of it",
+    UnprovenReason.UNKNOWN_ISSUER: "its issuer is not in the trust folder",
+    UnprovenReason.NO_TRUST_LIST: "there are no keys to verify it with; name their folder with --trust",
+    UnprovenReason.CLOCK_UNSET: "the clock was never set, and without the time it cannot be verified",
+}
 
 
 class PictureError(KioskError, OSError):
@@ -37,12 +52,18 @@ class PictureError(KioskError, OSError):
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Read all pictures; 0 if there was a code in any, 1 if in none."""
+    """Read all pictures; 0 if there was a code in any, 1 if in none. With `--vectors`: 1 if any verdict differs."""
+    if arguments.vectors is not None:
+        return _judge_vectors(arguments.vectors)
+    if not arguments.paths:
+        raise PictureError("no picture was given")
+    trust = NOBODY if arguments.trust is None else issuers.load(arguments.trust)
+    classified = partial(classify, trust=trust, now_s=time.time() if arguments.at is None else arguments.at)
     found = False
     for path in _pictures(arguments.paths):
         readings, tried = examine_picture(_luma(path))
         found = found or bool(readings)
-        lines = _as_json(path, readings, tried) if arguments.json else _as_text(path, readings)
+        lines = _as_json(path, readings, tried, classified) if arguments.json else _as_text(path, readings, classified)
         if arguments.explain and not arguments.json:
             lines += _explained(tried)
         for text in lines:
@@ -50,14 +71,35 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if found else 1
 
 
-def _as_text(path: Path, readings: list[Reading]) -> list[str]:
-    return [f"{path}: {text}" for text in [_as_line(reading) for reading in readings] or ["no code"]]
+def _judge_vectors(folder: Path) -> int:
+    """Judge every vector in a folder; each difference is a line, each stage a count."""
+    agreed: Counter[str] = Counter()
+    differing: Counter[str] = Counter()
+    for path in sorted(folder.rglob("*.json")):
+        try:
+            outcomes = vectors.Vector.read(path).judged()
+        except vectors.VectorError as error:
+            print(f"{path}: skipped: {error.args[0]}")
+            continue
+        for outcome in outcomes:
+            (agreed if outcome.found == outcome.expected else differing)[outcome.check] += 1
+            if outcome.found != outcome.expected:
+                print(f"{path}: {outcome.check} expected={outcome.expected} found={outcome.found}", flush=True)
+    for check in sorted(agreed | differing):
+        print(f"{check:<24} agree={agreed[check]} differ={differing[check]}")
+    return 1 if differing or not agreed else 0
 
 
-def _as_json(path: Path, readings: list[Reading], tried: list[Tried]) -> list[str]:
+def _as_text(path: Path, readings: list[Reading], classified: Classified) -> list[str]:
+    return [
+        f"{path}: {text}" for text in [_as_line(classified(reading.payload)) for reading in readings] or ["no code"]
+    ]
+
+
+def _as_json(path: Path, readings: list[Reading], tried: list[Tried], classified: Classified) -> list[str]:
     listed = {
         "file": str(path),
-        "codes": [_as_object(reading) for reading in readings],
+        "codes": [_as_object(reading, classified(reading.payload)) for reading in readings],
         "tried": [{"strategy": each.strategy, "ms": round(each.cost_ms, 2), "codes": each.codes} for each in tried],
     }
     return [json.dumps(listed, ensure_ascii=False)]
@@ -94,8 +136,7 @@ def _luma(path: Path) -> np.ndarray[Any, np.dtype[np.uint8]]:
     return np.asarray(luma, np.uint8)
 
 
-def _as_object(reading: Reading) -> dict[str, object]:
-    verdict = classify(reading.payload)
+def _as_object(reading: Reading, verdict: Verdict) -> dict[str, object]:
     return {
         "payload_b64": base64.b64encode(reading.payload).decode("ascii"),
         **_facts(verdict),
@@ -110,25 +151,25 @@ def _facts(verdict: Verdict) -> dict[str, object]:
             return {
                 "class": "credential",
                 "document": verdict.document,
+                "result": verdict.result.value,
                 "flags": list(verdict.flags),
                 "holder": masked(verdict),
             }
-        case Signed():
-            return {"class": "signed", "document": verdict.document, "flags": []}
+        case Unproven():
+            return {"class": "unproven", "document": verdict.document, "flags": [], "reason": verdict.reason.value}
         case Malformed():
             return {"class": "malformed", "document": verdict.document, "flags": [], "reason": verdict.reason}
         case WrongCode():
             return {"class": "wrong-code", "document": verdict.kind, "flags": []}
 
 
-def _as_line(reading: Reading) -> str:
-    verdict = classify(reading.payload)
+def _as_line(verdict: Verdict) -> str:
     match verdict:
         case Credential():
             flags = f" [{', '.join(verdict.flags)}]" if verdict.flags else ""
             return f"{verdict.document}{flags} {masked(verdict)}"
-        case Signed():
-            return f"{verdict.document}: a signed code; its signature is not checked yet"
+        case Unproven():
+            return f"{verdict.document}, not believed: {_DOUBTS[verdict.reason]}"
         case Malformed():
             return f"{verdict.document}, damaged ({verdict.reason}): show it again"
         case WrongCode():

@@ -18,6 +18,7 @@ from kiosk.credential import compile_local
 from kiosk.cues import CUES, CueName
 from kiosk.decoder import Decoder
 from kiosk.errors import CameraError, OutboxError
+from kiosk.issuers import TrustFolder
 from kiosk.notify import Notifier
 from kiosk.outbox import Outbox
 from kiosk.policy import Policy, Rules
@@ -74,9 +75,11 @@ def open_parts(config: Config, lane: Lane, panel: Panel, camera: Camera | None =
     Raises:
         CameraError: The camera cannot be opened.
         OutboxError: The outbox cannot be opened.
+        TrustError: A file in the trust folder is wrong.
     """
     local = compile_local(config.credentials.local)
     accept = frozenset(config.credentials.accept) | {card.document for card in config.credentials.local}
+    rules = Rules(accept, round(config.repeat.window_s * 1e9), frozenset(config.credentials.accept_expired))
     with ExitStack() as stack:
         outbox = Outbox.open(config.state.dir / "outbox.db", config.outbox)
         stack.callback(outbox.close)
@@ -87,9 +90,10 @@ def open_parts(config: Config, lane: Lane, panel: Panel, camera: Camera | None =
             camera=camera,
             decoder=Decoder(config.decode.budget_ms),
             sightings=Sightings(round(config.repeat.gone_s * 1e9)),
-            policy=Policy(Rules(accept=accept, window_ns=round(config.repeat.window_s * 1e9)), key=os.urandom(32)),
+            policy=Policy(rules, key=os.urandom(32)),
             sealer=Sealer(config),
             local=local,
+            trust=TrustFolder(config.credentials.trust_dir),
             outbox=outbox,
             panel=panel,
             clock=SystemClock(),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from kiosk.credential.classifier import classify, stripped
+from kiosk.credential.classifier import NOBODY, classify, stripped
 from kiosk.credential.local import LocalPattern, compile_local
 from kiosk.credential.masking import masked
+from kiosk.credential.trust import Trust
 
-__all__ = ["LocalPattern", "classify", "compile_local", "masked", "stripped"]
+__all__ = ["NOBODY", "LocalPattern", "Trust", "classify", "compile_local", "masked", "stripped"]

@@ -11,31 +11,41 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kiosk.credential import bhyt, citizen_card, national_qr, other, signed
+from kiosk.credential import bhyt, citizen_card, hc1, national_qr, nzcp, other, personal_pass, shc
+from kiosk.credential.trust import Trust
 from kiosk.model import Credential, Malformed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from kiosk.credential.local import LocalPattern
     from kiosk.model import Verdict
 
 _BOM = "\ufeff".encode()
 _EDGES = b"\r\n\0"
+_SIGNED: dict[bytes, Callable[[bytes, Trust, float | None], Verdict]] = {
+    module.PREFIX: module.parse for module in (hc1, shc, nzcp, personal_pass)
+}
+NOBODY = Trust()
+"""No signature is believed."""
 _FORMATS = (national_qr.parse, citizen_card.parse, bhyt.parse)
 
 
-def classify(payload: bytes, local: Sequence[LocalPattern] = ()) -> Verdict:
-    """What this code is.
+def classify(
+    payload: bytes, local: Sequence[LocalPattern] = (), trust: Trust = NOBODY, now_s: float | None = None
+) -> Verdict:
+    """What this code is; a signed one also whether it is genuine and current.
 
     Args:
         payload: The code's bytes as they are in the symbol.
         local: Cards of the office's own, tried in order.
+        trust: Whose signatures are believed; by default nobody's.
+        now_s: Now, in Unix seconds; None if the clock was never set.
     """
     code = stripped(payload)
-    family = signed.family_of(code)
-    if family is not None:
-        return family
+    for prefix, parse_signed in _SIGNED.items():
+        if code.startswith(prefix):
+            return parse_signed(code, trust, now_s)
     try:
         text = code.decode("utf-8")
     except UnicodeDecodeError:

@@ -34,6 +34,7 @@ from kiosk.config import Outbox as OutboxSettings
 from kiosk.model import Entry
 from kiosk.outbox import Outbox
 from kiosk.sim.cards import TRUTH, write_cards
+from kiosk.sim.issuers import HealthAuthority
 from kiosk.sim.render import code_picture
 from kiosk.wire import Batch
 
@@ -92,7 +93,7 @@ def test_thousand_cards_are_read_byte_for_byte(tmp_path: Path, capsys: pytest.Ca
 def test_reading_says_class_flags_and_masked_holder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One line a code; the holder is masked; what is no card says what it is."""
     pictures = {
-        "a.png": CARD, "b.png": CARD.rsplit(b"|", 1)[0], "c.png": b"HC1:ABCDEF", "d.png": b"https://x.example/secret",
+        "a.png": CARD, "b.png": CARD.rsplit(b"|", 1)[0], "c.png": HealthAuthority().code(), "d.png": b"https://x.example/secret",
     }  # fmt: skip
     for name, payload in pictures.items():
         cv2.imwrite(str(tmp_path / name), code_picture(payload, 5))
@@ -102,13 +103,13 @@ def test_reading_says_class_flags_and_masked_holder(tmp_path: Path, capsys: pyte
     assert [line.split(": ", 1)[1] for line in lines] == [
         "cccd [sex-differs] *********123 N.V.A. 1990",
         "cccd, damaged (field-count): show it again",
-        "hc1: a signed code; its signature is not checked yet",
+        "hc1, not believed: there are no keys to verify it with; name their folder with --trust",
         "wrong code: link, 24 bytes",
         "no code",
     ]
     assert kiosk(["read", "--json", *(str(tmp_path / name) for name in ("b.png", "c.png", "d.png"))]) == 0
     classes = [json.loads(line)["codes"][0]["class"] for line in capsys.readouterr().out.splitlines()]
-    assert classes == ["malformed", "signed", "wrong-code"]
+    assert classes == ["malformed", "unproven", "wrong-code"]
 
 
 def test_reading_without_a_code_or_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ from kiosk.gpio import levels_of
 from kiosk.model import (
     BirthDate,
     Credential,
+    Decision,
     Direction,
     Malformed,
     Reading,
@@ -24,8 +25,10 @@ from kiosk.model import (
     Refused,
     RefusedReason,
     Repeat,
+    Result,
     Sex,
-    Signed,
+    Unproven,
+    UnprovenReason,
     Verdict,
     WrongCode,
 )
@@ -94,7 +97,7 @@ def _policy(window_ns: int = 60 * S) -> Policy:
     ("verdict", "reason"),
     [
         (Malformed("cccd", "name"), RefusedReason.DAMAGED),
-        (Signed("hc1"), RefusedReason.UNSUPPORTED),
+        (Unproven("hc1", UnprovenReason.NOT_GENUINE), RefusedReason.UNSUPPORTED),
         (WrongCode("link", 9), RefusedReason.WRONG_CODE),
         (Credential("bhyt"), RefusedReason.UNSUPPORTED),
     ],
@@ -102,6 +105,38 @@ def _policy(window_ns: int = 60 * S) -> Policy:
 def test_what_is_no_accepted_credential_is_refused(verdict: Verdict, reason: RefusedReason) -> None:
     """Damaged, unsupported and wrong codes are refused, each for its own reason."""
     assert _policy().decide(b"x", verdict, 0) == Refused(reason)
+
+
+SIGNED = Rules(frozenset({"hc1", "pass"}), 60 * S, accept_expired=frozenset({"hc1"}))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "decision"),
+    [
+        (Credential("hc1", result=Result.VERIFIED, flags=("verified",)), Recorded(("verified",))),
+        (Credential("hc1", result=Result.EXPIRED, flags=("expired",)), Recorded(("expired",))),
+        (Credential("hc1", result=Result.NOT_YET_VALID), Refused(RefusedReason.NOT_CURRENT)),
+        (Credential("pass", result=Result.EXPIRED), Refused(RefusedReason.NOT_CURRENT)),
+        (Unproven("pass", UnprovenReason.NOT_GENUINE), Refused(RefusedReason.NOT_GENUINE)),
+        (Unproven("pass", UnprovenReason.REVOKED), Refused(RefusedReason.NOT_GENUINE)),
+        (Unproven("pass", UnprovenReason.COPIED), Refused(RefusedReason.NOT_GENUINE)),
+        (Unproven("pass", UnprovenReason.UNKNOWN_ISSUER), Refused(RefusedReason.UNVERIFIABLE)),
+        (Unproven("hc1", UnprovenReason.NO_TRUST_LIST), Refused(RefusedReason.UNVERIFIABLE)),
+        (Unproven("pass", UnprovenReason.CLOCK_UNSET), Refused(RefusedReason.UNVERIFIABLE)),
+        (Unproven("shc", UnprovenReason.NOT_GENUINE), Refused(RefusedReason.UNSUPPORTED)),
+    ],
+)
+def test_signed_codes_are_recorded_only_if_believed(verdict: Verdict, decision: Decision) -> None:
+    """What is verified is recorded, what has expired only where that is allowed, what is not believed never."""
+    assert Policy(SIGNED, bytes(32)).decide(b"x", verdict, 0) == decision
+
+
+def test_a_code_that_changes_is_one_code() -> None:
+    """A moving pass is a repeat of itself, whatever its ten seconds."""
+    policy = Policy(SIGNED, bytes(32))
+    moving = Credential("pass", result=Result.VERIFIED, same_as=b"envelope")
+    policy.remember(moving.same_as, ID, 0)
+    assert policy.decide(b"another step", moving, S) == Repeat(ID)
 
 
 def test_repeat_is_judged_by_code_and_window() -> None:

@@ -9,7 +9,7 @@ import pytest
 from kiosk.config import LocalCard
 from kiosk.credential import classify, compile_local, masked, stripped
 from kiosk.errors import ConfigError
-from kiosk.model import BirthDate, Credential, Malformed, Sex, Signed, WrongCode
+from kiosk.model import BirthDate, Credential, Malformed, Sex, WrongCode
 
 CCCD = "046090000123|191234567|Nguyễn Văn A|01021990|Nam|Thôn Đông, Phong An, Phong Điền, Thừa Thiên Huế|15062021"
 NATIONAL = "******029317|NGUYEN VAN A|1987-**-**|0|162979388586171100|<1<<"
@@ -189,9 +189,9 @@ def test_broken_insurance_card_is_damaged(field: int, value: str, reason: str) -
 @pytest.mark.parametrize(
     ("code", "verdict"),
     [
-        (b"HC1:6BF+70790", Signed("hc1")),
-        (b"shc:/5676290", Signed("shc")),
-        (b"NZCP:/1/2KCEVIQ", Signed("nzcp")),
+        (b"HC1:6BF+70790", Malformed("hc1", "deflate")),
+        (b"shc:/5676290", Malformed("shc", "digits")),
+        (b"NZCP:/1/2KCEVIQ", Malformed("nzcp", "envelope")),
         (b"00020101021238", WrongCode("payment", 14)),
         (b"HTTPS://a.example", WrongCode("link", 17)),
         (b"http://a.example/x", WrongCode("link", 18)),

@@ -1,0 +1,124 @@
+"""What all signed families share: signatures of P-256 and RSA, a bounded inflate, and whether a code is current.
+
+Times are Unix seconds. A station whose clock was never set since power-on cannot say what is expired: it judges the
+signature, and the flag `time-not-judged` says so.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from typing import TYPE_CHECKING
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+from kiosk.credential.fields import is_plain
+from kiosk.model import BirthDate, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+INFLATED_BYTES = 1 << 14
+ZLIB, RAW = zlib.MAX_WBITS, -zlib.MAX_WBITS
+TIME_NOT_JUDGED = "time-not-judged"
+_SALT_BYTES = 32
+_LONGEST_NAME = 160
+_MONTHS = (None, *range(1, 13))
+_DAYS = (None, *range(1, 32))
+
+
+def is_es256(key: object, signature: bytes, data: bytes) -> bool:
+    """Whether this is the key's signature: r and s, each as long as the key, over SHA-256."""
+    if not isinstance(key, EllipticCurvePublicKey):
+        return False
+    part_bytes = key.key_size // 8
+    if len(signature) != 2 * part_bytes:
+        return False
+    r, s = (int.from_bytes(part, "big") for part in (signature[:part_bytes], signature[part_bytes:]))
+    try:
+        key.verify(encode_dss_signature(r, s), data, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        return False
+    return True
+
+
+def is_ps256(key: object, signature: bytes, data: bytes) -> bool:
+    """Whether this is the key's signature: RSA-PSS with a salt of 32 bytes, over SHA-256."""
+    if not isinstance(key, RSAPublicKey):
+        return False
+    try:
+        key.verify(signature, data, padding.PSS(padding.MGF1(hashes.SHA256()), _SALT_BYTES), hashes.SHA256())
+    except InvalidSignature:
+        return False
+    return True
+
+
+def inflated(data: bytes, window_bits: int) -> bytes | None:
+    """What was compressed, at most 16 KiB of it; None if it is more, broken or followed by something.
+
+    Args:
+        data: The compressed bytes.
+        window_bits: `ZLIB` or `RAW`.
+    """
+    inflater = zlib.decompressobj(window_bits)
+    try:
+        text = inflater.decompress(data, INFLATED_BYTES)
+    except zlib.error:
+        return None
+    return text if inflater.eof and not inflater.unused_data else None
+
+
+def seconds_of(claims: Mapping[object, object], label: object) -> float | None:
+    """The time under this label, whole or not; None if there is none.
+
+    Raises:
+        ValueError: It is no time.
+    """
+    value = claims.get(label)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("not a time")
+    return value
+
+
+def result_at(now_s: float | None, begins_s: float | None, ends_s: float | None) -> tuple[Result, tuple[str, ...]]:
+    """Whether a genuine code is current, with the flags that say so.
+
+    Args:
+        now_s: Now; None if the clock was never set.
+        begins_s: From when it is valid; None for always.
+        ends_s: Until when; None for ever.
+    """
+    if now_s is None:
+        return Result.VERIFIED, (TIME_NOT_JUDGED, Result.VERIFIED.value)
+    if ends_s is not None and now_s > ends_s:
+        return Result.EXPIRED, (Result.EXPIRED.value,)
+    if begins_s is not None and now_s < begins_s:
+        return Result.NOT_YET_VALID, (Result.NOT_YET_VALID.value,)
+    return Result.VERIFIED, (Result.VERIFIED.value,)
+
+
+def name_of(*parts: object) -> str | None:
+    """The parts of a name that are there, joined; None if there is none, or if it is no plain text of 1 to 160 letters."""
+    name = " ".join(part.strip() for part in parts if isinstance(part, str) and part.strip())
+    return name if name and is_plain(name, _LONGEST_NAME) else None
+
+
+def birth_of(text: object) -> BirthDate | None:
+    """The day of birth in `YYYY`, `YYYY-MM` or `YYYY-MM-DD`, whatever follows; None if there is none."""
+    if not isinstance(text, str):
+        return None
+    parts = text[:10].split("-")
+    if not all(part.isascii() and part.isdigit() for part in parts) or len(parts[0]) != 4:
+        return None
+    year, *rest = (int(part) for part in parts)
+    month, day = (*rest, None, None)[:2]
+    if not 1800 <= year <= 2200 or month not in _MONTHS or day not in _DAYS:
+        return None
+    return BirthDate(year, month, day)
