@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 PEOPLE ?= 20
 SEED ?= 1
 KIOSKS ?= 10000
+BOARD ?= virt
 
 .PHONY: help demo test test-faults test-cluster test-units check format bench bench-latency bench-outbox bench-drain bench-decode bench-collector sim-fleet sbom audit docs clean setup test-stolen-card bench-seal
 
@@ -67,6 +68,21 @@ sbom: $(VENV)/.ready-audit ## what the product is made of: build/sbom.cdx.json, 
 
 audit: $(VENV)/.ready-audit ## what is known against it; exit code 1 if anything is, 3 if nobody can be asked
 	./audit.sh "$(PYTHON)" "$(VENV)" audit
+
+.PHONY: image image-twice image-lock test-image
+
+image: $(VENV)/.ready-dev ## a card image of BOARD (virt, raspi3b, pi4, pi5, zero2w), as root; ARCHIVES=FILE names other archives
+	PYTHONPATH=image-build:. $(BIN)/python -m imaging --board $(BOARD) $(if $(ARCHIVES),--archives $(ARCHIVES)) $(ARGS)
+
+image-twice: $(VENV)/.ready-dev ## build the image twice and compare every bit; ARGS=--fresh makes the slow parts twice, too
+	PYTHONPATH=image-build:. $(BIN)/python -m imaging --board $(BOARD) --twice $(ARGS)
+
+image-lock: $(VENV)/.ready-dev ## newest versions of an image's Python packages, with their hashes
+	PYTHONPATH=image-build:. $(BIN)/python -m imaging --lock
+
+test-image: $(VENV)/.ready-dev ## build BOARD (virt, raspi3b) and boot it in QEMU: a table of checks
+	PYTHONPATH=image-build:. $(BIN)/python -m imaging --board $(BOARD) --raw $(ARGS)
+	KIOSK_IMAGE=1 $(BIN)/python -m pytest tests/image/test_$(BOARD).py; code=$$?; cat build/image/test_$(BOARD).txt; exit $$code
 
 docs: $(VENV)/.ready-dev ## write config/kiosk.yaml and docs/configuration.md from the types
 	$(BIN)/python -m kiosk.reference config/kiosk.yaml docs/configuration.md

@@ -148,6 +148,10 @@ def _parser() -> argparse.ArgumentParser:
         "--resend", type=_count, metavar="SEQ", help="send everything from this number on again; repeats are harmless"
     )
 
+    verbs.add_parser(
+        "prove", parents=[configured], help="wait until this version has proved itself: frames, and receipts or time"
+    )
+
     verbs.add_parser("status", parents=[configured, as_json], help="how this kiosk is")
     return parser
 

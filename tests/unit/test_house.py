@@ -12,13 +12,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = sorted(path for folder in ("kiosk", "central", "bench", "tests") for path in (ROOT / folder).rglob("*.py"))
+SOURCES = sorted(
+    path for folder in ("kiosk", "central", "bench", "tests", "image-build") for path in (ROOT / folder).rglob("*.py")
+)
 SCRIPTS = [
     ROOT / "setup.sh",
     ROOT / "audit.sh",
     ROOT / ".ci" / "run",
     ROOT / "systemd" / "install.sh",
     *sorted((ROOT / "systemd" / "bin").iterdir()),
+    *sorted((ROOT / "image-build").rglob("*.sh")),
+    *sorted((ROOT / "image-build").glob("overlay/*/usr/lib/kiosk/bin/*")),
 ]
 UNITS = sorted((ROOT / "systemd" / "system").iterdir())
 

@@ -1,0 +1,243 @@
+"""From a board's name to a card image: the slow parts, then the hooks of its layers, then the partitions.
+
+The hooks copy plain files and run nothing of the board, so everything after the slow parts takes a minute. All files get
+one time and all file systems fixed names, so that the same sources give the same bits.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imaging import disk, host, parts
+from imaging.layers import read_board
+
+if TYPE_CHECKING:
+    from imaging.layers import Board
+
+FOLDER = Path(__file__).resolve().parents[1]
+PROJECT = FOLDER.parent
+REACH_S = 10.0
+MACHINE_OF = {"raspi3b": "broadcom/bcm2837-rpi-3-b.dtb"}
+SPARE = 0.9
+"""Of a root partition that may be full: the next version is larger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be built.
+
+    Attributes:
+        board: Its name.
+        archives: The file with the lists of archives.
+        work: Where parts and images are kept.
+        fresh: Make the slow parts again.
+        epoch_s: The one time of all files, Unix seconds.
+    """
+
+    board: str
+    archives: Path
+    work: Path
+    fresh: bool
+    epoch_s: int
+
+
+def build(order: Order) -> Path:
+    """Build the raw image.
+
+    Returns:
+        Its file; kernel and initial file system of a test machine lie beside it.
+
+    Raises:
+        LayerError: The board is wrong.
+        HostError: This machine lacks something, or a step failed.
+    """
+    board = read_board(FOLDER, order.board)
+    lists = host.archives(order.archives)
+    order.work.mkdir(parents=True, exist_ok=True)
+    if board.real:
+        _reach(lists.get("raspberrypi", []), order.archives)
+    host.prepare(lists.get("builder", []), order.work)
+    lines = lists["debian"] + (lists["raspberrypi"] if board.real else [])
+    root = parts.root(board, lines, order.work, fresh=order.fresh)
+    unpacked = None if board.real else parts.foreign(lists["debian"] + lists["backports"], order.work)
+    site = parts.site(FOLDER / "requirements.lock", order.work)
+    extra = None if board.real else parts.site(FOLDER / "requirements-ci.lock", order.work)
+    out = order.work / board.name
+    out.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="kiosk-image-", dir=order.work) as name:
+        folder = Path(name)
+        tree = folder / "root"
+        tree.mkdir()
+        host.say("unpacking the root")
+        host.run("tar", "-C", tree, "--numeric-owner", "-xf", root)
+        _apply(board, tree, site, extra, order)
+        slots = [folder / f"boot-{letter}" for letter in "ab"]
+        _boot_folders(board, tree, slots, unpacked)
+        image = _written(order, tree, slots, folder)
+        for path in sorted(slots[0].glob("vmlinuz")) + sorted(slots[0].glob("initrd")) + sorted(slots[0].glob("*.dtb")):
+            shutil.copy(path, out / path.name)
+        (out / "packages.txt").write_text(_packages(tree), "utf-8")
+        host.say("SBOM")
+        host.run(
+            parts.tool(order.work, "debsbom"), "generate", "-r", tree, "--distro-arch", "arm64",
+            "--distro-name", f"kiosk-{board.name}", "--spdx-namespace", f"https://kiosk.invalid/{board.name}",
+            "--cdx-serialnumber", "6b696f73-6b00-4000-8000-000000000001",
+            "--timestamp", _iso(order.epoch_s), "-o", out / f"kiosk-{board.name}",
+        )  # fmt: skip
+        target = out / f"kiosk-{board.name}.img"
+        shutil.move(image, target)
+        os.utime(target, (order.epoch_s, order.epoch_s))
+    return target
+
+
+def _iso(epoch_s: int) -> str:
+    from datetime import UTC, datetime  # noqa: PLC0415  only here
+
+    return datetime.fromtimestamp(epoch_s, UTC).isoformat()
+
+
+def _reach(lines: list[str], file: Path) -> None:
+    """Fail at once, and clearly, where the maker's archive cannot be reached."""
+    if not lines:
+        raise host.HostError(f"{file} names no archive `raspberrypi`: a real board needs the maker's")
+    words = [word for word in lines[0].split() if "://" in word]
+    suite = lines[0].split()[lines[0].split().index(words[0]) + 1]
+    url = f"{words[0].rstrip('/')}/dists/{suite}/InRelease"
+    try:
+        with urllib.request.urlopen(url, timeout=REACH_S):  # noqa: S310  from a file that the builder wrote
+            pass
+    except OSError as error:
+        raise host.HostError(
+            f"cannot reach the maker's archive {url} ({error}). A real board's kernel, firmware and camera come from "
+            "there: build where it can be reached, or name a mirror with make image ARCHIVES=FILE. Here BOARD=virt and "
+            "BOARD=raspi3b can be built"
+        ) from error
+
+
+def _apply(board: Board, tree: Path, site: Path, extra: Path | None, order: Order) -> None:
+    """Run the layers' hooks, put our own package beside the locked ones, and give everything one time."""
+    with tempfile.TemporaryDirectory(prefix="kiosk-assets-", dir=order.work) as name:
+        assets = Path(name)
+        host.say("site: our own package and byte code")
+        whole = assets / "site"
+        shutil.copytree(site, whole)
+        shutil.copytree(PROJECT / "kiosk", whole / "kiosk", ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+        env = os.environ | {
+            "IGconf_kiosk_assets": str(FOLDER), "IGconf_kiosk_site": str(whole),
+            "KIOSK_FRAMES": str(assets / "frames"), "SOURCE_DATE_EPOCH": str(order.epoch_s),
+            "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin",
+        }  # fmt: skip
+        if extra is not None:
+            from imaging import frames  # noqa: PLC0415  needs numpy and OpenCV, which a real board's build does not
+
+            frames.write(assets / "frames")
+            shutil.copytree(extra, tree / "usr" / "lib" / "kiosk" / "ci-site")
+        umask = os.umask(0o022)
+        try:
+            for hook in board.hooks:
+                host.run("sh", "-eu", "-c", hook, "hook", tree, env=env)
+        finally:
+            os.umask(umask)
+    _compile(tree)
+    if extra is not None:
+        parts.modules(order.work / "foreign" / "root", tree)
+    subprocess.run(
+        ["find", str(tree), "-newermt", f"@{order.epoch_s}", "-exec", "touch", "-h", "-d", f"@{order.epoch_s}", "{}", "+"],
+        check=True,
+    )  # fmt: skip
+    used = int(host.run("du", "-sm", "--apparent-size", tree).split()[0])
+    if used > SPARE * disk.ROOT_MIB:
+        raise host.HostError(f"the root has {used} MiB, more than {SPARE:.0%} of a slot of {disk.ROOT_MIB} MiB")
+    host.say(f"root of {used} MiB")
+
+
+def _own_python(version: str) -> str | None:
+    """A Python of this machine that writes the same byte code; a name that pyenv only promises does not count."""
+    number = version.removeprefix("python")
+    found = [shutil.which(version), *map(str, sorted(Path.home().glob(f".pyenv/versions/{number}*/bin/{version}")))]
+    for place in found:
+        if place and subprocess.run([place, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return place
+    return None
+
+
+def _compile(tree: Path) -> None:
+    """Byte code for the board's Python, which cannot write it to a read-only root."""
+    lib = tree / "usr" / "lib" / "kiosk"
+    version = next((tree / "usr" / "lib").glob("python3.*")).name
+    mine = _own_python(version)
+    folders = [str(path.relative_to(tree)) for path in sorted(lib.iterdir()) if path.is_dir()]
+    arguments = ["-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash"]
+    if mine is not None:
+        host.run(mine, *arguments, "-s", tree, "-p", "/", *(tree / name for name in folders))
+    else:
+        host.say(f"byte code by the board's own {version}, emulated, a few minutes")
+        with host.foreign_programs():
+            host.run("chroot", tree, "/usr/bin/python3", *arguments, *(f"/{name}" for name in folders))
+
+
+def _boot_folders(board: Board, tree: Path, slots: list[Path], unpacked: Path | None) -> None:
+    """What the firmware reads of each slot; the two differ in the root that the kernel mounts."""
+    firmware = tree / "boot" / "firmware"
+    for slot, number in zip(slots, (5, 6), strict=True):
+        slot.mkdir()
+        if unpacked is None:
+            shutil.copytree(firmware, slot, dirs_exist_ok=True)
+            kernels = sorted((tree / "boot").glob("vmlinuz-*-rpi-v8"))
+            if not kernels:
+                raise host.HostError("the maker's kernel package has left no vmlinuz-*-rpi-v8 in /boot")
+            shutil.copy(kernels[-1], slot / "vmlinuz")
+        else:
+            version = next((unpacked / "usr" / "lib" / "modules").iterdir())
+            shutil.copy(version / "vmlinuz", slot / "vmlinuz")
+            parts.initrd(unpacked, slot / "initrd")
+            if board.name in MACHINE_OF:
+                dtb = next(unpacked.rglob(MACHINE_OF[board.name]))
+                shutil.copy(dtb, slot / dtb.name)
+        line = (FOLDER / "boot" / "cmdline.txt").read_text("utf-8").strip()
+        (slot / "cmdline.txt").write_text(line.replace("@ROOT@", str(number)) + "\n", "utf-8")
+    shutil.rmtree(firmware, ignore_errors=True)
+
+
+def _written(order: Order, tree: Path, slots: list[Path], folder: Path) -> Path:
+    host.say("partitions")
+    first = folder / "first"
+    first.mkdir()
+    shutil.copy(FOLDER / "boot" / "autoboot.txt", first / "autoboot.txt")
+    shutil.copy(FOLDER / "boot" / "README.txt", first / "README.txt")
+    state = folder / "state"
+    for name in ("kiosk", "kiosk/etc", "systemd", "rauc"):
+        (state / name).mkdir(parents=True)
+        os.utime(state / name, (order.epoch_s, order.epoch_s))
+    os.utime(state, (order.epoch_s, order.epoch_s))
+    contents = {number: folder / f"part-{number}" for number in (1, 2, 3, 5, 7)}
+    disk.make_fat(contents[1], first, disk.FAT_MIB, "KIOSK", order.epoch_s)
+    disk.make_fat(contents[2], slots[0], disk.BOOT_MIB, "BOOT-A", order.epoch_s)
+    disk.make_fat(contents[3], slots[1], disk.BOOT_MIB, "BOOT-B", order.epoch_s)
+    disk.make_ext4(contents[5], tree, disk.ROOT_MIB, 5, order.epoch_s)
+    disk.make_ext4(contents[7], state, disk.STATE_MIB, 7, order.epoch_s, "STATE")
+    image = folder / "image"
+    disk.assemble(image, contents, order.epoch_s)
+    return image
+
+
+def _packages(tree: Path) -> str:
+    lines = host.run("dpkg-query", f"--admindir={tree / 'var/lib/dpkg'}", "-W", "-f", "${Package} ${Version}\n")
+    return "".join(sorted(lines.splitlines(keepends=True)))
+
+
+def epoch_s() -> int:
+    """Time of the sources' last change, Unix seconds."""
+    try:
+        return int(host.run("git", "-C", PROJECT, "log", "-1", "--format=%ct"))
+    except (host.HostError, OSError, ValueError):
+        sys.stderr.write("image: no git here; files get the time of 2026-01-01\n")
+        return 1_767_225_600

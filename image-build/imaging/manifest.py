@@ -1,0 +1,119 @@
+"""The entry with which Raspberry Pi Imager offers a card image, and what is stricter about it than its schema.
+
+Imager shows the entry, downloads the packed image, checks `image_download_sha256`, unpacks, and checks what it has
+written against `extract_sha256`. A wrong number is found out at the technician's desk, so it is found out here.
+
+Sources:
+    [1] github.com/raspberrypi/rpi-imager, doc/json-schema: names and types of the fields.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+
+from imaging.host import sha256_of
+
+SCHEMA = Path(__file__).resolve().parents[1] / "os_list.schema.json"
+DEVICES = {"pi4": ["pi4-64bit"], "pi5": ["pi5-64bit"], "zero2w": ["pi3-64bit"]}
+"""Imager's tags; a Zero 2 W counts as a Pi 3."""
+
+
+def entry(image: Path, packed: Path, board: str, version: str, url: str) -> dict[str, Any]:
+    """The document with one entry for this image.
+
+    Args:
+        image: The raw image.
+        packed: The same, packed.
+        board: Its board.
+        version: Of the project.
+        url: Folder from which it will be downloaded, with its `/`.
+    """
+    built = datetime.fromtimestamp(image.stat().st_mtime, UTC).date()
+    one: dict[str, Any] = {
+        "name": f"Kiosk {version} ({board})",
+        "description": "Door station that reads personal QR codes; set up with kiosk.yaml on its first partition",
+        "icon": f"{url}kiosk.png",
+        "url": f"{url}{packed.name}",
+        "extract_size": image.stat().st_size,
+        "extract_sha256": sha256_of(image),
+        "image_download_size": packed.stat().st_size,
+        "image_download_sha256": sha256_of(packed),
+        "release_date": built.isoformat(),
+        "init_format": "none",
+    }
+    if board in DEVICES:
+        one["devices"] = DEVICES[board]
+    return {"os_list": [one]}
+
+
+def problems_of(document: object, packed: Path | None, today: date) -> list[str]:
+    """What is wrong with a manifest; nothing if Imager will flash what we have built.
+
+    Args:
+        document: As it is in JSON.
+        packed: The packed image, to be compared with it; None to judge the document alone.
+        today: The date.
+    """
+    schema = json.loads(SCHEMA.read_text("utf-8"))
+    errors = sorted(jsonschema.Draft202012Validator(schema).iter_errors(document), key=str)
+    found = [f"{'/'.join(map(str, error.absolute_path))}: {error.message}" for error in errors]
+    if found or not isinstance(document, dict):
+        return found
+    for one in document["os_list"]:
+        found += _contradictions(one, today)
+        if packed is not None:
+            found += _differences(one, packed)
+    return found
+
+
+def _contradictions(one: dict[str, Any], today: date) -> list[str]:
+    """What in one entry cannot be, although each field has its form."""
+    found = []
+    try:
+        released = date.fromisoformat(one["release_date"])
+    except ValueError:
+        found.append(f"release_date {one['release_date']!r} is no date")
+    else:
+        if not date(2026, 1, 1) <= released <= today:
+            found.append(f"release_date {released} lies in the future, or before there was a kiosk")
+    if one["extract_size"] % 512:
+        found.append("extract_size is no whole number of sectors")
+    if one["image_download_size"] >= one["extract_size"]:
+        found.append("image_download_size is not smaller than extract_size")
+    if one["extract_sha256"] == one["image_download_sha256"]:
+        found.append("both hashes are the same: one is of the wrong file")
+    if not re.search(r"\.img\.(zst|xz)$", one["url"]):
+        found.append("url does not end in .img.zst or .img.xz")
+    return found
+
+
+def _differences(one: dict[str, Any], packed: Path) -> list[str]:
+    """Where the entry and the file differ; the file is unpacked for it."""
+    found = []
+    if not one["url"].endswith(f"/{packed.name}"):
+        found.append(f"url is not of {packed.name}")
+    if one["image_download_size"] != packed.stat().st_size:
+        found.append("image_download_size is not the file's")
+    if one["image_download_sha256"] != sha256_of(packed):
+        found.append("image_download_sha256 is not the file's")
+    total, size = hashlib.sha256(), 0
+    with subprocess.Popen(["zstd", "-dcq", str(packed)], stdout=subprocess.PIPE) as unpacking:
+        assert unpacking.stdout is not None  # noqa: S101  asked for above
+        while chunk := unpacking.stdout.read(1 << 20):
+            total.update(chunk)
+            size += len(chunk)
+    if unpacking.returncode != 0:
+        found.append("the file cannot be unpacked")
+    if one["extract_size"] != size:
+        found.append(f"extract_size is not {size}, the unpacked file's")
+    if one["extract_sha256"] != total.hexdigest():
+        found.append("extract_sha256 is not the unpacked file's")
+    return found

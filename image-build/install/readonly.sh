@@ -1,0 +1,33 @@
+#!/bin/sh
+# Make a root file system one that nothing writes to and nobody logs in to.
+#
+#   readonly.sh ROOT
+set -eu
+
+root=${1:?usage: readonly.sh ROOT}
+here=$(cd "$(dirname "$0")/.." && pwd)
+
+cp -R --no-preserve=ownership "$here/overlay/readonly/." "$root/"
+install -d "$root/state"
+
+# The configuration is written by provisioning, so it lies on the state partition.
+ln -sfn /var/lib/kiosk/etc/kiosk.yaml "$root/etc/kiosk/kiosk.yaml"
+ln -sfn /run/systemd/resolve/resolv.conf "$root/etc/resolv.conf"
+ln -sfn /proc/self/mounts "$root/etc/mtab"
+: >"$root/etc/machine-id"
+rm -f "$root/var/lib/dbus/machine-id"
+
+# No login anywhere: no prompt is started, and every account is locked.
+for unit in getty@.service serial-getty@.service console-getty.service getty.target \
+    systemd-journal-catalog-update.service systemd-pcrmachine.service apt-daily.timer apt-daily-upgrade.timer \
+    dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer; do
+    ln -sfn /dev/null "$root/etc/systemd/system/$unit"
+done
+sed -i -E 's/^([^:]+):[^:]*:/\1:!*:/' "$root/etc/shadow"
+rm -f "$root/etc/shadow-" "$root/etc/passwd-" "$root/etc/group-" "$root/etc/gshadow-" "$root/etc/.pwd.lock"
+sed -i -E 's/^([^:]+:[^:]*):[^:]*:/\1:19675:/' "$root/etc/shadow"
+
+# What differs from one build to the next and is of no use in a read-only root.
+rm -rf "$root"/var/log/* "$root"/var/cache/* "$root"/var/lib/apt/lists/* "$root"/tmp/* "$root/run"/*
+rm -f "$root/var/lib/systemd/random-seed" "$root/etc/hostname" "$root/var/lib/dpkg/available"
+printf 'kiosk\n' >"$root/etc/hostname"

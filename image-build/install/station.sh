@@ -1,0 +1,34 @@
+#!/bin/sh
+# Put the station into a root file system: plain files only, so that nothing of the board's processor has to run.
+#
+#   station.sh ROOT SITE
+set -eu
+
+root=${1:?usage: station.sh ROOT SITE} site=${2:?usage: station.sh ROOT SITE}
+here=$(cd "$(dirname "$0")/.." && pwd)
+project=$(dirname "$here")
+
+install -d "$root/usr/lib/kiosk/site" "$root/usr/share/kiosk" "$root/etc/kiosk"
+cp -R --no-preserve=ownership "$site/." "$root/usr/lib/kiosk/site/"
+"$project/systemd/install.sh" "$root"
+cp -R --no-preserve=ownership "$here/overlay/station/." "$root/"
+install -m 644 "$project/config/kiosk.yaml" "$root/usr/share/kiosk/kiosk.yaml"
+
+# The fleet's public keys: without them no update is taken and no provisioning code is believed.
+for name in fleet.pem update-ca.pem; do
+    [ -e "${KIOSK_KEYS:-$project/build/keys}/$name" ] || continue
+    install -m 644 "${KIOSK_KEYS:-$project/build/keys}/$name" "$root/etc/kiosk/$name"
+done
+
+# Users are made here and not at boot: the root is read-only then.
+SYSTEMD_LOG_LEVEL=err systemd-sysusers --root="$root"
+
+wants=$root/usr/lib/systemd/system/multi-user.target.wants
+install -d "$wants"
+for unit in kiosk-provision.service kiosk-prove.service systemd-networkd.service systemd-resolved.service; do
+    ln -sf "../$unit" "$wants/$unit"
+done
+install -d "$root/usr/lib/systemd/system/sysinit.target.wants"
+for unit in kiosk-grow.service systemd-timesyncd.service; do
+    ln -sf "../$unit" "$root/usr/lib/systemd/system/sysinit.target.wants/$unit"
+done

@@ -1,0 +1,302 @@
+"""What an image is made of, judged without building one: layers, boards, boot files, scripts, the manifest."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from imaging import disk, frames, manifest
+from imaging.layers import LayerError, problems_of, read_board, read_layer
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "image-build"
+LAYERS = sorted((FOLDER / "layer").glob("*.yaml"))
+BOARDS = sorted(path.stem for path in (FOLDER / "config").glob("*.yaml"))
+BIN = FOLDER / "overlay" / "station" / "usr" / "lib" / "kiosk" / "bin"
+TRYBOOT = BIN / "tryboot"
+TODAY = date(2026, 11, 24)
+
+
+@pytest.mark.parametrize("path", LAYERS, ids=lambda path: path.stem)
+def test_layer_is_one_that_the_makers_tool_takes(path: Path) -> None:
+    """Every layer has the header fields that rpi-image-gen asks for, requires what exists, and sorts its packages."""
+    assert problems_of(read_layer(path), frozenset(layer.stem for layer in LAYERS)) == []
+
+
+def test_lint_of_layers_finds_what_is_wrong(tmp_path: Path) -> None:
+    """A wrong version, an unknown field, a layer that is nowhere, a variable without a prefix: each is named."""
+    path = tmp_path / "other.yaml"
+    path.write_text(
+        "# METABEGIN\n# X-Env-Layer-Name: mine\n# X-Env-Layer-Category: app\n# X-Env-Layer-Version: 1\n"
+        "# X-Env-Layer-Requires: kiosk-nowhere\n# X-Env-Layer-Colour: red\n# X-Env-Var-Size-Desc: x\n# METAEND\n---\n"
+        "mmdebstrap:\n  packages: [b, a]\n  extra: 1\n"
+    )
+    found = "; ".join(problems_of(read_layer(path), frozenset()))
+    for part in ("Layer-Desc", "is called 'mine'", "not like 1.0.0", "kiosk-nowhere", "Colour", "VarPrefix", "'extra'",
+                 "not sorted", "lower case"):  # fmt: skip
+        assert part in found
+    path.write_text("mmdebstrap: {}\n")
+    with pytest.raises(LayerError, match="METABEGIN"):
+        read_layer(path)
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_board_has_a_station_with_a_read_only_root(name: str) -> None:
+    """Each board resolves, is read-only, and only test machines have the test layer."""
+    board = read_board(FOLDER, name)
+    names = [layer.name for layer in board.layers]
+    assert {"kiosk-station", "kiosk-readonly"} <= set(names)
+    assert ("kiosk-ci" in names) is (not board.real)
+    assert not {"openssh-server", "sudo", "avahi-daemon"} & set(board.packages)
+
+
+def test_board_that_is_nowhere_is_named_with_those_there_are() -> None:
+    """A mistyped board is answered with the list."""
+    with pytest.raises(LayerError, match="pi4, pi5, raspi3b, virt, zero2w"):
+        read_board(FOLDER, "pi9")
+
+
+def test_locks_hold_a_hash_for_every_version() -> None:
+    """No package of an image is taken without a hash, and lgpio is not the empty placeholder."""
+    for lock in (FOLDER / "requirements.lock", FOLDER / "requirements-ci.lock"):
+        blocks = re.split(r"\n(?=[a-z])", lock.read_text("utf-8").strip())
+        assert blocks
+        assert all("==" in block and "--hash=sha256:" in block for block in blocks)
+    assert "lgpio==0.2.2" in (FOLDER / "requirements-ci.lock").read_text("utf-8")
+
+
+def test_partitions_follow_each_other_and_the_firmware_finds_its_own() -> None:
+    """No two partitions overlap, logical ones lie in the extended one, and the firmware's are among the first four."""
+    parts = {part.number: part for part in disk.plan()}
+    ends = {number: part.start_mib + part.size_mib for number, part in parts.items()}
+    assert sorted(parts) == list(range(1, 8))
+    for before, after in ((1, 2), (2, 3), (3, 4), (5, 6), (6, 7)):
+        assert ends[before] <= parts[after].start_mib
+    assert parts[4].start_mib < parts[5].start_mib
+    assert ends[7] == ends[4] == disk.size_mib()
+    assert [parts[number].kind for number in (1, 2, 3)] == ["c"] * 3
+
+
+@pytest.mark.skipif(shutil.which("sfdisk", path="/usr/sbin:/sbin:/usr/bin") is None, reason="no sfdisk here")
+def test_table_is_one_that_sfdisk_writes(tmp_path: Path) -> None:
+    """sfdisk takes the table, and reads the same partitions from it."""
+    image = tmp_path / "card"
+    with image.open("wb") as file:
+        file.truncate(disk.size_mib() * disk.MIB)
+    env = disk.environment(1_767_225_600)
+    subprocess.run(["sfdisk", "-q", str(image)], input=disk.table().encode(), check=True, env=env)
+    done = subprocess.run(["sfdisk", "-J", str(image)], capture_output=True, check=True, env=env)
+    read = json.loads(done.stdout)["partitiontable"]["partitions"]
+    assert [(one["start"], one["size"]) for one in read] == [
+        (part.start_mib * 2048, part.size_mib * 2048) for part in disk.plan()
+    ]
+
+
+def test_boot_files_are_ones_that_the_firmware_reads() -> None:
+    """autoboot.txt fits its sector and names both slots; cmdline.txt is one line with a read-only root; no serial login."""
+    autoboot = (FOLDER / "boot" / "autoboot.txt").read_bytes()
+    assert len(autoboot) <= 512
+    assert _slots(autoboot) == ("2", "3")
+    line = (FOLDER / "boot" / "cmdline.txt").read_text("ascii")
+    assert line.count("\n") == 1
+    words = line.split()
+    assert {"ro", "rootwait", "root=/dev/mmcblk0p@ROOT@"} <= set(words)
+    assert not [word for word in words if word.startswith("console=serial")]
+    config = (FOLDER / "boot" / "config.txt").read_text("ascii")
+    for number, text in enumerate(config.splitlines(), 1):
+        assert re.fullmatch(r"|#.*|\[[a-z0-9+=]+\]|[a-z0-9_]+=[^ ]+", text), f"config.txt line {number}: {text}"
+    assert {"arm_64bit=1", "camera_auto_detect=1", "enable_uart=0", "dtparam=watchdog=on"} <= set(config.split())
+
+
+def _document() -> dict[str, Any]:
+    one = {
+        "name": "Kiosk 1 (pi4)", "description": "A door station that reads codes", "icon": "https://x.invalid/k.png",
+        "url": "https://x.invalid/kiosk-pi4.img.zst", "extract_size": 2**30, "extract_sha256": "a" * 64,
+        "image_download_size": 2**20, "image_download_sha256": "b" * 64, "release_date": "2026-11-24",
+        "init_format": "none", "devices": ["pi4-64bit"],
+    }  # fmt: skip
+    return {"os_list": [one]}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({}, ""),
+        ({"extract_sha256": "A" * 64}, "extract_sha256"),
+        ({"extract_sha256": "b" * 64}, "both hashes are the same"),
+        ({"extract_size": 2**30 + 1}, "whole number of sectors"),
+        ({"image_download_size": 2**31}, "not smaller"),
+        ({"release_date": "2026-11-31"}, "no date"),
+        ({"release_date": "2026-11-25"}, "future"),
+        ({"url": "http://x.invalid/kiosk.img.zst"}, "url"),
+        ({"url": "https://x.invalid/kiosk.zip"}, "img.zst"),
+        ({"devices": ["pi9"]}, "devices"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_manifest_is_judged_strictly(change: dict[str, Any], reason: str) -> None:
+    """A right entry passes; a wrong hash, size, date, address or tag is found before a technician finds it."""
+    document = _document()
+    document["os_list"][0] |= change
+    found = "; ".join(manifest.problems_of(document, None, TODAY))
+    assert reason in found
+    assert bool(found) is bool(reason)
+
+
+@pytest.mark.skipif(shutil.which("zstd") is None, reason="no zstd here")
+def test_manifest_is_compared_with_the_file(tmp_path: Path) -> None:
+    """The entry of a packed image agrees with it, and a file that was changed afterwards is found."""
+    image, packed = tmp_path / "kiosk-pi4.img", tmp_path / "kiosk-pi4.img.zst"
+    image.write_bytes(os.urandom(4096) + bytes(2**20 - 4096))
+    os.utime(image, (1_795_000_000, 1_795_000_000))
+    subprocess.run(["zstd", "-q", str(image), "-o", str(packed)], check=True)
+    document = manifest.entry(image, packed, "pi4", "1.0", "https://x.invalid/")
+    assert manifest.problems_of(document, packed, date(2027, 1, 1)) == []
+    image.write_bytes(os.urandom(4096) + bytes(2**20 - 4096))
+    subprocess.run(["zstd", "-q", "-f", str(image), "-o", str(packed)], check=True)
+    assert "extract_sha256 is not" in "; ".join(manifest.problems_of(document, packed, date(2027, 1, 1)))
+
+
+def test_pictures_of_the_virtual_camera_hold_all_cards(tmp_path: Path) -> None:
+    """Each picture shows four cards that are not shown elsewhere."""
+    cards = frames.payloads()
+    assert len(set(cards)) == frames.PICTURES * frames.A_PICTURE
+    frames.write(tmp_path)
+    assert len(list(tmp_path.glob("*.jpg"))) == frames.PICTURES
+
+
+@pytest.fixture
+def take(tmp_path: Path) -> Callable[[bytes], str]:
+    """Puts a file onto the boot partition, lets the station take it, and gives back what it says there."""
+
+    def run(content: bytes) -> str:
+        boot = tmp_path / "boot"
+        boot.mkdir(exist_ok=True)
+        (boot / "kiosk.yaml").write_bytes(content)
+        (tmp_path / "kiosk").write_text(f'#!/bin/sh\nexec {sys.executable} -m kiosk "$@"\n')
+        (tmp_path / "kiosk").chmod(0o755)
+        env = os.environ | {
+            "KIOSK_BOOT_DEVICE": "", "KIOSK_BOOT": str(boot), "KIOSK_GROUP": "",
+            "KIOSK_CONFIG_KEPT": str(tmp_path / "etc" / "kiosk.yaml"), "KIOSK_COMMAND": str(tmp_path / "kiosk"),
+        }  # fmt: skip
+        subprocess.run([str(BIN / "take-config")], env=env, check=True, timeout=120, capture_output=True, cwd=ROOT)
+        says = boot / "kiosk-says.txt"
+        return says.read_text("utf-8") if says.exists() else ""
+
+    return run
+
+
+def test_configuration_of_a_windows_editor_is_taken_once(take: Callable[[bytes], str], tmp_path: Path) -> None:
+    """A byte order mark and Windows' line ends do no harm; the file is removed from the card and kept by the station."""
+    text = "kiosk:\r\n  id: door-7\r\n  site: office-1\r\n"
+    assert "was taken" in take(b"\xef\xbb\xbf" + text.encode())
+    assert not (tmp_path / "boot" / "kiosk.yaml").exists()
+    assert yaml.safe_load((tmp_path / "etc" / "kiosk.yaml").read_bytes())["kiosk"]["id"] == "door-7"
+    assert b"\r" not in (tmp_path / "etc" / "kiosk.yaml").read_bytes()
+
+
+def test_wrong_configuration_stays_and_says_why(take: Callable[[bytes], str], tmp_path: Path) -> None:
+    """A wrong file is left on the card with the reason beside it, and the configuration from before is kept."""
+    take(b"kiosk: {id: door-7, site: office-1}\n")
+    before = (tmp_path / "etc" / "kiosk.yaml").read_bytes()
+    says = take(b"kiosk: {id: door-7, site: office-1}\nlane: nothing\n")
+    assert "was not taken" in says
+    assert "lane" in says
+    assert (tmp_path / "boot" / "kiosk.yaml").exists()
+    assert (tmp_path / "etc" / "kiosk.yaml").read_bytes() == before
+    assert "larger than 64 kB" in take(b"#" * 70000)
+
+
+def _slots(autoboot: bytes) -> tuple[str, str]:
+    found = re.fullmatch(
+        rb"\[all\]\ntryboot_a_b=1\nboot_partition=([23])\n\[tryboot\]\nboot_partition=([23])\n", autoboot
+    )
+    assert found, autoboot
+    return found[1].decode(), found[2].decode()
+
+
+class Firmware:
+    """The tryboot script's world in a folder: autoboot.txt, the state, the running slot."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "state").mkdir()
+        shutil.copy(FOLDER / "boot" / "autoboot.txt", folder / "autoboot.txt")
+        (folder / "cmdline").write_text("console=tty1 root=/dev/mmcblk0p5 ro quiet\n")
+
+    @property
+    def slots(self) -> tuple[str, str]:
+        """Partitions that are booted by default and on trial."""
+        return _slots((self.folder / "autoboot.txt").read_bytes())
+
+    def call(self, *argv: str, script: Path = TRYBOOT) -> str:
+        env = os.environ | {
+            "TRYBOOT_DEVICE": "", "TRYBOOT_BOOT": str(self.folder), "TRYBOOT_STATE": str(self.folder / "state"),
+            "TRYBOOT_CMDLINE": str(self.folder / "cmdline"),
+        }  # fmt: skip
+        done = subprocess.run([str(script), *argv], env=env, capture_output=True, text=True, check=False, timeout=30)
+        return done.stdout.strip() if done.returncode == 0 else f"failed: {done.stderr.strip()}"
+
+
+def test_update_is_on_trial_until_it_is_marked_good(tmp_path: Path) -> None:
+    """Installing leaves what the firmware boots; marking good swaps the slots; marking bad gives the trial up."""
+    firmware = Firmware(tmp_path)
+    assert (firmware.call("get-current"), firmware.call("get-primary")) == ("A", "A")
+    firmware.call("set-primary", "B")
+    assert firmware.slots == ("2", "3")
+    assert firmware.call("get-primary") == "B"
+    firmware.call("set-state", "B", "bad")
+    assert (firmware.call("get-primary"), firmware.call("get-state", "B"), firmware.slots) == ("A", "bad", ("2", "3"))
+    firmware.call("set-primary", "B")
+    firmware.call("set-state", "B", "good")
+    assert firmware.slots == ("3", "2")
+    assert (firmware.call("get-primary"), firmware.call("get-state", "B")) == ("B", "good")
+    assert "it is A or B" in firmware.call("set-primary", "C")
+
+
+@pytest.mark.parametrize(
+    "argv", [("set-primary", "B"), ("set-state", "B", "good"), ("set-state", "B", "bad")], ids=" ".join
+)
+def test_power_cut_at_any_step_leaves_a_slot_that_boots(tmp_path: Path, argv: tuple[str, ...]) -> None:
+    """The script is ended before each of its commands in turn: autoboot.txt is always whole and names both slots."""
+    steps = 0
+    for cut in range(1, 100):
+        place = tmp_path / str(cut)
+        place.mkdir()
+        firmware = Firmware(place)
+        firmware.call("set-primary", "B")
+        cutter = place / "tryboot"
+        # bash runs the trap before each command; `kill -9` is the power cut.
+        text = TRYBOOT.read_text("utf-8").replace("#!/bin/sh", "#!/bin/bash", 1)
+        trap = f"set -T; n=0; trap 'n=$((n + 1)); if [ $n -eq {cut} ]; then kill -9 $$; fi' DEBUG\nset -eu"
+        cutter.write_text(text.replace("set -eu", trap, 1))
+        cutter.chmod(0o755)
+        ended = firmware.call(*argv, script=cutter)
+        assert sorted(firmware.slots) == ["2", "3"]
+        assert firmware.call("get-primary") in {"A", "B"}
+        steps = cut
+        if not ended.startswith("failed"):
+            break
+    assert 3 < steps < 99
+
+
+def test_units_of_the_image_are_ones_that_systemd_reads() -> None:
+    """systemd-analyze finds no unknown setting in the image's own units."""
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("no systemd here")
+    units = sorted((FOLDER / "overlay").rglob("*.service"))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *map(str, units)], capture_output=True, text=True, check=False
+    )
+    bad = [line for line in done.stderr.splitlines() if re.search(r"Unknown|Invalid|Failed to parse|Missing '='", line)]
+    assert not bad
