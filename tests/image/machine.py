@@ -224,7 +224,7 @@ def virt(card: Card, parts: Path, broker_port: int, tree: Path) -> list[str]:
     assert nc is not None, "apt install netcat-openbsd"
     machine = ["qemu-system-aarch64", "-M", "virt,gic-version=3", "-cpu", "cortex-a72", "-smp", "2", "-m", "1024"]
     subprocess.run(
-        [*machine[:2], f"{machine[2]},dumpdtb={tree}", *machine[3:], "-display", "none"],
+        [*machine[:2], f"{machine[2]},dumpdtb={tree}", *machine[3:], "-display", "none", "-nodefaults"],
         check=True,
         capture_output=True,
     )
@@ -239,7 +239,8 @@ def virt(card: Card, parts: Path, broker_port: int, tree: Path) -> list[str]:
         "-serial", "chardev:console",
         "-device", "virtio-serial-pci", "-device", "virtconsole,chardev=shell", "-device", "virtio-rng-pci",
         "-drive", f"file={card.path},format=raw,if=virtio,cache=writeback",
-        "-nic", f"user,model=virtio-net-pci,restrict=on,guestfwd=tcp:10.0.2.100:1883-cmd:{nc} 127.0.0.1 {broker_port}",
+        "-netdev", f"user,id=net,restrict=on,guestfwd=tcp:10.0.2.100:1883-cmd:{nc} 127.0.0.1 {broker_port}",
+        "-device", "virtio-net-pci,netdev=net,romfile=",
     ]  # fmt: skip
 
 
