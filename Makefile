@@ -71,7 +71,7 @@ audit: $(VENV)/.ready-audit ## what is known against it; exit code 1 if anything
 
 .PHONY: image image-twice image-lock test-image
 
-image: $(VENV)/.ready-dev ## a card image of BOARD (virt, raspi3b, pi4, pi5, zero2w), as root; ARCHIVES=FILE names other archives
+image: $(VENV)/.ready-dev ## a card image of BOARD (virt, pi4, pi5, zero2w), as root; ARCHIVES=FILE names other archives
 	PYTHONPATH=image-build:. $(BIN)/python -m imaging --board $(BOARD) $(if $(ARCHIVES),--archives $(ARCHIVES)) $(ARGS)
 
 image-twice: $(VENV)/.ready-dev ## build the image twice and compare every bit; ARGS=--fresh makes the slow parts twice, too
@@ -80,7 +80,7 @@ image-twice: $(VENV)/.ready-dev ## build the image twice and compare every bit; 
 image-lock: $(VENV)/.ready-dev ## newest versions of an image's Python packages, with their hashes
 	PYTHONPATH=image-build:. $(BIN)/python -m imaging --lock
 
-test-image: $(VENV)/.ready-dev ## build BOARD (virt, raspi3b) and boot it in QEMU: a table of checks
+test-image: $(VENV)/.ready-dev ## build the image of BOARD=virt and boot it in QEMU: a table of checks
 	PYTHONPATH=image-build:. $(BIN)/python -m imaging --board $(BOARD) --raw $(ARGS)
 	KIOSK_IMAGE=1 $(BIN)/python -m pytest tests/image/test_$(BOARD).py; code=$$?; cat build/image/test_$(BOARD).txt; exit $$code
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).resolve().parents[1]
 PROJECT = FOLDER.parent
 REACH_S = 10.0
-MACHINE_OF = {"raspi3b": "broadcom/bcm2837-rpi-3-b.dtb"}
 SPARE = 0.9
 """Of a root partition that may be full: the next version is larger."""
 
@@ -80,9 +79,9 @@ def build(order: Order) -> Path:
         host.run("tar", "-C", tree, "--numeric-owner", "-xf", root)
         _apply(board, tree, site, extra, order)
         slots = [folder / f"boot-{letter}" for letter in "ab"]
-        _boot_folders(board, tree, slots, unpacked)
+        _boot_folders(tree, slots, unpacked)
         image = _written(order, tree, slots, folder)
-        for path in sorted(slots[0].glob("vmlinuz")) + sorted(slots[0].glob("initrd")) + sorted(slots[0].glob("*.dtb")):
+        for path in sorted(slots[0].glob("vmlinuz")) + sorted(slots[0].glob("initrd")):
             shutil.copy(path, out / path.name)
         (out / "packages.txt").write_text(_packages(tree), "utf-8")
         host.say("SBOM")
@@ -117,8 +116,8 @@ def _reach(lines: list[str], file: Path) -> None:
     except OSError as error:
         raise host.HostError(
             f"cannot reach the maker's archive {url} ({error}). A real board's kernel, firmware and camera come from "
-            "there: build where it can be reached, or name a mirror with make image ARCHIVES=FILE. Here BOARD=virt and "
-            "BOARD=raspi3b can be built"
+            "there: build where it can be reached, or name a mirror with make image ARCHIVES=FILE. BOARD=virt needs "
+            "Debian's alone"
         ) from error
 
 
@@ -184,7 +183,7 @@ def _compile(tree: Path) -> None:
             host.run("chroot", tree, "/usr/bin/python3", *arguments, *(f"/{name}" for name in folders))
 
 
-def _boot_folders(board: Board, tree: Path, slots: list[Path], unpacked: Path | None) -> None:
+def _boot_folders(tree: Path, slots: list[Path], unpacked: Path | None) -> None:
     """What the firmware reads of each slot; the two differ in the root that the kernel mounts."""
     firmware = tree / "boot" / "firmware"
     for slot, number in zip(slots, (5, 6), strict=True):
@@ -199,9 +198,6 @@ def _boot_folders(board: Board, tree: Path, slots: list[Path], unpacked: Path | 
             version = next((unpacked / "usr" / "lib" / "modules").iterdir())
             shutil.copy(version / "vmlinuz", slot / "vmlinuz")
             parts.initrd(unpacked, slot / "initrd")
-            if board.name in MACHINE_OF:
-                dtb = next(unpacked.rglob(MACHINE_OF[board.name]))
-                shutil.copy(dtb, slot / dtb.name)
         line = (FOLDER / "boot" / "cmdline.txt").read_text("utf-8").strip()
         (slot / "cmdline.txt").write_text(line.replace("@ROOT@", str(number)) + "\n", "utf-8")
     shutil.rmtree(firmware, ignore_errors=True)

@@ -242,15 +242,3 @@ def virt(card: Card, parts: Path, broker_port: int, tree: Path) -> list[str]:
         "-netdev", f"user,id=net,restrict=on,guestfwd=tcp:10.0.2.100:1883-cmd:{nc} 127.0.0.1 {broker_port}",
         "-device", "virtio-net-pci,netdev=net,romfile=",
     ]  # fmt: skip
-
-
-def raspi3b(card: Card, parts: Path) -> list[str]:
-    """QEMU's Raspberry Pi 3 with this card in its slot; no network."""
-    return [
-        "qemu-system-aarch64", "-M", "raspi3b", "-accel", "tcg,thread=multi,tb-size=256", "-nodefaults",
-        "-kernel", str(parts / "vmlinuz"), "-initrd", str(parts / "initrd"),
-        "-dtb", str(parts / "bcm2837-rpi-3-b.dtb"),
-        "-append", f"root=/dev/mmcblk0p5 {KERNEL_LINE} console=ttyAMA0,115200 console=ttyAMA1,115200 kiosk.ci=ttyS1",
-        "-serial", "chardev:console", "-serial", "chardev:shell",
-        "-drive", f"file={card.path},format=raw,if=sd,cache=writeback",
-    ]  # fmt: skip
