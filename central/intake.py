@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from central.export import printable
@@ -78,7 +78,8 @@ class Intake:
         self._counts["rows"] += sum(len(batch.rows) for batch in batches)
         self._counts["aside"] += len(aside)
         self._report()
-        return [(kiosk, wire.encode_receipt(receipt)) for kiosk, receipt in receipts]
+        now_ns = time.time_ns()
+        return [(kiosk, wire.encode_receipt(replace(receipt, now_ns=now_ns))) for kiosk, receipt in receipts]
 
     def _report(self) -> None:
         if time.monotonic() >= self._next_report_s:

@@ -41,7 +41,8 @@ BATCH = 200
 KEEPALIVE_S = 60
 TEND_S = 2.0
 SILENCE_S = 30.0
-"""Longest wait for a receipt until what has none is sent again."""
+"""Wait for a receipt until the first batch that has none is sent again; it doubles, as with a real one."""
+MOST_PATIENCE = 16
 AT_ONCE = 32
 """Connections that one process opens at the same time."""
 CONNECT_S = 20.0
@@ -126,6 +127,7 @@ class LightKiosk:
         self.made = self.settled = self._position = 0
         self._flights: deque[int] = deque()
         self._progress_s = 0.0
+        self._window = self._patience = 1
         self._away = False
 
     def connect(self) -> None:
@@ -169,7 +171,8 @@ class LightKiosk:
         """Every few seconds: keepalive, and again what has had no receipt for long."""
         if self._client is not None:
             self._client.loop_misc()
-        if self._flights and time.monotonic() - self._progress_s > SILENCE_S:
+        if self._flights and time.monotonic() - self._progress_s > SILENCE_S * self._patience:
+            self._patience = min(2 * self._patience, MOST_PATIENCE)
             self._rewind()
             self._send()
 
@@ -194,7 +197,7 @@ class LightKiosk:
 
     def _send(self) -> None:
         while self._client is not None and self._stands.is_set() and self._position < self.made:
-            if len(self._flights) >= WINDOW:
+            if len(self._flights) >= self._window:
                 return
             first, last = self._position + 1, min(self._position + BATCH, self.made)
             rows = [(seq, self._kept[seq]) for seq in range(first, last + 1)]
@@ -217,6 +220,7 @@ class LightKiosk:
     def _rewind(self) -> None:
         self._position = self.settled
         self._flights.clear()
+        self._window = 1
 
     def _on_message(self, _client: Client, _user: object, message: MQTTMessage) -> None:
         try:
@@ -235,6 +239,7 @@ class LightKiosk:
         while self._flights and self._flights[0] <= self.settled:
             self._flights.popleft()
             self._progress_s = now_s
+            self._window, self._patience = WINDOW, 1
         self._position = max(self._position, self.settled)
         self._send()
 

@@ -258,15 +258,16 @@ class PostgresLedger:
         numbers = [(stream, [_seq(row) for row in batch.rows]) for stream, batch in placed]
         spans: dict[int, tuple[int, int]] = {}
         for stream, found in numbers:
+            if not found:  # a question for a receipt
+                continue
             lowest, highest = spans.get(stream, (found[0], found[0]))
             spans[stream] = (min(lowest, *found), max(highest, *found))
         before: dict[int, dict[int, int]] = {stream: {} for stream in spans}
-        for stream, first, last in self._all(
-            sql.TOUCHED_RUNS, _turned((stream, *span) for stream, span in spans.items())
-        ):
+        touched = _turned((stream, *span) for stream, span in spans.items())
+        for stream, first, last in self._all(sql.TOUCHED_RUNS, touched) if spans else ():
             before[stream][first] = last
         after = {stream: dict(runs) for stream, runs in before.items()}
-        repeats = [covered(after[stream], found) for stream, found in numbers]
+        repeats = [covered(after[stream], found) if found else set() for stream, found in numbers]
         gone = [(stream, first) for stream, runs in before.items() for first in runs if first not in after[stream]]
         kept = [
             (stream, *run)

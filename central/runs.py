@@ -14,10 +14,10 @@ Run = tuple[int, int]
 
 
 def runs_of(numbers: Iterable[int]) -> Iterator[Run]:
-    """At least one number, in any order and with any repeats, as runs."""
+    """Numbers in any order and with any repeats, as runs."""
     ordered = sorted(set(numbers))
-    first = ordered[0]
-    for number, following in zip(ordered, [*ordered[1:], -1], strict=True):
+    first = ordered[0] if ordered else 0
+    for number, following in zip(ordered, [*ordered[1:], -1][: len(ordered)], strict=True):
         if following != number + 1:
             yield first, number
             first = following

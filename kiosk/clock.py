@@ -2,11 +2,15 @@
 
 A Pi has no battery clock: after power-on the wall clock shows some past day until the network corrects it. So every
 moment is taken on both clocks at once, with a word on how far the wall clock can be believed.
+
+A machine whose clock was never set may have the centre's time instead: the uplink takes it from a receipt and leaves it,
+with the time since boot, in `state.runtime_dir`, where every process of the station finds it until the machine is off.
 """
 
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import time
 from pathlib import Path
@@ -19,6 +23,9 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _TIMESYNC_MARK = Path("/run/systemd/timesync/synchronized")
 EARLIEST_NS = 1_735_689_600_000_000_000
 """2025-01-01: this software is younger than any earlier wall time, which is that of a clock that was not set."""
+LATEST_NS = 4_102_444_800_000_000_000
+"""2100-01-01: what claims to be later is no time."""
+ANCHOR = "clock.json"
 _ADJTIMEX_UNSYNCED = 5  # TIME_ERROR of adjtimex(2): no time source has set the clock
 
 
@@ -33,16 +40,25 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clocks."""
+    """The machine's clocks, or the centre's time where the machine has none."""
 
-    def __init__(self) -> None:
+    def __init__(self, runtime_dir: Path | None = None) -> None:
+        """Prepare them.
+
+        Args:
+            runtime_dir: Where `keep_anchor` may have left the centre's time; None for the machine's clocks alone.
+        """
+        self._anchor_file = None if runtime_dir is None else runtime_dir / ANCHOR
         self._boot_id = _BOOT_ID.read_text("ascii").strip()
         self._adjtimex = getattr(ctypes.CDLL(None), "adjtimex", None)
 
     def now(self) -> Moment:
         """Both clocks, read together."""
-        wall_ns = time.time_ns()
-        return Moment(wall_ns, self._boot_id, self.boot_ns(), self._quality(wall_ns))
+        wall_ns, boot_ns = time.time_ns(), self.boot_ns()
+        quality = self._quality(wall_ns)
+        if quality is ClockQuality.UNSET and (booted_ns := self._booted_ns()) is not None:
+            return Moment(booted_ns + boot_ns, self._boot_id, boot_ns, ClockQuality.ESTIMATED)
+        return Moment(wall_ns, self._boot_id, boot_ns, quality)
 
     def boot_ns(self) -> int:
         """Nanoseconds since boot, counting time in suspend."""
@@ -55,6 +71,16 @@ class SystemClock:
             return ClockQuality.SYNCED
         return ClockQuality.ESTIMATED
 
+    def _booted_ns(self) -> int | None:
+        """When this boot was, by the centre's time; None if that is not known."""
+        if self._anchor_file is None:
+            return None
+        try:
+            anchor = json.loads(self._anchor_file.read_text("utf-8"))
+            return int(anchor["booted_ns"]) if anchor["boot_id"] == self._boot_id else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
     def _kernel_is_synced(self) -> bool:
         if self._adjtimex is None:
             return False
@@ -65,6 +91,30 @@ class SystemClock:
 def judging_s(now: Moment) -> float | None:
     """The time by which expiry is judged, in Unix seconds; None from a clock that was never set."""
     return None if now.quality is ClockQuality.UNSET else now.wall_ns / 1e9
+
+
+def keep_anchor(runtime_dir: Path, now: Moment, centre_ns: int) -> bool:
+    """Leave the centre's time for every process of this station, if its own clock was never set.
+
+    Args:
+        runtime_dir: A folder in memory, made if it is not there.
+        now: The clocks as they stand.
+        centre_ns: The centre's wall time, just now.
+
+    Returns:
+        Whether it was taken.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    if now.quality is not ClockQuality.UNSET or not EARLIEST_NS <= centre_ns < LATEST_NS:
+        return False
+    path = runtime_dir / ANCHOR
+    fresh = path.with_suffix(".tmp")
+    runtime_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
+    fresh.write_text(json.dumps({"boot_id": now.boot_id, "booted_ns": centre_ns - now.boot_ns}), "utf-8")
+    fresh.replace(path)
+    return True
 
 
 def uuid7(wall_ns: int) -> UUID:
@@ -89,7 +139,9 @@ def corrected(at: Moment, now: Moment) -> Moment:
         at: The moment as it was taken.
         now: The clocks as they stand.
     """
-    better = now.quality is ClockQuality.SYNCED and at.quality is not ClockQuality.SYNCED
-    if at.boot_id != now.boot_id or not better:
+    if at.boot_id != now.boot_id or _RANK[now.quality] <= _RANK[at.quality]:
         return at
-    return Moment(now.wall_ns - (now.boot_ns - at.boot_ns), at.boot_id, at.boot_ns, ClockQuality.SYNCED)
+    return Moment(max(0, now.wall_ns - (now.boot_ns - at.boot_ns)), at.boot_id, at.boot_ns, now.quality)
+
+
+_RANK = {ClockQuality.UNSET: 0, ClockQuality.ESTIMATED: 1, ClockQuality.SYNCED: 2}

@@ -2,6 +2,9 @@
 
     head(n) → correct times → PUBLISH → receipt → settle            and, beside it: status · marks · sweep
 
+A station whose clock was never set first asks for the centre's time, with a batch without entries, and sends entries when the
+receipt has told it. If the broker's certificate was let in without its dates, the connection begins anew with them.
+
 The loop owns nothing that matters: positions come from the outbox and from receipts (`kiosk.session`), so it can be killed
 at any moment. Its ends are SIGTERM, which says "stopped" to the centre, and an outbox that fails, which a new process may
 open again.
@@ -15,7 +18,7 @@ import time
 from typing import TYPE_CHECKING
 
 from kiosk import authority, health, remote, session, trust, wire
-from kiosk.clock import Clock, SystemClock, corrected
+from kiosk.clock import Clock, SystemClock, corrected, keep_anchor
 from kiosk.errors import LinkError, RestartRequestedError, SealError, WireError
 from kiosk.executor import Executor
 from kiosk.log import line
@@ -40,7 +43,12 @@ SWEEP_EVERY_S = 60.0
 COMMANDS_EVERY_S = 1.0
 """Between two status messages that only tell of commands, at least."""
 GOODBYE_S = 1.0
-_SYNCED_MARK = b'"clock":"synced"'
+ASK_EVERY_S = 2.0
+"""How often a station without a clock asks the centre for its time, until `uplink.receipt_timeout_s` have passed."""
+_GOOD_MARKS = {
+    ClockQuality.SYNCED: (b'"clock":"synced"',),
+    ClockQuality.ESTIMATED: (b'"clock":"synced"', b'"clock":"estimated"'),
+}
 
 
 class Uplink:
@@ -73,6 +81,7 @@ class Uplink:
         self._keys_topic = wire.keys_topic(config.kiosk.id)
         self._topics = (self._keys_topic, *((remote.commands_topic(config.kiosk.id),) if keys else ()))
         self._said_commands = self._executor.report()
+        self._asks_until_s = self._next_question_s = 0.0
 
     def step(self) -> None:
         """One round: do what the session says, take what the link brings, look after the rest.
@@ -90,6 +99,9 @@ class Uplink:
         match self.session.next(now_s, settled, last_seq):
             case Connect():
                 self._connect(now_s)
+            case Publish() if now_s < self._asks_until_s:
+                self._ask_time(now_s)
+                self._take(session.IDLE_S)
             case Publish(after_seq, limit):
                 self._publish(after_seq, limit)
                 self._take(0.0)
@@ -146,6 +158,7 @@ class Uplink:
                 _log.info(line("online", broker=route.url, protocol=route.protocol, waiting=self._outbox.depth()))
                 self.session.connected(now_s, self._outbox.settled, receive_maximum)
                 self._next_status_s = 0.0
+                self._wait_for_time(now_s)
             case Received(topic, payload) if topic == self._keys_topic:
                 self._take_keys(payload)
             case Received(topic, payload) if topic in self._topics:
@@ -180,6 +193,38 @@ class Uplink:
             self._outbox.set_aside("the centre knows later entries of it")
             return
         self._settle(self.session.receipt(receipt.through, now_s))
+        self._asks_until_s = 0.0
+        if receipt.now_ns is not None:
+            self._take_time(receipt.now_ns, now_s)
+
+    def _wait_for_time(self, now_s: float) -> None:
+        """Before any entry, so that those of this boot leave with the right time; what answers no question gets them late."""
+        settings = self._config.uplink
+        asks = settings.settle_on == "receipt" and self._clock.now().quality is ClockQuality.UNSET
+        self._asks_until_s = now_s + settings.receipt_timeout_s if asks else 0.0
+        self._next_question_s = now_s
+        if asks:
+            self._ask_time(now_s)
+
+    def _ask_time(self, now_s: float) -> None:
+        if self._link is None or now_s < self._next_question_s:
+            return
+        self._next_question_s = now_s + ASK_EVERY_S
+        question = wire.encode_batch(self._config.kiosk.id, self._outbox.id, [], self._outbox.oldest_seq)
+        self._link.publish(wire.entries_topic(self._config.kiosk.id), question)
+
+    def _take_time(self, centre_ns: int, now_s: float) -> None:
+        settings = self._config
+        try:
+            if not keep_anchor(settings.state.runtime_dir, self._clock.now(), centre_ns):
+                return
+        except OSError as error:
+            _log.warning(line("centre-time-not-kept", path=settings.state.runtime_dir, reason=error.strerror))
+            return
+        _log.info(line("clock-set", by="centre"))
+        if self.session.route.url.startswith("mqtts:") and settings.uplink.tls.while_clock_unset == "ignore-dates":
+            self.session.lost(now_s)
+            self._drop("the clock is set: certificates are judged by their dates again")
 
     def _take_keys(self, payload: bytes) -> None:
         """The authority's list, for the scan processes, which judge it once more."""
@@ -260,7 +305,7 @@ def run(config: Config, *, stop: Callable[[], bool], config_file: Path | None = 
     """
     outbox = Outbox.open(config.state.dir / "outbox.db", config.outbox)
     try:
-        uplink = Uplink(config, outbox, SystemClock(), config_file)
+        uplink = Uplink(config, outbox, SystemClock(config.state.runtime_dir), config_file)
         notifier = Notifier()
         try:
             while not stop():
@@ -278,7 +323,7 @@ def run(config: Config, *, stop: Callable[[], bool], config_file: Path | None = 
 
 def _corrected(body: bytes, now: Moment) -> bytes:
     """The entry with the time that a clock set since then gives it; rotten rows travel as they are."""
-    if now.quality is not ClockQuality.SYNCED or _SYNCED_MARK in body:
+    if any(mark in body for mark in _GOOD_MARKS.get(now.quality, (b"",))):
         return body
     try:
         at = wire.decode_entry(body).at

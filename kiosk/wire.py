@@ -5,7 +5,9 @@ numbers. So what was committed is what is sent, and a row that has rotted on the
 by the centre under its number instead of blocking the rows behind it.
 
     batch    {"v":1,"kiosk":K,"outbox":O,"oldest":SEQ,"entries":[[SEQ,ENTRY],…]}    ENTRY, or a base64 string if rotten
-    receipt  {"v":1,"outbox":O,"through":SEQ}                           all of 1…SEQ are in the ledger or set aside
+    receipt  {"v":1,"outbox":O,"through":SEQ,"now_ns":T}                all of 1…SEQ are in the ledger or set aside
+
+A batch without entries asks for a receipt, which tells the centre's time to a station whose clock was never set.
 
 The person of an entry is in it as `sealed`, a list of boxes, one a recipient, or in the clear as `person`, which is empty
 where people are only counted; never both. Entries that older software left in an outbox have `person` and drain as they are.
@@ -112,18 +114,19 @@ class _Head(TypedDict):
 
 class _SoundBatch(_Head):
     oldest: _Seq
-    entries: Annotated[list[tuple[_Seq, _EntryOnce]], Field(min_length=1, max_length=MAX_ENTRIES)]
+    entries: Annotated[list[tuple[_Seq, _EntryOnce]], Field(max_length=MAX_ENTRIES)]
 
 
 class _AnyBatch(_Head):
     oldest: _Seq
-    entries: Annotated[list[tuple[_Seq, Any]], Field(min_length=1, max_length=MAX_ENTRIES)]
+    entries: Annotated[list[tuple[_Seq, Any]], Field(max_length=MAX_ENTRIES)]
 
 
 class _ReceiptForm(TypedDict):
     v: Literal[1]
     outbox: UUID
     through: Annotated[int, Field(ge=0, le=MAX_SEQ)]
+    now_ns: NotRequired[_Ns]
 
 
 _ENTRY: TypeAdapter[_EntryForm] = TypeAdapter(_EntryOnce)
@@ -163,10 +166,17 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The centre has everything of this outbox up to and including `through`."""
+    """The centre has everything of this outbox up to and including `through`.
+
+    Attributes:
+        outbox: The file.
+        through: The number.
+        now_ns: The centre's wall time when it said so, Unix time; None if it does not tell.
+    """
 
     outbox: UUID
     through: int
+    now_ns: int | None = None
 
 
 def entries_topic(kiosk: str) -> str:
@@ -237,7 +247,7 @@ def encode_batch(kiosk: str, outbox: UUID, rows: list[Row], oldest: int = 1) -> 
     Args:
         kiosk: The station's id.
         outbox: The id of the outbox file.
-        rows: 1 to `MAX_ENTRIES` rows in order of sequence.
+        rows: Up to `MAX_ENTRIES` rows in order of sequence; none to ask for a receipt.
         oldest: The lowest number that the file still holds.
     """
     entries = b",".join(b"[%d,%s]" % (seq, _json_or_base64(body)) for seq, body in rows)
@@ -282,7 +292,8 @@ def decode_batch(payload: bytes) -> Batch:
 
 def encode_receipt(receipt: Receipt) -> bytes:
     """The receipt as one JSON object."""
-    return _dump({"v": VERSION, "outbox": str(receipt.outbox), "through": receipt.through})
+    form: dict[str, object] = {"v": VERSION, "outbox": str(receipt.outbox), "through": receipt.through}
+    return _dump(form if receipt.now_ns is None else {**form, "now_ns": receipt.now_ns})
 
 
 def decode_receipt(payload: bytes) -> Receipt:
@@ -292,7 +303,7 @@ def decode_receipt(payload: bytes) -> Receipt:
         WireError: They are no receipt of this version.
     """
     receipt = _read(_RECEIPT, payload)
-    return Receipt(receipt["outbox"], receipt["through"])
+    return Receipt(receipt["outbox"], receipt["through"], receipt.get("now_ns"))
 
 
 def _unpacked(payload: bytes) -> bytes:

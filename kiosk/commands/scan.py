@@ -96,7 +96,7 @@ def open_parts(config: Config, lane: Lane, panel: Panel, camera: Camera | None =
             trust=TrustFolder(config.credentials.trust_dir),
             outbox=outbox,
             panel=panel,
-            clock=SystemClock(),
+            clock=SystemClock(config.state.runtime_dir),
         )
 
 

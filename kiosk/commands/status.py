@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"outbox: {error}")
         return 1
     try:
-        message = health.status_message(config, outbox, SystemClock().now(), state, commands)
+        message = health.status_message(config, outbox, SystemClock(config.state.runtime_dir).now(), state, commands)
     finally:
         outbox.close()
     if arguments.json:

@@ -73,6 +73,15 @@ def test_receipt_says_how_far_it_is_complete(ledger: Ledger, make_entry: Make) -
     assert ledger.streams()[0].complete
 
 
+def test_batch_without_entries_is_answered_and_changes_nothing(ledger: Ledger, make_entry: Make) -> None:
+    """It asks for a receipt: of a file that nobody knows yet, beside entries, and of one that has delivered."""
+    assert ledger.store([_batch({})], [], 1) == [("test-1", Receipt(OUTBOX, 0))]
+    assert _store(ledger, replace(_batch({}), oldest=1), _batch({1: make_entry(1), 2: make_entry(2)})) == [2]
+    assert _store(ledger, _batch({})) == [2]
+    (stream,) = ledger.streams()
+    assert (ledger.count(), stream.delivered, stream.repeated, stream.complete) == (2, 2, 0, True)
+
+
 def test_what_a_kiosk_no_longer_holds_is_not_waited_for(ledger: Ledger, make_entry: Make) -> None:
     """A ledger restored from an old copy: receipts go on behind what the kiosk has deleted, the audit still names it."""
     entries = {seq: make_entry(seq) for seq in range(1, 12)}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiosk.clock import SystemClock, corrected, uuid7
+from kiosk.clock import EARLIEST_NS, LATEST_NS, SystemClock, corrected, keep_anchor, uuid7
 from kiosk.model import ClockQuality, Moment
 
 UNSET = Moment(1_000, "boot-1", 5_000, ClockQuality.UNSET)
@@ -31,7 +33,9 @@ def test_moment_of_the_same_boot_is_corrected() -> None:
 def test_moment_that_cannot_be_corrected_stays() -> None:
     """Of another boot, of a synced clock, or by a clock that is no better."""
     assert corrected(UNSET, replace(NOW, boot_id="boot-2")) is UNSET
-    assert corrected(UNSET, replace(NOW, quality=ClockQuality.ESTIMATED)) is UNSET
+    assert corrected(UNSET, replace(NOW, quality=ClockQuality.UNSET)) is UNSET
+    estimated = replace(UNSET, quality=ClockQuality.ESTIMATED)
+    assert corrected(estimated, replace(NOW, quality=ClockQuality.ESTIMATED)) is estimated
     synced = replace(UNSET, quality=ClockQuality.SYNCED)
     assert corrected(synced, NOW) is synced
 
@@ -39,6 +43,49 @@ def test_moment_that_cannot_be_corrected_stays() -> None:
 def test_wall_clock_before_this_software_is_unset() -> None:
     """A clock that shows some past day says so."""
     assert SystemClock()._quality(1_000_000_000) is ClockQuality.UNSET
+
+
+@pytest.fixture
+def unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's clock was never set."""
+    monkeypatch.setattr(SystemClock, "_quality", lambda _self, _wall_ns: ClockQuality.UNSET)
+
+
+@pytest.mark.usefixtures("unset")
+def test_centres_time_is_found_by_every_process_of_this_boot(tmp_path: Path) -> None:
+    """From then on moments are estimated by it; it is taken once, so that no later message moves the clock."""
+    clock = SystemClock(tmp_path / "run")
+    assert clock.now().quality is ClockQuality.UNSET
+    assert keep_anchor(tmp_path / "run", clock.now(), NOW.wall_ns)
+    told = SystemClock(tmp_path / "run").now()
+    assert told.quality is ClockQuality.ESTIMATED
+    assert 0 <= told.wall_ns - NOW.wall_ns < 60_000_000_000
+    assert not keep_anchor(tmp_path / "run", told, NOW.wall_ns + 10**18)
+    assert SystemClock().now().quality is ClockQuality.UNSET
+
+
+@pytest.mark.usefixtures("unset")
+@pytest.mark.parametrize(
+    "content",
+    ['{"boot_id":"another","booted_ns":1800000000000000000}', "[]", "{", '{"booted_ns":null}', '{"booted_ns":1}'],
+)
+def test_anchor_of_another_boot_or_none_is_not_believed(tmp_path: Path, content: str) -> None:
+    """The clock stays unset."""
+    (tmp_path / "clock.json").write_text(content)
+    assert SystemClock(tmp_path).now().quality is ClockQuality.UNSET
+
+
+@pytest.mark.parametrize("centre_ns", [0, EARLIEST_NS - 1, LATEST_NS])
+def test_impossible_time_is_not_taken(tmp_path: Path, centre_ns: int) -> None:
+    """Before this software was written, or in another century."""
+    assert not keep_anchor(tmp_path, UNSET, centre_ns)
+    assert not list(tmp_path.iterdir())
+
+
+def test_clock_that_is_set_is_left_alone(tmp_path: Path) -> None:
+    """Neither a synced nor an estimated clock takes the centre's time."""
+    assert not keep_anchor(tmp_path, NOW, NOW.wall_ns)
+    assert not keep_anchor(tmp_path, replace(NOW, quality=ClockQuality.ESTIMATED), NOW.wall_ns)
 
 
 @given(st.integers(0, 1 << 62), st.integers(0, 1 << 62))
