@@ -248,7 +248,7 @@ class Tls(Section):
     )
     while_clock_unset: Literal["refuse", "ignore-dates"] = Field(
         default="refuse",
-        description="ignore-dates = a certificate is judged by all but its dates until the clock has been set",
+        description="ignore-dates = by all but its dates, until the system or the centre has told the time",
     )
 
 

@@ -148,7 +148,7 @@ def _batch(**changes: object) -> bytes:
         ({"v": 2}, "`v`: input should be 1"),
         ({"kiosk": ""}, "kiosk"),
         ({"outbox": "x"}, "UUID"),
-        ({"entries": []}, "entries"),
+        ({"entries": {}}, "entries"),
         ({"entries": [[0, {}]]}, r"`entries\.0\.0`: .* greater than or equal to 1"),
         ({"entries": [[1]]}, r"`entries\.0\.1`: field required"),
         ({"entries": [[True, {}]]}, r"`entries\.0\.0`: input should be a valid integer"),
