@@ -149,6 +149,7 @@ class PahoLink:
         self._stood = False
         self._receive_maximum = UNLIMITED
         self._topics = (wire.receipts_topic(config.kiosk.id), *topics)
+        self._speaks_5 = route.protocol == "5"
         self._client = _client(config, route)
         self._client.will_set(wire.status_topic(config.kiosk.id), last_will, QOS, retain=True)
         self._client.on_connect = self._on_connect
@@ -200,7 +201,8 @@ class PahoLink:
             return
         self._receive_maximum = int(getattr(properties, "ReceiveMaximum", UNLIMITED))
         receipts, *others = self._topics
-        self._client.subscribe([(receipts, RECEIPTS_QOS), *((topic, QOS) for topic in others)])
+        others_qos = QOS if self._speaks_5 else RECEIPTS_QOS  # RabbitMQ before 3.13 speaks 3.1.1 only
+        self._client.subscribe([(receipts, RECEIPTS_QOS), *((topic, others_qos) for topic in others)])
 
     def _on_subscribe(
         self, _client: Client, _user: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
