@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -145,7 +146,10 @@ def _parser() -> argparse.ArgumentParser:
         "--limit", type=_count, default=10, metavar="N", help="how many of the oldest waiting (default: 10)"
     )
     outbox.add_argument(
-        "--resend", type=_count, metavar="SEQ", help="send everything from this number on again; repeats are harmless"
+        "--resend",
+        type=_numbers,
+        metavar="FROM..TO",
+        help="send these settled entries once more, or everything from FROM on; repeats are harmless",
     )
 
     verbs.add_parser(
@@ -163,6 +167,17 @@ def _time(text: str) -> float:
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _numbers(text: str) -> tuple[int, int | None]:
+    """FROM..TO; FROM and FROM.. go on to the newest that is settled."""
+    found = re.fullmatch(r"([1-9][0-9]{0,15})(?:\.\.([1-9][0-9]{0,15})?)?", text)
+    if found is None:
+        raise argparse.ArgumentTypeError("numbers are written FROM..TO, FROM.. or FROM, as in 41..52")
+    first, last = int(found[1]), None if found[2] is None else int(found[2])
+    if last is not None and last < first:
+        raise argparse.ArgumentTypeError(f"{last} comes before {first}")
+    return first, last
 
 
 def _count(text: str) -> int:

@@ -167,8 +167,8 @@ class Executor:
     def _do(self, command: Command) -> None:
         match command.verb:
             case Verb.RESEND:
-                first = self._outbox.unsettle(command.numbers[0])
-                self._end("", f"from {first}")
+                sent = self._outbox.resend(command.numbers[0], command.numbers[1])
+                self._end("", f"{sent.start}..{sent[-1]}" if sent else "nothing of that is settled and held")
             case Verb.DIAGNOSTICS:
                 self._letters = [diagnostics.collect(self._config, self._outbox, self._clock.now(), command.id.hex())]
                 self._end("", f"{len(self._letters[0])} bytes")

@@ -169,15 +169,35 @@ class Outbox:
         statement = "UPDATE outbox SET settled = ?1 WHERE settled < ?1 AND id = coalesce(?2, id)"
         self._write(statement, (through, None if outbox is None else str(outbox)))
 
-    def unsettle(self, from_seq: int) -> int:
-        """Have everything from this number on sent again, as far as it is still held; repeats are harmless.
+    def resend(self, first: int, last: int | None) -> range:
+        """Have settled entries sent once more, as far as they are still held; repeats are harmless. Nothing is unsettled.
+
+        Args:
+            first: The first number.
+            last: The last one; None for all that are settled now.
 
         Returns:
-            The number that it really begins with.
+            The numbers that this really means; what is not settled is sent in any case.
+
+        Raises:
+            OutboxError: It could not be written.
         """
-        first = max(from_seq, self.oldest_seq)
-        self._write("UPDATE outbox SET settled = min(settled, ?)", (first - 1,))
-        return first
+        settled = self.settled
+        first, last = max(first, self.oldest_seq), settled if last is None else min(last, settled)
+        if first <= last:
+            statement = "INSERT INTO again VALUES (?, ?)"
+            self._do("write", lambda connection: connection.execute(statement, (first, last)))
+        return range(first, last + 1)
+
+    def wanted(self) -> range | None:
+        """The next numbers that somebody wants to have sent once more."""
+        found = self._read("SELECT first, last FROM again ORDER BY first LIMIT 1")
+        return range(found[0][0], found[0][1] + 1) if found else None
+
+    def resent(self, first: int, through: int) -> None:
+        """The centre has these once more; what else is wanted stays wanted."""
+        self._write("UPDATE again SET first = ?2 + 1 WHERE first BETWEEN ?1 AND ?2", (first, through))
+        self._write("DELETE FROM again WHERE first > last", ())
 
     def sweep(self, now: Moment) -> int:
         """Forget settled entries older than `outbox.keep_h`, a bounded number a call, and carry the log into the file.

@@ -36,9 +36,12 @@ LOCK_S = 30.0
 """Longest wait for another process that replaces a damaged file."""
 
 PRAGMAS = (f"page_size = {PAGE_BYTES}", "journal_mode = WAL", "synchronous = FULL", f"wal_autocheckpoint = {LOG_PAGES}")
+AGAIN = "CREATE TABLE IF NOT EXISTS again (first INTEGER NOT NULL, last INTEGER NOT NULL)"
+"""Ranges that are to be sent once more; files of the first days are without it."""
 SCHEMA = (
     "CREATE TABLE entry (seq INTEGER PRIMARY KEY, body BLOB NOT NULL, recorded_s INTEGER NOT NULL)",
     "CREATE TABLE outbox (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL, settled INTEGER NOT NULL)",
+    AGAIN,
     f"PRAGMA application_id = {APPLICATION_ID}",
     "PRAGMA user_version = 1",
 )
@@ -77,6 +80,7 @@ def connect(path: Path, *, makes: bool = True) -> sqlite3.Connection:
             _make(connection)
             connection.execute("COMMIT")
             _sync_folder(path.parent)
+        connection.execute(AGAIN)
         connection.execute("SELECT max(seq) FROM entry").fetchone()
         connection.execute("SELECT settled FROM outbox").fetchone()
     except BaseException:

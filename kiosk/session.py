@@ -157,6 +157,11 @@ class Session:
         """Where the present or the next attempt goes."""
         return self.rules.routes[self._route]
 
+    @property
+    def idle(self) -> bool:
+        """Whether it is online, and nothing that was sent waits for its receipt."""
+        return self.state is State.ONLINE and not self._flights and len(self._unacknowledged) < self._broker_window
+
     def next(self, now_s: float, settled: int, last_seq: int) -> Action:
         """What to do now.
 
@@ -208,6 +213,10 @@ class Session:
         self._position = through
         self._sent = max(self._sent, through)
         self._flights.append(_Flight(mid, through))
+        self._unacknowledged.add(mid)
+
+    def resent(self, mid: int) -> None:
+        """Settled entries are on their way once more; they count for the broker's window alone."""
         self._unacknowledged.add(mid)
 
     def nothing_held(self, through: int) -> None:

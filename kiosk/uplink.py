@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kiosk import authority, health, remote, session, trust, wire
@@ -45,10 +46,20 @@ COMMANDS_EVERY_S = 1.0
 GOODBYE_S = 1.0
 ASK_EVERY_S = 2.0
 """How often a station without a clock asks the centre for its time, until `uplink.receipt_timeout_s` have passed."""
+AGAIN_EVERY_S = 1.0
 _GOOD_MARKS = {
     ClockQuality.SYNCED: (b'"clock":"synced"',),
     ClockQuality.ESTIMATED: (b'"clock":"synced"', b'"clock":"estimated"'),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Resent:
+    """Settled entries that are on their way once more."""
+
+    first: int
+    through: int
+    mid: int
 
 
 class Uplink:
@@ -82,6 +93,8 @@ class Uplink:
         self._topics = (self._keys_topic, *((remote.commands_topic(config.kiosk.id),) if keys else ()))
         self._said_commands = self._executor.report()
         self._asks_until_s = self._next_question_s = 0.0
+        self._resent: _Resent | None = None
+        self._next_again_s = 0.0
 
     def step(self) -> None:
         """One round: do what the session says, take what the link brings, look after the rest.
@@ -136,13 +149,41 @@ class Uplink:
             self.session.nothing_held(self._outbox.last_seq)
         if self._link is None or not rows or self._outbox.id != self._outbox_id:
             return
+        self.session.published(self._send(self._link, rows), rows[-1][0], time.monotonic())
+
+    def _send(self, link: Link, rows: list[wire.Row]) -> int:
         now = self._clock.now()
         rows = [(seq, _corrected(body, now)) for seq, body in rows]
         payload = wire.encode_batch(self._config.kiosk.id, self._outbox.id, rows, self._outbox.oldest_seq)
         if self._config.uplink.compress:
             payload = wire.packed(payload)
-        mid = self._link.publish(wire.entries_topic(self._config.kiosk.id), payload)
-        self.session.published(mid, rows[-1][0], time.monotonic())
+        return link.publish(wire.entries_topic(self._config.kiosk.id), payload)
+
+    def _resend(self, now_s: float) -> None:
+        """What somebody wants to have sent once more: a batch at a time, until a receipt says that the centre has it."""
+        if self._link is None or not self.session.idle or now_s < max(self._next_again_s, self._asks_until_s):
+            return
+        self._resent = None
+        self._next_again_s = now_s + AGAIN_EVERY_S
+        wanted = self._outbox.wanted()
+        if wanted is None:
+            return
+        rows = self._outbox.head(wanted.start - 1, min(len(wanted), self._config.uplink.batch_entries))
+        rows = wire.fitting([row for row in rows if row[0] in wanted])
+        if not rows:  # swept meanwhile
+            self._outbox.resent(wanted.start, wanted[-1])
+        elif self._outbox.id == self._outbox_id:
+            mid = self._send(self._link, rows)
+            self.session.resent(mid)
+            self._resent = _Resent(wanted.start, rows[-1][0], mid)
+            self._next_again_s = now_s + self._config.uplink.receipt_timeout_s
+
+    def _settle_resent(self, *, through: int = 0, mid: int = 0) -> None:
+        resent = self._resent
+        if resent is not None and (resent.through <= through or resent.mid == mid):
+            self._outbox.resent(resent.first, resent.through)
+            self._resent = None
+            self._next_again_s = 0.0
 
     def _take(self, timeout_s: float) -> None:
         if self._link is None:
@@ -167,6 +208,8 @@ class Uplink:
                 self._receive(payload, now_s)
             case Acknowledged(mid, ""):
                 through = self.session.acknowledged(mid, now_s)
+                if self._config.uplink.settle_on == "puback":
+                    self._settle_resent(mid=mid)
                 if through:
                     self._settle(through)
             case Acknowledged(_, refusal):
@@ -193,6 +236,7 @@ class Uplink:
             self._outbox.set_aside("the centre knows later entries of it")
             return
         self._settle(self.session.receipt(receipt.through, now_s))
+        self._settle_resent(through=receipt.through)
         self._asks_until_s = 0.0
         if receipt.now_ns is not None:
             self._take_time(receipt.now_ns, now_s)
@@ -241,6 +285,7 @@ class Uplink:
         self._last_receipt_boot_ns = self._clock.boot_ns()
 
     def _drop(self, reason: str) -> None:
+        self._resent, self._next_again_s = None, 0.0
         if self._link is not None:
             _log.warning(line("offline", broker=self.session.route.url, reason=reason))
             self._link.close()
@@ -256,6 +301,7 @@ class Uplink:
         if self.session.state is State.ONLINE and now_s >= self._next_status_s:
             self._next_status_s = now_s + self._config.status.every_s
             self._say_status(self.session.state.value)
+        self._resend(now_s)
         if now_s >= self._next_sweep_s:
             more = self._outbox.sweep(self._clock.now()) >= SWEEP_ROWS
             self._next_sweep_s = now_s + (session.IDLE_S if more else SWEEP_EVERY_S)

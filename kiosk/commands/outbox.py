@@ -21,8 +21,12 @@ def run(arguments: argparse.Namespace) -> int:
     outbox = Outbox.open_existing(config.state.dir / "outbox.db", config.outbox)
     try:
         if arguments.resend is not None:
-            print(f"everything from number {outbox.unsettle(arguments.resend)} on is sent again", file=sys.stderr)
-        numbers = {
+            numbers = outbox.resend(*arguments.resend)
+            what = (
+                f"{numbers.start}..{numbers[-1]} are sent again" if numbers else "nothing of that is settled and held"
+            )
+            print(what, file=sys.stderr)
+        facts = {
             "outbox": str(outbox.id),
             "last_seq": outbox.last_seq,
             "settled_seq": outbox.settled,
@@ -32,9 +36,9 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         outbox.close()
     if arguments.json:
-        print(json.dumps({**numbers, "oldest": rows}))
+        print(json.dumps({**facts, "oldest": rows}))
         return 0
-    print("  ".join(f"{name} {value}" for name, value in numbers.items()))
+    print("  ".join(f"{name} {value}" for name, value in facts.items()))
     for row in rows:
         print("  ".join(str(value) for value in row.values()))
     return 0

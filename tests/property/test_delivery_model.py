@@ -205,6 +205,11 @@ class Delivery(RuleBasedStateMachine):
         self.scan.close()
         self.scan = Outbox.open(self.path, self.config.outbox)
 
+    @rule(first=st.integers(1, 40), count=st.integers(1, 10))
+    def range_is_asked_for_again(self, first: int, count: int) -> None:
+        """Somebody wants settled entries to be sent once more."""
+        self.scan.resend(first, first + count - 1)
+
     @rule(share=st.floats(0, 1))
     def power_cut_takes_settlements_back(self, share: float) -> None:
         """A settlement is not flushed: it may be gone after a power cut."""
@@ -268,7 +273,7 @@ class Delivery(RuleBasedStateMachine):
             if self.network.queue:
                 self.collector._commit(self.network)  # type: ignore[arg-type]  # as above
             self.receipts_come_all()
-            if self.scan.depth() == 0 and not self.network.queue:
+            if self.scan.depth() == 0 and not self.network.queue and self.scan.wanted() is None:
                 return
         raise AssertionError(f"{self.scan.depth()} entries wait for ever: {json.dumps(self.uplink.session.state)}")
 

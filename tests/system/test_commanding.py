@@ -150,7 +150,7 @@ def test_each_command_does_its_thing(station: Station, everyone: Broker, capsys:
         _until(lambda: outbox.last_seq >= 1, lambda: station.said)
         outbox.settle(1)
         assert station.command("resend", "1..1") == 0
-        assert outbox.settled == 0
+        assert outbox.settled == 1
     finally:
         outbox.close()
 

@@ -144,10 +144,19 @@ def test_outbox_shows_what_waits_without_names(
     message = json.loads(capsys.readouterr().out)
     assert [row["seq"] for row in message["oldest"]] == [2, 3]
     assert message["oldest"][1]["rotten_bytes"] == 1
-    assert kiosk(["outbox", "--config", config, "--resend", "1"]) == 0
-    said = capsys.readouterr()
-    assert "everything from number 1 on is sent again" in said.err
-    assert "settled_seq 0  waiting 3" in said.out
+    for text, answer in (
+        ("1", "1..1 are"),
+        ("1..", "1..1 are"),
+        ("1..9", "1..1 are"),
+        ("2..3", "nothing of that is settled"),
+    ):
+        assert kiosk(["outbox", "--config", config, "--resend", text]) == 0
+        said = capsys.readouterr()
+        assert answer in said.err
+        assert "settled_seq 1  waiting 2" in said.out
+    for text in ("0", "5..4", "x", "1-2"):
+        with pytest.raises(SystemExit, match="2"):
+            kiosk(["outbox", "--config", config, "--resend", text])
 
 
 def test_panel_plays_and_explains_its_cues(

@@ -164,13 +164,14 @@ def test_broken_volume_is_none(station: Station, content: str) -> None:
     assert errand.sound_of(station.config) == station.config.sound
 
 
-def test_resend_goes_back(station: Station, make_entry: Callable[[int], Entry]) -> None:
+def test_resend_notes_the_range(station: Station, make_entry: Callable[[int], Entry]) -> None:
     """What the centre has lost is sent again."""
     for number in range(9):
         station.outbox.append(make_entry(number))
     station.outbox.settle(9)
-    assert station.tell(Verb.RESEND, 4, 6) == ("done", "from 4")
-    assert station.outbox.settled == 3
+    assert station.tell(Verb.RESEND, 4, 6) == ("done", "4..6")
+    assert (station.outbox.wanted(), station.outbox.settled) == (range(4, 7), 9)
+    assert station.tell(Verb.RESEND, 10, 12) == ("done", "nothing of that is settled and held")
 
 
 def test_reload_restarts_both_processes(station: Station) -> None:
@@ -296,7 +297,7 @@ def test_command_that_was_under_way_at_a_restart_has_failed(station: Station) ->
 
 def test_command_that_fails_is_said_to_fail(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that breaks under a command ends the command, not the uplink."""
-    monkeypatch.setattr(Outbox, "unsettle", lambda *_: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+    monkeypatch.setattr(Outbox, "resend", lambda *_: (_ for _ in ()).throw(OSError(5, "Input/output error")))
     assert station.tell(Verb.RESEND, 1, 2) == ("failed", "OSError: Input/output error")
 
 

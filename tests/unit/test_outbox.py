@@ -80,18 +80,30 @@ def test_settling_never_goes_back(outbox: Outbox, make_entry: Make) -> None:
     assert _numbers(outbox, outbox.settled) == [4]
 
 
-def test_entries_can_be_asked_for_again(outbox: Outbox, make_entry: Make) -> None:
-    """From a number on, or from the oldest that is still held."""
-    for number in range(6):
+def test_entries_can_be_asked_for_again(outbox: Outbox, path: Path, make_entry: Make) -> None:
+    """A range, as far as it is settled and held; it survives the process, is done piece by piece, and unsettles nothing."""
+    for number in range(8):
         outbox.append(make_entry(number))
-    assert outbox.oldest_seq == 1
-    outbox.settle(6)
-    assert outbox.unsettle(4) == 4
-    assert _numbers(outbox, outbox.settled) == [3, 4, 5]
     outbox.settle(6)
     outbox._live().execute("DELETE FROM entry WHERE seq < 3")
-    assert (outbox.oldest_seq, outbox.unsettle(1)) == (3, 3)
-    assert outbox.depth() == 4
+    assert outbox.wanted() is None
+    assert (outbox.oldest_seq, outbox.resend(1, 2), outbox.resend(7, None)) == (3, range(3, 3), range(7, 7))
+    assert outbox.wanted() is None
+    assert (outbox.resend(5, None), outbox.resend(1, 4), outbox.resend(4, 99)) == (
+        range(5, 7),
+        range(3, 5),
+        range(4, 7),
+    )
+    outbox.close()
+    other = Outbox.open(path, Settings())
+    assert other.wanted() == range(3, 5)
+    other.resent(3, 3)
+    assert other.wanted() in (range(4, 5), range(4, 7))
+    other.resent(4, 5)
+    assert other.wanted() == range(6, 7)
+    other.resent(6, 6)
+    assert (other.wanted(), other.depth(), other.settled) == (None, 2, 6)
+    other.close()
 
 
 def test_settled_entries_are_kept_a_day_and_waiting_ones_for_ever(outbox: Outbox, make_entry: Make) -> None:

@@ -249,6 +249,24 @@ def test_settlement_that_is_taken_back_is_sent_again() -> None:
     assert session.next(0, 30, 50) == Publish(30, 10)
 
 
+def test_idle_is_online_with_nothing_under_way() -> None:
+    """What is sent once more counts for the broker's window until its PUBACK."""
+    session = _online(receive_maximum=2)
+    seen = [session.idle]
+    session.published(1, 5, 0.0)
+    seen.append(session.idle)
+    session.receipt(5, 0.0)
+    session.acknowledged(1, 0.0)
+    seen.append(session.idle)
+    session.resent(2)
+    session.resent(3)
+    seen.append(session.idle)
+    session.acknowledged(2, 0.0)
+    seen.append(session.idle)
+    session.lost(0.0)
+    assert [*seen, session.idle] == [True, False, True, False, True, False]
+
+
 def test_nothing_to_send_is_a_wait() -> None:
     """An empty outbox and an old receipt change nothing."""
     session = _online(settled=7)
