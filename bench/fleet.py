@@ -52,6 +52,8 @@ def main(words: list[str]) -> int:
             time.sleep(0.05)
         argv = [sys.executable, "-m", "central", "simulate", "--broker", url, "--ledger", str(ledger), *words]
         code = subprocess.run(argv, check=False).returncode
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        print(f"simulator processor_s={used.ru_utime + used.ru_stime:.0f}")
         for name, process in (("mosquitto", broker), ("collector", collector)):
             print(f"{name} processor_s={processor_s(process.pid):.0f} memory_mb={resident_kb(process.pid) / 1024:.0f}")
         return code

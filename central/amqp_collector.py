@@ -23,8 +23,8 @@ from urllib.parse import urlsplit
 import pika
 from pika.exceptions import AMQPError
 
-from central.collector import GATHER_S, GC_THRESHOLD, QUIET_S, password_of, tls_of
-from central.intake import Intake, Message, Pause
+from central.collector import GC_THRESHOLD, password_of, tls_of
+from central.intake import QUIET_S, Intake, Message, Pause
 from kiosk import wire
 from kiosk.errors import LinkError
 
@@ -126,7 +126,7 @@ class AmqpCollector:
 
     def _gather(self, connection: Any) -> None:  # noqa: ANN401  pika has no types
         """Wait for more that can share the commit, until nothing has come for a moment."""
-        until_s = time.monotonic() + GATHER_S
+        until_s = time.monotonic() + self._intake.gather_s
         before = 0
         while before < len(self._gathered) < PREFETCH and time.monotonic() < until_s:
             before = len(self._gathered)

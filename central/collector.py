@@ -4,7 +4,7 @@ A message is acknowledged to the broker, and its receipt sent to the kiosk, only
 that is killed between two of the steps is handed the message again, or the kiosk sends it again; both are harmless.
 What cannot be understood is set aside in the same transaction and stops nothing.
 
-Several messages share a commit: whatever comes within `GATHER_S` without a pause of `QUIET_S`. paho runs no thread.
+Several messages share a commit: whatever comes within `Intake.gather_s` without a pause of `QUIET_S`. paho runs no thread.
 
 Units: `_s` seconds.
 """
@@ -24,7 +24,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from central.intake import Intake, Message, Pause
+from central.intake import QUIET_S, Intake, Message, Pause
 from kiosk import wire
 from kiosk.errors import ConfigError, LinkError
 
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 QOS = 1
-GATHER_S = 0.05
-QUIET_S = 0.003
 CONNECT_S = 10.0
 KEEPALIVE_S = 20
 SESSION_S = 7 * 86_400
@@ -155,7 +153,7 @@ class Collector:
 
     def _gather(self, client: Client) -> str:
         """Wait for more that can share the commit, until nothing has come for a moment."""
-        until_s = time.monotonic() + GATHER_S
+        until_s = time.monotonic() + self._intake.gather_s
         reason, before = "", 0
         while not reason and len(self._gathered) > before and time.monotonic() < until_s:
             before = len(self._gathered)

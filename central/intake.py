@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 REPORT_EVERY_S = 10.0
+GATHER_S = 0.05
+LONGEST_GATHER_S = 1.0
+QUIET_S = 0.003
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 15.0
 
@@ -42,9 +45,15 @@ class Message:
 
 
 class Intake:
-    """The way into one ledger. One thread only."""
+    """The way into one ledger. One thread only.
+
+    Attributes:
+        gather_s: How long a collector gathers messages for the next commit while they come without a pause of `QUIET_S`: as
+            long as the last commit took, so that a slow disk or a busy machine is met with larger commits.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
+        self.gather_s = GATHER_S
         self._ledger = ledger
         self._counts = {"messages": 0, "rows": 0, "aside": 0}
         self._next_report_s = 0.0
@@ -58,6 +67,7 @@ class Intake:
         Raises:
             LedgerError: Nothing of it has been kept.
         """
+        began_s = time.monotonic()
         batches, aside = [], []
         for message in messages:
             try:
@@ -78,6 +88,7 @@ class Intake:
         self._counts["rows"] += sum(len(batch.rows) for batch in batches)
         self._counts["aside"] += len(aside)
         self._report()
+        self.gather_s = min(LONGEST_GATHER_S, max(GATHER_S, time.monotonic() - began_s))
         now_ns = time.time_ns()
         return [(kiosk, wire.encode_receipt(replace(receipt, now_ns=now_ns))) for kiosk, receipt in receipts]
 

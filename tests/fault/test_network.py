@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import product
 from pathlib import Path
 from random import Random
 from threading import Event, Thread
@@ -26,6 +27,7 @@ from tests.fault.proxy import Proxy
 from tests.fault.victims import Victims
 
 LONGEST_S = 120.0
+FAULTS = ("delays", "throttles", "cuts mid-packet", "swallows", "refuses")
 
 
 @pytest.fixture
@@ -56,26 +58,30 @@ def _misbehave(proxy: Proxy, fault: str, *, now: bool) -> None:
             proxy.refuses = now
 
 
-@pytest.mark.parametrize("fault", ["delays", "throttles", "cuts mid-packet", "swallows", "refuses"])
+@pytest.mark.parametrize("whose_fault", list(product(FAULTS, ("uplink", "collector"))), ids="-".join)
 def test_network_loses_nothing(
-    memory: Path, make_config: Any, broker: Any, proxy: Proxy, make_entry: Any, told: tuple[Any, Any], fault: str
+    memory: Path, make_config: Any, broker: Any, proxy: Proxy, make_entry: Any, told: tuple[Any, Any],
+    whose_fault: tuple[str, str],
 ) -> None:  # fmt: skip
-    """Whatever the network does to the uplink: when it is well again, everything is in the ledger once."""
+    """Whatever the network does to the uplink or to the collector: when it is well again, everything is in the ledger once."""
     scale, tell = told
+    fault, whose = whose_fault
     if not scale(fault == "cuts mid-packet", True):
         pytest.skip("in `make test-faults`")
     count = scale(100, 600)
+    bad, good = f"mqtt://127.0.0.1:{proxy.port}", broker.url
+    uplinks, collectors = (bad, good) if whose == "uplink" else (good, bad)
     config = make_config(
         state={"dir": str(memory / "state"), "runtime_dir": str(memory / "run")},
         uplink={
-            "brokers": [f"mqtt://127.0.0.1:{proxy.port}"], "receipt_timeout_s": 2.0, "backoff_max_s": 1.0,
+            "brokers": [uplinks], "receipt_timeout_s": 2.0, "backoff_max_s": 1.0,
             "keepalive_s": 5, "batch_entries": 20,
         },
     )  # fmt: skip
     victims = Victims()
     with closing(Outbox.open(config.state.dir / "outbox.db", config.outbox)) as outbox:
         _misbehave(proxy, fault, now=fault != "swallows")
-        victims.start("collector", broker=broker.url, ledger=str(memory / "ledger.db"))
+        victims.start("collector", broker=collectors, ledger=str(memory / "ledger.db"))
         victims.start("uplink", config=config.model_dump_json())
         for number in range(count):
             outbox.append(make_entry(number))
@@ -94,7 +100,7 @@ def test_network_loses_nothing(
         assert stream.complete
     lost, doubled = len(set(range(count)) - delivered.keys()), sum(delivered.values()) - len(delivered)
     tell(
-        f"network {fault}", rounds=max(1, proxy.cuts), greens=count, kept=len(delivered), lost=lost, doubled=doubled,
+        f"network of the {whose} {fault}", rounds=max(1, proxy.cuts), greens=count, kept=len(delivered), lost=lost, doubled=doubled,
         where="ledger",
     )  # fmt: skip
     assert (lost, doubled) == (0, 0)

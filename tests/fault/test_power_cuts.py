@@ -151,6 +151,30 @@ def _judged(crashes: Iterator[Crash], folder: Path, judge: Callable[[Path, Crash
     return verdict
 
 
+def _judged_weak(
+    crashes: Iterator[Crash], folder: Path, judge: Callable[[Path, Crash, Verdict], None]
+) -> tuple[Verdict, int]:
+    """The same for settings that may leave no usable file at all.
+
+    Returns:
+        What was found, and how many states could not be used.
+    """
+    verdict = Verdict()
+    unusable = 0
+    for crash in crashes:
+        try:
+            one = _judged(iter([crash]), folder, judge)
+        except (AssertionError, KioskError):  # rows that are no entries, numbers with gaps
+            unusable += 1
+            shutil.rmtree(folder.with_name(folder.name + "-after"))
+            continue
+        verdict.greens += one.greens
+        verdict.kept += one.kept
+        verdict.lost += one.lost
+        verdict.doubled += one.doubled
+    return verdict, unusable
+
+
 def _judge_outbox(found: Path, crash: Crash, verdict: Verdict) -> None:
     """What was acknowledged is there under its number, numbers have no gap, and the next entry takes the next one."""
     greens = {word.seq: word.body for word in crash.said if isinstance(word, Green)}
@@ -253,26 +277,31 @@ def test_suite_sees_what_weak_settings_lose(
     folder = memory / "card"
     with _pragmas(monkeypatch, wal_autocheckpoint="12", **pragmas):
         card = _recorded(_work, folder, make_entry, 40, Card() if pragmas else LyingCard())
-    verdict = Verdict()
-    lossy = unusable = 0
-    for crash in card.crashes(scale(60, 400), seed=4):
-        try:
-            one = _judged(iter([crash]), folder, _judge_outbox)
-        except (AssertionError, KioskError):  # rows that are no entries, numbers with gaps
-            unusable += 1
-            shutil.rmtree(folder.with_name(folder.name + "-after"))
-            continue
-        lossy += bool(one.lost or one.damaged)
-        verdict.greens += one.greens
-        verdict.kept += one.kept
-        verdict.lost += one.lost
-        verdict.doubled += one.doubled
+    verdict, unusable = _judged_weak(card.crashes(scale(60, 400), seed=4), folder, _judge_outbox)
     tell(
         f"power cut: {weakness}", rounds=scale(60, 400), greens=verdict.greens, kept=verdict.kept, lost=verdict.lost,
         doubled=verdict.doubled, where="outbox", weak=True,
     )  # fmt: skip
     assert verdict.lost + unusable > 0
-    assert lossy + unusable > 0
+
+
+@pytest.mark.parametrize(
+    ("weakness", "pragmas"), [("synchronous=OFF", {"synchronous": "OFF"}), ("a disk that syncs nothing", {})]
+)
+def test_ledgers_judge_sees_what_weak_settings_lose(
+    memory: Path, make_entry: Make, scale: Any, tell: Any, monkeypatch: pytest.MonkeyPatch,
+    weakness: str, pragmas: dict[str, str],
+) -> None:  # fmt: skip
+    """The ledger's judge finds receipts for entries that a power cut took, where nothing is synced."""
+    folder = memory / "card"
+    with _pragmas(monkeypatch, wal_autocheckpoint="30", **pragmas):
+        card = _recorded(_collect, folder, make_entry, 40, Card() if pragmas else LyingCard())
+    verdict, unusable = _judged_weak(card.crashes(scale(60, 400), seed=6), folder, _judge_ledger)
+    tell(
+        f"power cut: ledger, {weakness}", rounds=scale(60, 400), greens=verdict.greens, kept=verdict.kept,
+        lost=verdict.lost, doubled=verdict.doubled, where="ledger", weak=True,
+    )  # fmt: skip
+    assert verdict.lost + unusable > 0
 
 
 def _collect(card: Card, folder: Path, make_entry: Make, count: int) -> None:
