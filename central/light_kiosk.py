@@ -17,6 +17,7 @@ import socket
 import time
 from array import array
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
@@ -248,7 +249,8 @@ class LightKiosk:
         self._away = True
         transport = None if self._client is None else self._client.socket()
         if isinstance(transport, socket.socket):
-            transport.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):  # the broker was first
+                transport.shutdown(socket.SHUT_RDWR)
 
     def _come_back(self) -> None:
         self._away = False
