@@ -207,11 +207,7 @@ class Uplink:
             case Received(_, payload):
                 self._receive(payload, now_s)
             case Acknowledged(mid, ""):
-                through = self.session.acknowledged(mid, now_s)
-                if self._config.uplink.settle_on == "puback":
-                    self._settle_resent(mid=mid)
-                if through:
-                    self._settle(through)
+                self._acknowledge(mid, now_s)
             case Acknowledged(_, refusal):
                 self.session.failed(now_s, Failure.REFUSED)
                 self._drop(f"publish refused: {refusal}")
@@ -221,6 +217,13 @@ class Uplink:
             case Closed(reason, failure):
                 self.session.failed(now_s, failure or Failure.UNREACHABLE)
                 self._drop(reason)
+
+    def _acknowledge(self, mid: int, now_s: float) -> None:
+        through = self.session.acknowledged(mid, now_s)
+        if self._config.uplink.settle_on == "puback":
+            self._settle_resent(mid=mid)
+        if through:
+            self._settle(through)
 
     def _receive(self, payload: bytes, now_s: float) -> None:
         try:

@@ -6,7 +6,6 @@ by the centre under its number instead of blocking the rows behind it.
 
     batch    {"v":1,"kiosk":K,"outbox":O,"oldest":SEQ,"entries":[[SEQ,ENTRY],…]}    ENTRY, or a base64 string if rotten
     receipt  {"v":1,"outbox":O,"through":SEQ,"now_ns":T}                all of 1…SEQ are in the ledger or set aside
-
 A batch without entries asks for a receipt, which tells the centre's time to a station whose clock was never set.
 
 The person of an entry is in it as `sealed`, a list of boxes, one a recipient, or in the clear as `person`, which is empty
@@ -16,9 +15,7 @@ A batch that is worth it travels as one zstd frame of the same JSON. `oldest` is
 holds: what is below has had its receipt and is deleted, so a centre that was set back must not wait for it.
 
 `outbox` is the random id of one outbox file. A replaced card starts a new file that counts from 1 again; without the id
-the centre's old receipt would settle its new entries.
-
-The form is documented in docs/asyncapi.yaml; the tests hold both to it.
+the centre's old receipt would settle its new entries. The form is documented in docs/asyncapi.yaml, which the tests hold to it.
 """
 
 from __future__ import annotations
@@ -129,6 +126,11 @@ class _ReceiptForm(TypedDict):
     now_ns: NotRequired[_Ns]
 
 
+class _Object(TypedDict):
+    """Any JSON object; what is in it is read past, without making anything of it."""
+
+
+_OBJECT = TypeAdapter(list[tuple[tuple[tuple[_Object]]]])
 _ENTRY: TypeAdapter[_EntryForm] = TypeAdapter(_EntryOnce)
 _SOUND_BATCH = TypeAdapter(_SoundBatch)
 _ANY_BATCH = TypeAdapter(_AnyBatch)
@@ -166,13 +168,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The centre has everything of this outbox up to and including `through`.
-
-    Attributes:
-        outbox: The file.
-        through: The number.
-        now_ns: The centre's wall time when it said so, Unix time; None if it does not tell.
-    """
+    """The centre has everything of this outbox up to and including `through`; `now_ns` is its wall time, if it tells."""
 
     outbox: UUID
     through: int
@@ -387,9 +383,10 @@ def _dump(value: object) -> bytes:
 
 
 def _json_or_base64(body: bytes) -> bytes:
+    """A row as it stands in a batch: whatever is one JSON object, deeper than there, so that it breaks no row beside it."""
     try:
-        _read(_ENTRY, body)
-    except WireError:
+        (_,) = _OBJECT.validate_json(b"[[[[%b]]]]" % body, strict=True)
+    except ValueError:  # of pydantic, or two objects
         return b'"' + base64.b64encode(body) + b'"'
     return body
 
