@@ -15,6 +15,7 @@ import logging
 import os
 import random
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -265,7 +266,6 @@ def test_stolen_card_tells_nothing(
     people: list[Person],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
-    record_property: Callable[[str, object], None],
 ) -> None:
     """Sealed: 0 of 3,000 on the card, in the traffic and at the centre, and the authority reads all. Off: found."""
     caplog.set_level(logging.DEBUG)
@@ -292,7 +292,7 @@ def test_stolen_card_tells_nothing(
     search = Search(people)
     places = {"card": life.card, "traffic": life.traffic, "broker's files": life.broker_log, "ledger": life.ledger}
     counts = {place: len(search.found(data)) for place, data in places.items()}
-    record_property("found", f"{mode}: {counts}, card {life.how}")
+    sys.stdout.write(f"seal.mode {mode}, card {life.how}, of {PEOPLE} people found: {counts}\n")
     expected = [{"number": one.number, "name": f"Nguyễn Thị {one.name}", "birth_year": "1990"} for one in people]
     assert sorted(life.opened, key=str) == sorted(expected, key=str)
     if mode == "required":
