@@ -51,8 +51,12 @@ def test_demo_survives_its_broker_and_its_uplink(tmp_path: Path, broker: Any) ->
     """kill -9 of the broker, twice, and of the uplink, while people pass."""
     process = _started("--people", "8", "--seed", "2", "--broker", broker.url, log=tmp_path / "log")
     try:
+        deadline_s = time.monotonic() + 60
+        while "started process=uplink" not in (tmp_path / "log").read_text():
+            assert time.monotonic() < deadline_s, "not started"
+            time.sleep(0.1)
         for moment in range(2):
-            time.sleep(4)
+            time.sleep(3)
             broker.kill()
             if moment == 0:
                 pid = re.search(r"started process=uplink pid=(\d+)", (tmp_path / "log").read_text())
