@@ -248,7 +248,18 @@ def _own_calls(tap: _Tap) -> Iterator[None]:
         setattr(os, name, called)
         stack.callback(setattr, os, name, real)
 
+    real_open = os.open
+
+    def opened(path: Any, flags: int, *args: Any, **more: Any) -> int:
+        if flags & os.O_CREAT:
+            number = tap.ask(Operation("open", os.fspath(path), makes=not os.path.lexists(path)))
+            if number:
+                raise OSError(number, os.strerror(number), str(path))
+        return real_open(path, flags, *args, **more)
+
     with ExitStack() as stack:
+        setattr(os, "open", opened)  # noqa: B010  mypy knows os.open's overloads
+        stack.callback(setattr, os, "open", real_open)
         watch("rename", lambda path, to, *_: Operation("rename", os.fspath(path), to=os.fspath(to)))
         watch("unlink", lambda path, *_: Operation("remove", os.fspath(path)))
         watch("mkdir", lambda path, *_: Operation("make-folder", os.fspath(path)))
