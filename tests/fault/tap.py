@@ -263,11 +263,18 @@ def _own_calls(tap: _Tap) -> Iterator[None]:
         watch("rename", lambda path, to, *_: Operation("rename", os.fspath(path), to=os.fspath(to)))
         watch("unlink", lambda path, *_: Operation("remove", os.fspath(path)))
         watch("mkdir", lambda path, *_: Operation("make-folder", os.fspath(path)))
+        watch("open", _opening)
         watch("fsync", lambda handle: Operation("sync-folder", str(Path(f"/proc/self/fd/{handle}").readlink())))
         watch("stat", lambda path, *_: Operation("look", path if isinstance(path, str) else _name(path)))
         watch("statvfs", lambda path, *_: Operation("look", _name(path)))
         watch("chmod", lambda path, *_: Operation("look", _name(path)))
         yield
+
+
+def _opening(path: Any, flags: int, *_: Any) -> Operation:
+    """A file that is made before SQLite opens it; other openings change nothing."""
+    makes = bool(flags & os.O_CREAT) and not os.path.lexists(path)
+    return Operation("open", _name(path), makes=True) if makes else Operation("look", "")
 
 
 def _name(path: Any) -> str:

@@ -164,7 +164,7 @@ def _judged_weak(
     for crash in crashes:
         try:
             one = _judged(iter([crash]), folder, judge)
-        except (AssertionError, KioskError):  # rows that are no entries, numbers with gaps
+        except (AssertionError, KioskError, sqlite3.Error):  # rows that are no entries, numbers with gaps, no database
             unusable += 1
             shutil.rmtree(folder.with_name(folder.name + "-after"))
             continue
