@@ -7,8 +7,11 @@ PEOPLE ?= 20
 SEED ?= 1
 KIOSKS ?= 10000
 BOARD ?= virt
+OFFICE ?= (tên cơ quan)
+CONTACT ?= (điện thoại, thư điện tử)
 
-.PHONY: help demo test test-faults test-cluster test-units check format bench bench-latency bench-outbox bench-drain bench-decode bench-collector sim-fleet sbom audit docs clean setup test-stolen-card bench-seal
+# Every verb is one.
+.PHONY: $(shell grep -oE '^[a-z-]+:' $(firstword $(MAKEFILE_LIST)) | tr -d :)
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -69,8 +72,6 @@ sbom: $(VENV)/.ready-audit ## what the product is made of: build/sbom.cdx.json, 
 audit: $(VENV)/.ready-audit ## what is known against it; exit code 1 if anything is, 3 if nobody can be asked
 	./audit.sh "$(PYTHON)" "$(VENV)" audit
 
-.PHONY: image image-twice image-lock test-image
-
 image: $(VENV)/.ready-dev ## a card image of BOARD (virt, pi4, pi5, zero2w), as root; ARCHIVES=FILE names other archives
 	PYTHONPATH=image-build:. $(BIN)/python -m imaging --board $(BOARD) $(if $(ARCHIVES),--archives $(ARCHIVES)) $(ARGS)
 
@@ -84,9 +85,13 @@ test-image: $(VENV)/.ready-dev ## build the image of BOARD=virt and boot it in Q
 	PYTHONPATH=image-build:. $(BIN)/python -m imaging --board $(BOARD) --raw $(ARGS)
 	KIOSK_IMAGE=1 $(BIN)/python -m pytest tests/image/test_$(BOARD).py; code=$$?; cat build/image/test_$(BOARD).txt; exit $$code
 
-docs: $(VENV)/.ready-dev ## write config/kiosk.yaml and docs/configuration.md from the types
+docs: $(VENV)/.ready-dev ## write what is made from the types: the reference, the pictures, the lists
 	$(BIN)/python -m kiosk.reference config/kiosk.yaml docs/configuration.md
 	$(BIN)/python -m kiosk.acceptance docs/acceptance.md
+	$(BIN)/python -m kiosk.pictures docs/pictures
+
+sheets: $(VENV)/.ready-dev ## print the door's sheet, the technician's and the handbook into build/sheets/ (OFFICE=, CONTACT=)
+	$(BIN)/python docs/sheets/make.py build/sheets --office "$(OFFICE)" --contact "$(CONTACT)"
 
 setup: $(VENV)/.ready-dev ## install what is missing
 

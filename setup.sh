@@ -26,6 +26,7 @@ if [ -e /proc/device-tree/model ] && grep -aq "Raspberry Pi" /proc/device-tree/m
 fi
 if [ "$extra" = dev ]; then
     command -v shellcheck >/dev/null || missing+=(shellcheck)
+    "$python" -c 'import ctypes.util, sys; sys.exit(not ctypes.util.find_library("pangoft2-1.0"))' || missing+=(libpangoft2-1.0-0)
     [ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] || missing+=(fonts-dejavu-core)
     compgen -G "/usr/lib/postgresql/*/bin/postgres" >/dev/null || missing+=(postgresql)
 fi

@@ -1,0 +1,40 @@
+"""The pictures of the cues: made from the cues themselves, and shown on the pages that explain them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from kiosk import pictures
+from kiosk.cues import CUES, DIM_WHITE, GREEN
+
+ROOT = Path(__file__).resolve().parents[2]
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def test_files_show_the_cues_of_today() -> None:
+    """docs/pictures/ is what `make docs` makes of kiosk/cues.py."""
+    for name, content in pictures.pictures().items():
+        assert (ROOT / "docs" / "pictures" / name).read_text("utf-8") == content, f"{name}: run `make docs`"
+
+
+def test_every_light_and_tone_is_drawn() -> None:
+    """A picture has one bar a step, one stroke a tone, and the frame; of a long cue it shows the beginning."""
+    for cue in CUES.values():
+        drawn = ET.fromstring(pictures.cue_svg(cue)).findall(f"{SVG}rect")  # noqa: S314  our own words
+        steps = cue.steps if cue.name != "identify" else cue.steps[: pictures.LONGEST_MS // 120]
+        assert len(drawn) == len(steps) + sum(step.tone_hz > 0 for step in steps) + 1
+        assert sum(float(bar.get("width", 0)) for bar in drawn if bar.get("y") == "1.0") <= pictures.WIDTH_PX
+
+
+def test_a_dim_light_is_that_light_on_paper() -> None:
+    """Paper has no dim white: it is shown as white, and green as green."""
+    assert pictures.on_paper(DIM_WHITE) == "#ffffff"
+    assert pictures.on_paper(GREEN) == "#00ff00"
+
+
+def test_the_handbook_explains_every_cue() -> None:
+    """docs/vi/ shows each answer and each state, so that a new one cannot go unexplained."""
+    page = (ROOT / "docs" / "vi" / "den-va-am-thanh.md").read_text("utf-8")
+    missing = [name for name in pictures.pictures() if name not in page and name != "cue-fault-standing.svg"]
+    assert not missing
