@@ -73,6 +73,7 @@ class Recipe:
         noise: Power of the noise against that of the picture, for `focus_px`.
         sharpen_px: Unsharp mask, standard deviation after scaling; 0 for none.
         sharpen_by: How much of the difference is added.
+        enlarge: Enlargement after that, by cubic interpolation: the spectrum of a quarter of the pixels is a quarter of the work.
         tone: What is done with the brightness at last.
         binarizer: How zxing-cpp tells dark from bright.
         border_px: White added around it, for a code without a quiet zone.
@@ -87,6 +88,7 @@ class Recipe:
     noise: float = 0.01
     sharpen_px: float = 0.0
     sharpen_by: float = 0.0
+    enlarge: float = 1.0
     tone: Callable[[Luma], Luma] | None = None
     binarizer: Any = _LOCAL
     border_px: int = 0
@@ -132,7 +134,9 @@ def _focused(luma: Luma, blur_px: float, noise: float) -> Luma:
     kept = np.outer(_kept(fast_height_px, blur_px), _kept(fast_width_px, blur_px))
     gain = kept / (kept * kept + np.float32(noise))
     gain[0, 0] = 1.0
-    spectrum = cv2.dft(wide.astype(np.float32), flags=cv2.DFT_COMPLEX_OUTPUT) * gain[..., None]
+    spectrum = cv2.dft(wide.astype(np.float32), flags=cv2.DFT_COMPLEX_OUTPUT)
+    waves = spectrum.view(np.complex64)[..., 0]
+    waves *= gain
     sharp = cv2.idft(spectrum, flags=cv2.DFT_SCALE | cv2.DFT_REAL_OUTPUT)
     inner = sharp[border_px : border_px + height_px, border_px : border_px + width_px]
     return np.asarray(np.clip(inner, 0, 255), np.uint8)
@@ -151,15 +155,18 @@ RECIPES = (
     Recipe(
         Plan("sharp", _REGION, 0.12, 2.5, suits=_SOFT), smooth_px=0.7, sharpen_px=2, sharpen_by=3, binarizer=_GLOBAL
     ),
+    Recipe(Plan("focus-double-1", _REGION, 0.17, 7, suits=_SOFT), focus_px=1.2, enlarge=2),
+    Recipe(Plan("focus-double-1.5", _REGION, 0.14, 7, suits=_SOFT), focus_px=1.5, noise=0.005, enlarge=2),
+    Recipe(Plan("focus-double-2", _REGION, 0.1, 7, suits=_SOFT), focus_px=2, noise=0.005, enlarge=2),
     Recipe(Plan("focus-2", _REGION, 0.1, 6.5, suits=_SOFT), focus_px=2),
     Recipe(Plan("focus-3", _REGION, 0.06, 6.5, suits=_SOFT), focus_px=2.7, noise=0.004),
-    Recipe(Plan("double-focus", _REGION, 0.1, 24, suits=_SOFT), scale=(2, 2), focus_px=4),
+    Recipe(Plan("double-focus", _REGION, 0.03, 24, suits=_SOFT), scale=(2, 2), focus_px=4),
     Recipe(
-        Plan("double-sharp", _REGION, 0.16, 11, suits=_SOFT),
+        Plan("double-sharp", _REGION, 0.1, 11, suits=_SOFT),
         smooth_px=1, scale=(2, 2), sharpen_px=4, sharpen_by=3, binarizer=_LOCAL,
     ),
     Recipe(
-        Plan("double-sharp-global", _REGION, 0.13, 10, suits=_SOFT),
+        Plan("double-sharp-global", _REGION, 0.08, 10, suits=_SOFT),
         smooth_px=1, scale=(2, 2), sharpen_px=4, sharpen_by=3, binarizer=_GLOBAL,
     ),
     Recipe(Plan("box", _REGION, 0.11, 1.2, suits=_DIM), box_px=3),
@@ -308,6 +315,9 @@ def _prepared(part: Luma, recipe: Recipe) -> tuple[Luma, NDArray[np.float64]]:
     if recipe.sharpen_px:
         smooth = cv2.GaussianBlur(scaled, (0, 0), recipe.sharpen_px)
         scaled = np.asarray(cv2.addWeighted(scaled, 1 + recipe.sharpen_by, smooth, -recipe.sharpen_by, 0), np.uint8)
+    if recipe.enlarge > 1:
+        scaled, larger = _enlarged(scaled, recipe.enlarge)
+        back = back @ larger
     if recipe.tone is not None:
         scaled = recipe.tone(scaled)
     back[:2, 2] -= recipe.border_px
@@ -328,6 +338,15 @@ def _placed(part: Luma, recipe: Recipe) -> tuple[Luma, NDArray[np.float64]]:
         part, turned = _turned(part, recipe.turn_deg)
         back = back @ turned
     return part, back
+
+
+def _enlarged(luma: Luma, by: float) -> tuple[Luma, NDArray[np.float64]]:
+    """As far as `PIXELS_MAX` lets it."""
+    height_px, width_px = luma.shape
+    by = max(1.0, min(by, sqrt(PIXELS_MAX / luma.size)))
+    size = (round(width_px * by), round(height_px * by))
+    larger = cv2.resize(luma, size, interpolation=cv2.INTER_CUBIC)
+    return np.asarray(larger, np.uint8), np.diag([width_px / size[0], height_px / size[1], 1.0])
 
 
 def _turned(part: Luma, turn_deg: float) -> tuple[Luma, NDArray[np.float64]]:

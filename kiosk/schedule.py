@@ -1,8 +1,10 @@
 """Which decoding pass comes next on a frame. Pure: it is told what was seen, tried and spent, and answers with a choice.
 
 Every frame gets the cheap pass without asking. What may be spent beyond it is an allowance: each frame earns `SHARE` times
-what its cheap pass took, saved up to one frame's budget, and may take a part of what is saved. So a fresh face at the door finds
-a full purse, and a long series of hopeless frames costs a small multiple of the cheap pass. The purse goes to the attempt with the most hope per millisecond:
+what a cheap pass counts, saved up to one frame's budget, and may take a part of what is saved. So a fresh face at the door finds
+a full purse, and a long series of hopeless frames costs a small multiple of the cheap pass. The purse is counted, not timed: each
+attempt costs what it should take, so that the same frames are tried alike on a busy machine. The budget of a frame is the
+clock's: it bounds whatever is shown. The purse goes to the attempt with the most hope per millisecond:
 
     hope = the plan's chance  ×  what it won on this door  ×  what the evidence says  ×  RETRY for each failure in this sighting
 
@@ -116,8 +118,11 @@ class _Frame:
     evidence: Evidence = Evidence()
     cheap_ms: float = 0.0
     spent_ms: float = 0.0
+    counted_ms: float = 0.0
     allowed_ms: float = 0.0
     tried: set[tuple[str, int]] = field(default_factory=set)
+    left: list[tuple[float, Attempt]] = field(default_factory=list)
+    """What is not tried yet, each with its hope before history and failures."""
 
 
 class Schedule:
@@ -151,36 +156,41 @@ class Schedule:
         self._rest_frames = 0
         self._frame = _Frame()
 
-    def begin(self, evidence: Evidence, cheap_ms: float) -> None:
+    def begin(self, evidence: Evidence, cheap_ms: float, spent_ms: float) -> None:
         """A new frame.
 
         Args:
             evidence: What its cheap look says.
-            cheap_ms: What its cheap pass took.
+            cheap_ms: What a cheap pass on so many pixels counts.
+            spent_ms: What it took by the clock.
         """
-        self._frame = _Frame(evidence, cheap_ms, cheap_ms)
+        self._frame = _Frame(evidence, cheap_ms, spent_ms)
         self._purse_ms = min(self._budget_ms, self._purse_ms + self._share * cheap_ms)
-        self._frame.allowed_ms = cheap_ms + max(self._share * cheap_ms, self._drip * self._purse_ms)
+        self._frame.allowed_ms = max(self._share * cheap_ms, self._drip * self._purse_ms)
         self._idle_frames = 0 if evidence.near or evidence.regions else self._idle_frames + 1
         self._rest_frames = REST_FRAMES if evidence.has_read else max(0, self._rest_frames - 1)
         if evidence.has_read or self._idle_frames == SIGHTING_FRAMES:
             self._begin_sighting()
+        self._frame.left = self._attempts()
 
     def found(self, evidence: Evidence) -> None:
         """More is known of the frame in hand: a pass has found a code that it could not read, or has read one."""
-        self._frame.evidence = evidence
+        if evidence != self._frame.evidence:
+            self._frame.evidence = evidence
+            self._frame.left = self._attempts()
 
     def choose(self) -> Attempt | None:
-        """The attempt with the most hope per millisecond; None if there is none left, or no time."""
+        """The attempt with the most hope per millisecond; None if there is none left, or no time.
+
+        A near miss may run into debt, which the next frames pay off: nothing is as hopeful.
+        """
         frame = self._frame
         if frame.spent_ms >= self._budget_ms:
             return None
-        open_attempts = [
-            each
-            for each in self._attempts()
-            if (each.plan.name, each.target) not in frame.tried and self._is_afforded(each)
-        ]
-        return max(open_attempts, key=self._hope_per_ms, default=None)
+        may_search = self._purse_ms > 0 and frame.counted_ms < frame.allowed_ms
+        may_follow = self._purse_ms > -self._budget_ms
+        afforded = [each for each in frame.left if (may_follow if each[1].plan.scope is Scope.NEAR else may_search)]
+        return max(afforded, key=self._hope_per_ms)[1] if afforded else None
 
     def settle(self, attempt: Attempt, cost_ms: float, *, read: bool) -> None:
         """An attempt is over.
@@ -192,8 +202,10 @@ class Schedule:
         """
         name = attempt.plan.name
         self._frame.tried.add((name, attempt.target))
+        self._frame.left = [each for each in self._frame.left if each[1] is not attempt]
         self._frame.spent_ms += cost_ms
-        self._purse_ms -= cost_ms
+        self._frame.counted_ms += attempt.expected_ms
+        self._purse_ms -= attempt.expected_ms
         if read:
             self._won = {each: FORGET * won for each, won in self._won.items()}
             self._won[name] += 1 - FORGET
@@ -205,28 +217,21 @@ class Schedule:
     def _begin_sighting(self) -> None:
         self._failures = dict.fromkeys(self._failures, 0)
 
-    def _attempts(self) -> list[Attempt]:
-        evidence = self._frame.evidence
+    def _attempts(self) -> list[tuple[float, Attempt]]:
+        evidence, tried = self._frame.evidence, self._frame.tried
         regions = () if evidence.has_read or self._rest_frames else evidence.regions
         shares = {Scope.NEAR: evidence.near, Scope.REGION: regions, Scope.WHOLE: (1.0,) if regions else ()}
-        return [
-            Attempt(plan, target, self._expected_ms(plan, share))
-            for plan in self._plans
-            for target, share in enumerate(shares[plan.scope])
-        ]
+        attempts = []
+        for plan in self._plans:
+            fit = 1.0 + len(plan.suits & evidence.traits)
+            for target, share in enumerate(shares[plan.scope]):
+                if (plan.name, target) not in tried:
+                    expected_ms = FIXED_MS + plan.fixed_ms + plan.cost * share * self._frame.cheap_ms
+                    hope = plan.chance * fit * RANK**target / expected_ms
+                    attempts.append((hope, Attempt(plan, target, expected_ms)))
+        return attempts
 
-    def _is_afforded(self, attempt: Attempt) -> bool:
-        """A near miss may run into debt, which the next frames pay off: nothing is as hopeful."""
-        if attempt.plan.scope is Scope.NEAR:
-            return self._purse_ms > -self._budget_ms
-        return self._purse_ms > 0 and self._frame.spent_ms < self._frame.allowed_ms
-
-    def _expected_ms(self, plan: Plan, share: float) -> float:
-        return FIXED_MS + plan.fixed_ms + plan.cost * share * self._frame.cheap_ms
-
-    def _hope_per_ms(self, attempt: Attempt) -> float:
-        plan = attempt.plan
-        fit = 1.0 + len(plan.suits & self._frame.evidence.traits)
-        history = 1.0 + WINNER * self._won[plan.name]
-        failed = RETRY ** self._failures[plan.name]
-        return float(plan.chance * fit * history * failed * RANK**attempt.target / attempt.expected_ms)
+    def _hope_per_ms(self, hoped: tuple[float, Attempt]) -> float:
+        hope, attempt = hoped
+        name = attempt.plan.name
+        return float(hope * (1.0 + WINNER * self._won[name]) * RETRY ** self._failures[name])
