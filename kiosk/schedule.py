@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SHARE = 2.5
-"""So much time a frame earns beyond the cheap pass, in units of the cheap pass."""
-DRIP = 0.2
+SHARE = 5.5
+"""So much a frame earns beyond the cheap pass, in units of the cheap pass. Counted: passes take 0.35 to 1.0 of it."""
+DRIP = 0.3
 """One frame may take so much of the purse: the next frame may be the sharper one."""
 RETRY = 0.45
 """A plan that has failed on this sighting is hoped for so much less, each time."""
