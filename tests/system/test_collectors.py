@@ -6,12 +6,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import MQTTErrorCode
 
 from bench.postgres import Postgres
 from central.collector import Broker, Collector
@@ -104,6 +106,26 @@ def test_collector_that_is_killed_loses_and_doubles_nothing(
         delivery.join(20)
         outbox.close()
     judge_ledger(ledger_place, ENTRIES)
+
+
+def test_packet_of_another_kind_does_not_end_a_commit(tmp_path: Path) -> None:
+    """What comes between messages, such as the answer to a ping, costs no commit of its own; a real pause ends the gathering."""
+    arrivals = ["message", "another", "message", "another", "another", "message", "pause", "message"]
+
+    class Connection:
+        def loop(self, timeout_s: float) -> MQTTErrorCode:
+            match arrivals.pop(0):
+                case "message":
+                    collector._gathered.append(MQTTMessage())
+                case "pause":
+                    time.sleep(timeout_s)
+            return MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    with closing(open_ledger(str(tmp_path / "ledger.db"))) as ledger:
+        collector = Collector(Broker("mqtt://127.0.0.1"), ledger)
+        assert collector._gather(cast("Client", Connection())) == ""
+    assert len(collector._gathered) == 3
+    assert arrivals == ["message"]
 
 
 def test_group_needs_the_newer_protocol(tmp_path: Path) -> None:
