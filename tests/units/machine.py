@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import tomllib
 from contextlib import suppress
 from pathlib import Path
@@ -87,6 +88,7 @@ def furnish(config: str) -> Path:
         shutil.copy(Path(__file__).with_name(name), lib / name)
     (root / "etc/kiosk").mkdir(exist_ok=True)
     (root / "etc/kiosk/kiosk.yaml").write_text(config, "utf-8")
+    _give_keys(root)
     (root / "etc/mosquitto/conf.d/test.conf").write_text("listener 1883 127.0.0.1\nallow_anonymous true\n")
     (root / "etc/credstore").mkdir(mode=0o700, exist_ok=True)
     (root / "etc/credstore/kiosk-uplink.password").write_text("invented\n")
@@ -99,6 +101,19 @@ def furnish(config: str) -> Path:
     )
     (wants / "inside.service").symlink_to(unit.name)
     return root
+
+
+def _give_keys(root: Path) -> None:
+    """The authority's keys of these days, as provisioning leaves them."""
+    with tempfile.TemporaryDirectory() as folder:
+        for verb in ("make", "publish"):
+            argv = [sys.executable, "-m", "central", "keys", verb, "--keys", folder]
+            subprocess.run(argv, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, timeout=60)
+        identity = root / "var/lib/kiosk/identity"
+        identity.mkdir(parents=True)
+        for name, target in (("authority.pem", root / "etc/kiosk"), ("authority-keys.cose", identity)):
+            shutil.copy(Path(folder) / name, target)
+            (target / name).chmod(0o644)
 
 
 def boot(root: Path) -> str:

@@ -12,7 +12,6 @@ from tests.units import machine
 WATCHDOG_S = 10.0
 CONFIG = """\
 kiosk: {id: test-1, site: office-1}
-seal: {mode: "off"}
 lanes:
   - camera: {source: "sim:seed=1,people=5000,hang=120", width_px: 640, height_px: 480, fps: 15}
     panel: {kind: mock}
