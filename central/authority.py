@@ -14,13 +14,14 @@ Sources:
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import os
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -84,24 +85,8 @@ class Authority:
         """A certificate and a key for a program of the centre, PEM both."""
         return self._with_new_key(name, days, ExtendedKeyUsageOID.CLIENT_AUTH, [])
 
-    def sign_request(self, request_pem: bytes, kiosk: str, days: float) -> x509.Certificate:
-        """A kiosk's certificate for the key that it made itself.
-
-        Only the public key is taken from the request: who it is says the registry, not the request.
-
-        Raises:
-            FleetError: It is no request, is not signed by its own key, or has a key of another kind.
-        """
-        if len(request_pem) > LARGEST_REQUEST_BYTES:
-            raise FleetError("the request is too large")
-        try:
-            request = x509.load_pem_x509_csr(request_pem)
-            signed = request.is_signature_valid
-            key = request.public_key()
-        except (ValueError, TypeError, InvalidSignature) as error:  # cryptography's parser, on hostile bytes
-            raise FleetError("that is no certificate request") from error
-        if not signed or not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-            raise FleetError("the request is not signed by a P-256 key of its own")
+    def certify(self, kiosk: str, key: ec.EllipticCurvePublicKey, days: float) -> x509.Certificate:
+        """A kiosk's certificate for the key that it made itself."""
         return self._certificate(kiosk, key, timedelta(days=days), ExtendedKeyUsageOID.CLIENT_AUTH, [])
 
     def write_revoked(self, revoked: Iterable[tuple[int, int]]) -> None:
@@ -223,6 +208,31 @@ def open_authority(folder: Path) -> Authority:
     if not isinstance(key, ec.EllipticCurvePrivateKey) or certificate.public_key() != key.public_key():
         raise FleetError(f"{folder}: ca.key and ca.pem do not belong together")
     return Authority(folder, key, certificate)
+
+
+def key_of(request_pem: bytes) -> ec.EllipticCurvePublicKey:
+    """The key that asks for a certificate; who it is says the registry, not the request.
+
+    Raises:
+        FleetError: It is no request, is not signed by its own key, or has a key of another kind.
+    """
+    if len(request_pem) > LARGEST_REQUEST_BYTES:
+        raise FleetError("the request is too large")
+    try:
+        request = x509.load_pem_x509_csr(request_pem)
+        signed = request.is_signature_valid
+        key = request.public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # cryptography's parser, on hostile bytes
+        raise FleetError("that is no certificate request") from error
+    if not signed or not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise FleetError("the request is not signed by a P-256 key of its own")
+    return key
+
+
+def key_hash(key: ec.EllipticCurvePublicKey) -> bytes:
+    """SHA-256 of a public key, by which the registry knows it."""
+    spki = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(spki).digest()
 
 
 def serial_of(certificate_pem: bytes) -> int:

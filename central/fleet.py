@@ -29,7 +29,8 @@ RESERVED = "central"
 """Names that begin so are the centre's own at the broker."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS kiosks (
-    kiosk TEXT PRIMARY KEY, site TEXT NOT NULL, lanes TEXT NOT NULL, broker TEXT NOT NULL, revoked_s INTEGER
+    kiosk TEXT PRIMARY KEY, site TEXT NOT NULL, lanes TEXT NOT NULL, broker TEXT NOT NULL, enrolment TEXT NOT NULL,
+    revoked_s INTEGER
 ) STRICT;
 CREATE TABLE IF NOT EXISTS certificates (
     serial TEXT PRIMARY KEY, kiosk TEXT NOT NULL REFERENCES kiosks, key_hash BLOB NOT NULL, issued_s INTEGER NOT NULL,
@@ -71,7 +72,8 @@ class Station:
         kiosk: Its id.
         site: Where it hangs.
         lanes: Its doors as (name, direction).
-        broker: Where it delivers.
+        broker: Where it delivers, host:port.
+        enrolment: Where it gets its certificates, host:port.
         state: "invited" (a code waits to be shown), "enrolled", "revoked" or "lapsed" (neither code nor certificate is valid).
         serial: Serial number of its newest certificate, hexadecimal; empty if it has none.
         expires_s: When that expires; 0 without one.
@@ -82,6 +84,7 @@ class Station:
     site: str
     lanes: tuple[tuple[str, str], ...]
     broker: str
+    enrolment: str
     state: str
     serial: str
     expires_s: int
@@ -122,8 +125,18 @@ class Fleet:
         """Let go of the file."""
         self._db.close()
 
-    def invite(self, kiosk: str, site: str, lanes: tuple[tuple[str, str], ...], broker: str, valid_s: int) -> bytes:
+    def invite(
+        self, kiosk: str, site: str, lanes: tuple[tuple[str, str], ...], broker: str, enrolment: str, valid_s: int
+    ) -> bytes:
         """Enter a kiosk, new or known, and make a token for it; older unused tokens of it end.
+
+        Args:
+            kiosk: Its id.
+            site: Where it hangs.
+            lanes: Its doors as (name, direction).
+            broker: host:port.
+            enrolment: host:port.
+            valid_s: How long the token can be used.
 
         Returns:
             The token, which is kept nowhere.
@@ -137,9 +150,10 @@ class Fleet:
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute(
-                "INSERT INTO kiosks (kiosk, site, lanes, broker) VALUES (?, ?, ?, ?) ON CONFLICT (kiosk) DO UPDATE SET"
-                " site = excluded.site, lanes = excluded.lanes, broker = excluded.broker, revoked_s = NULL",
-                (kiosk, site, json.dumps(lanes), broker),
+                "INSERT INTO kiosks (kiosk, site, lanes, broker, enrolment) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT (kiosk) DO UPDATE SET site = excluded.site, lanes = excluded.lanes,"
+                " broker = excluded.broker, enrolment = excluded.enrolment, revoked_s = NULL",
+                (kiosk, site, json.dumps(lanes), broker, enrolment),
             )
             self._db.execute("DELETE FROM tokens WHERE kiosk = ? AND used_s IS NULL", (kiosk,))
             self._db.execute(
@@ -265,7 +279,7 @@ class Fleet:
         now_s = int(time.time())
         rows = self._db.execute(
             """
-            SELECT k.kiosk, k.site, k.lanes, k.broker, k.revoked_s, c.serial, c.expires_s,
+            SELECT k.kiosk, k.site, k.lanes, k.broker, k.enrolment, k.revoked_s, c.serial, c.expires_s,
                 (SELECT count(*) FROM tokens t WHERE t.kiosk = k.kiosk AND t.used_s IS NULL AND t.expires_s > ?),
                 (SELECT total(t.refused) FROM tokens t WHERE t.kiosk = k.kiosk)
             FROM kiosks k LEFT JOIN certificates c ON c.rowid = (
@@ -280,10 +294,11 @@ class Fleet:
                 site=row[1],
                 lanes=tuple((str(name), str(direction)) for name, direction in json.loads(row[2])),
                 broker=row[3],
-                state=_state(row[4] is not None, (row[6] or 0) > now_s, row[7] > 0),
-                serial=row[5] or "",
-                expires_s=row[6] or 0,
-                reuses=int(row[8]),
+                enrolment=row[4],
+                state=_state(row[5] is not None, (row[7] or 0) > now_s, row[8] > 0),
+                serial=row[6] or "",
+                expires_s=row[7] or 0,
+                reuses=int(row[9]),
             )
             for row in rows
         ]

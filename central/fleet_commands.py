@@ -1,4 +1,4 @@
-"""The fleet's words of the command line: ca · fleet.
+"""The fleet's words of the command line: ca · fleet · provision · enrol.
 
 Units: `_s` seconds of Unix time.
 """
@@ -6,18 +6,27 @@ Units: `_s` seconds of Unix time.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import re
-from datetime import UTC, datetime
+import signal
+import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
-from central import authority
+from central import authority, invitation, paper
+from central.enrolment_server import EnrolmentServer
 from central.fleet import RESERVED, Fleet
 from kiosk.errors import FleetError
+from kiosk.model import Direction
+from kiosk.provisioning import ProvisioningCode, Wifi
 
 if TYPE_CHECKING:
     from central.fleet import Station
+
+_log = logging.getLogger(__name__)
 
 DEFAULT_FLEET = "fleet"
 
@@ -46,9 +55,62 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     ca.set_defaults(command=_ca)
 
     fleet = verbs.add_parser("fleet", parents=[common], help="which kiosks there are; take one's certificate away")
-    fleet.add_argument("action", choices=("list", "revoke"), help="list all, or revoke one")
+    fleet.add_argument(
+        "action",
+        choices=("list", "revoke", "replace"),
+        help="list all; revoke one; replace one's board: revoke it and make a code for its successor",
+    )
     fleet.add_argument("kiosk", nargs="?", metavar="ID", help="which kiosk")
+    _add_code_options(fleet)
     fleet.set_defaults(command=_fleet)
+
+    provision = verbs.add_parser("provision", parents=[common], help="make the code that sets a kiosk up, once")
+    provision.add_argument("--kiosk", required=True, metavar="ID", help="name of the kiosk")
+    _add_code_options(provision)
+    provision.add_argument(
+        "--again", action="store_true", help="a maintenance code: also for a kiosk that is set up already"
+    )
+    provision.set_defaults(command=_provision)
+
+    enrol = verbs.add_parser(
+        "enrol", parents=[common], help="serve certificates to kiosks with a valid code, over HTTPS"
+    )
+    enrol.add_argument(
+        "--listen", type=_address, default=("127.0.0.1", 8443), metavar="HOST:PORT", help="default: 127.0.0.1:8443"
+    )
+    enrol.add_argument("--cert-file", type=Path, metavar="FILE", help="default: broker.pem in the fleet's folder")
+    enrol.add_argument("--key-file", type=Path, metavar="FILE", help="default: broker.key in the fleet's folder")
+    enrol.add_argument(
+        "--days",
+        type=float,
+        default=authority.CLIENT_DAYS,
+        metavar="N",
+        help="life of a certificate (default: %(default)s)",
+    )
+    enrol.set_defaults(command=_enrol)
+
+
+def _add_code_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--site", metavar="ID", help="where it hangs (default: as before)")
+    parser.add_argument(
+        "--lane",
+        action="append",
+        type=_lane,
+        metavar="NAME:DIRECTION",
+        help="a door, as in main:in, main:out or main:pass; once for each (default: as before, or main:pass)",
+    )
+    parser.add_argument("--broker", type=_host, metavar="HOST:PORT", help="where it delivers (default: as before)")
+    parser.add_argument(
+        "--enrolment", type=_host, metavar="HOST:PORT", help="where `central enrol` is (default: as before)"
+    )
+    parser.add_argument("--wifi", metavar="NAME", help="wireless network to join")
+    parser.add_argument("--wifi-password-file", type=Path, metavar="FILE", help="file with its password, one line")
+    parser.add_argument(
+        "--hours", type=float, default=72.0, metavar="N", help="how long the code is valid (default: %(default)s)"
+    )
+    parser.add_argument("--pdf", type=Path, metavar="FILE", help="a sheet of A4 for the technician")
+    parser.add_argument("--png", type=Path, metavar="FILE", help="the code as a picture")
+    parser.add_argument("--text", type=Path, metavar="FILE", help="the code as a file for the boot partition")
 
 
 def _ca(arguments: argparse.Namespace) -> int:
@@ -92,7 +154,79 @@ def _fleet(arguments: argparse.Namespace) -> int:
         count = registry.revoke(arguments.kiosk)
         authority.open_authority(arguments.fleet).write_revoked(registry.revoked())
     print(f"{arguments.kiosk}: {count} certificates revoked; copy crl.pem beside the broker and reload it (SIGHUP)")
+    if arguments.action == "replace":
+        arguments.again = False
+        return _provision(arguments)
     return 0
+
+
+def _provision(arguments: argparse.Namespace) -> int:
+    opened = authority.open_authority(arguments.fleet)
+    with Fleet(_registry(arguments.fleet)) as registry:
+        known = next(iter(registry.stations(arguments.kiosk)), None)
+        lanes = arguments.lane or (known.lanes if known is not None else (("main", "pass"),))
+        wanted = ProvisioningCode(
+            kiosk=arguments.kiosk,
+            site=arguments.site or _known(known and known.site, "--site"),
+            lanes=tuple((name, Direction(direction)) for name, direction in lanes),
+            broker=arguments.broker or _known(known and known.broker, "--broker"),
+            enrolment=arguments.enrolment or _known(known and known.enrolment, "--enrolment"),
+            ca_sha256=b"",
+            token=b"",
+            issued_s=0,
+            expires_s=0,
+            wifi=_wifi(arguments),
+            again=arguments.again,
+        )
+        code = invitation.invite(registry, opened, wanted, round(arguments.hours * 3600))
+    ends = datetime.now(UTC) + timedelta(hours=arguments.hours)
+    if arguments.pdf is not None:
+        title, lines = invitation.sheet(wanted.kiosk, wanted.site, ends)
+        authority.write_file(arguments.pdf, paper.pdf(title, lines, code), 0o600)
+    if arguments.png is not None:
+        authority.write_file(arguments.png, paper.png(code), 0o600)
+    if arguments.text is not None:
+        authority.write_file(arguments.text, code.encode() + b"\n", 0o600)
+    if arguments.pdf is None and arguments.png is None and arguments.text is None:
+        print(code)
+    print(f"{arguments.kiosk}: a code for one use, until {ends:%Y-%m-%d %H:%M} UTC", file=sys.stderr)
+    return 0
+
+
+def _enrol(arguments: argparse.Namespace) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    opened = authority.open_authority(arguments.fleet)
+    _registry(arguments.fleet)
+    server = EnrolmentServer(
+        arguments.listen,
+        opened,
+        arguments.cert_file or arguments.fleet / "broker.pem",
+        arguments.key_file or arguments.fleet / "broker.key",
+        days=arguments.days,
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # From another thread: `shutdown` waits for the loop that the signal has interrupted.
+        signal.signal(number, lambda *_: Thread(target=server.shutdown).start())
+    _log.info("enrolling at=%s:%d", *server.server_address[:2])
+    with server:
+        server.serve_forever(poll_interval=0.2)
+    return 0
+
+
+def _known(value: object, option: str) -> str:
+    if not isinstance(value, str):
+        raise FleetError(f"{option} is missing", hint="give it; from then on the registry knows it")
+    return value
+
+
+def _wifi(arguments: argparse.Namespace) -> Wifi | None:
+    if arguments.wifi is None:
+        return None
+    path: Path | None = arguments.wifi_password_file
+    try:
+        return Wifi(arguments.wifi, "" if path is None else path.read_text("utf-8").strip())
+    except OSError as error:
+        raise FleetError(f"--wifi-password-file: {path}: {error.strerror}") from error
 
 
 def _registry(folder: Path) -> Path:
@@ -105,6 +239,24 @@ def _registry(folder: Path) -> Path:
 def _row(station: Station) -> str:
     expires = datetime.fromtimestamp(station.expires_s, UTC).date().isoformat() if station.expires_s else "-"
     return f"{station.kiosk:24} {station.site:20} {station.state:9} {expires:10} {station.reuses:6} {station.serial or '-'}"
+
+
+def _lane(text: str) -> tuple[str, str]:
+    name, _, direction = text.partition(":")
+    if direction not in {"in", "out", "pass"} or not re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?", name):
+        raise argparse.ArgumentTypeError("write NAME:in, NAME:out or NAME:pass")
+    return name, direction
+
+
+def _host(text: str) -> str:
+    if not re.fullmatch(r"(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}", text):
+        raise argparse.ArgumentTypeError("write HOST:PORT")
+    return text
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = _host(text).rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def _file_name(text: str) -> str:

@@ -21,7 +21,7 @@ from kiosk.errors import KioskError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-DEFAULT_CONFIG = Path("/etc/kiosk/kiosk.yaml")
+DEFAULT_CONFIG = Path("/etc/kiosk/kiosk.yaml")  # as in kiosk.settings, which help need not load
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -156,6 +156,8 @@ def _parser() -> argparse.ArgumentParser:
         "prove", parents=[configured], help="wait until this version has proved itself: frames, and receipts or time"
     )
 
+    _add_provisioning(verbs, configured)
+
     verbs.add_parser("status", parents=[configured, as_json], help="how this kiosk is")
     return parser
 
@@ -178,6 +180,21 @@ def _numbers(text: str) -> tuple[int, int | None]:
     if last is not None and last < first:
         raise argparse.ArgumentTypeError(f"{last} comes before {first}")
     return first, last
+
+
+def _add_provisioning(
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser], configured: argparse.ArgumentParser
+) -> None:
+    provision = verbs.add_parser("provision", parents=[configured], help="set this station up with a code from a file")
+    provision.add_argument(
+        "--file", type=Path, required=True, metavar="PATH", help="text file with the code; emptied after success"
+    )
+    provision.add_argument(
+        "--wait-s", type=float, default=45.0, metavar="S", help="how long the centre is tried (default: %(default)s)"
+    )
+
+    wipe = verbs.add_parser("wipe", parents=[configured], help="remove identity, entries and notes of this station")
+    wipe.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def _count(text: str) -> int:

@@ -223,6 +223,19 @@ class Trust(Section):
         default=Path("/etc/kiosk/fleet.pem"),
         description="the fleet's public key (Ed25519, PEM); what it signs sets the station up and commands it",
     )
+    enrolment: Annotated[str, Field(pattern=r"^(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$")] | None = Field(
+        default=None,
+        description="host:port of the centre's enrolment, where the certificate is renewed; null = nowhere",
+    )
+
+
+class Provision(Section):
+    """How a station is set up anew; the first time it needs no permission."""
+
+    jumper_pin: Pin | None = Field(
+        default=None,
+        description="BCM pin that, tied to ground, lets any valid code set the station up anew; null = none",
+    )
 
 
 class Outbox(Section):
@@ -314,6 +327,7 @@ class Config(Section):
     credentials: Credentials = Credentials()
     state: State = State()
     trust: Trust = Trust()
+    provision: Provision = Provision()
     outbox: Outbox = Outbox()
     uplink: Uplink = Uplink()
     status: Status = Status()

@@ -51,6 +51,9 @@ class CueName(StrEnum):
     FAULT_STANDING = "fault-standing"
     OFFLINE = "offline"
     UNPROVISIONED = "unprovisioned"
+    CODE_TAKEN = "code-taken"
+    SET_UP = "set-up"
+    PROVISIONING_ERROR = "provisioning-error"
     READY = "ready"
     AIM = "aim"
     IDENTIFY = "identify"
@@ -113,11 +116,16 @@ _ALL = (
         tuple(Step(*rgb_tone, 120) for rgb_tone in ((WHITE, 2637), (BLUE, 0), (WHITE, 1319), (RED, 0)) * 20),
     ),
     Cue(CueName.SELF_TEST, tuple(Step(*rgb_tone, 600) for rgb_tone in _LAMPS)),
+    Cue(CueName.CODE_TAKEN, (*_pulses(BLUE, (1047, 1319), 60, 60), Step(BLUE, 1568, 240), Step(BLUE, 0, 600))),
+    Cue(
+        CueName.SET_UP,
+        tuple(Step(*rgb_tone, 300) for rgb_tone in ((GREEN, 1047), (BLUE, 0), (GREEN, 1568), (BLUE, 0)) * 2),
+    ),
     Cue(CueName.READY, (Step(DIM_WHITE, 1047, 300), Step(DIM_WHITE, 0, 1700)), standing=True),
 )
 
 CUES: Mapping[CueName, Cue] = MappingProxyType({cue.name: cue for cue in _ALL})
-"""Every answer and state by its name; the beeps of `kiosk.aim` are made as they are needed."""
+"""Every answer and state by its name; what is counted or measured is made as it is needed."""
 
 MEANINGS: Mapping[CueName, str] = MappingProxyType(
     {
@@ -133,6 +141,9 @@ MEANINGS: Mapping[CueName, str] = MappingProxyType(
         CueName.FAULT_STANDING: "red and blue in turn, slowly: the station cannot record",
         CueName.OFFLINE: "dim white with a yellow flash every two seconds: records, the centre is out of reach",
         CueName.UNPROVISIONED: "blue, flashing slowly: waits for its provisioning code",
+        CueName.CODE_TAKEN: "blue, three quickening beeps: the provisioning code is taken, wait",
+        CueName.SET_UP: "green and blue in turn, four beeps: the station is set up",
+        CueName.PROVISIONING_ERROR: "red, a long low tone, then flashes and beeps to count: not set up, see the sheet",
         CueName.READY: "dim white: ready",
         CueName.IDENTIFY: "white, blue and red in quick turns for ten seconds, trilling: this is the station that was asked for",
         CueName.SELF_TEST: "red, yellow, blue, white, a rising tone each: every lamp and the beeper are tried",
@@ -151,6 +162,16 @@ _REFUSED = {
     RefusedReason.NOT_CURRENT: CueName.NOT_CURRENT,
     RefusedReason.NOT_GENUINE: CueName.NOT_GENUINE,
 }
+
+
+def provisioning_error(number: int) -> Cue:
+    """Why the station was not set up, to be counted.
+
+    Args:
+        number: 1 to 9, as `kiosk.provisioning` names them.
+    """
+    counted = _pulses(RED, (880,) * number, 250, 350)
+    return Cue(CueName.PROVISIONING_ERROR, (Step(RED, 330, 700), Step(DARK, 0, 700), *counted))
 
 
 def cue_for(decision: Decision, direction: Direction) -> Cue:

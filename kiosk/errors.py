@@ -35,6 +35,17 @@ class ConfigError(KioskError, ValueError):
     exit_code = 2
 
 
+class NotProvisionedError(ConfigError):
+    """Nobody has set this station up."""
+
+    hint = (
+        "show it its provisioning code, use `kiosk provision --file`, or name `kiosk.id` and `kiosk.site` in the file"
+    )
+
+    def __init__(self, path: object) -> None:
+        super().__init__(f"{path} names no kiosk, and this station is not set up")
+
+
 class CameraError(KioskError, OSError):
     """The camera cannot be opened or used."""
 

@@ -317,7 +317,7 @@ def open_panel(settings: config.Panel, sound: config.Sound) -> Panel:
     """
     if settings.kind == "none":
         return CuePlayer(NoOutputs())
-    return CuePlayer(GpioOutputs(settings, sound, _factory(settings.kind)))
+    return CuePlayer(GpioOutputs(settings, sound, pin_factory(settings.kind)))
 
 
 def leave(settings: config.Panel, rgb: Rgb) -> None:
@@ -337,7 +337,7 @@ def leave(settings: config.Panel, rgb: Rgb) -> None:
     pins = {colour: getattr(leds, f"{colour}_pin") for colour in ("red", "green", "blue", "yellow")}
     levels = levels_of(rgb, tuple(colour for colour, pin in pins.items() if pin is not None))
     try:
-        factory = _factory(settings.kind)
+        factory = pin_factory(settings.kind)
         for colour, level in levels.items():
             DigitalOutputDevice(
                 pins[colour], active_high=leds.active_high, initial_value=level > 0, pin_factory=factory
@@ -354,7 +354,7 @@ def open_lamp(kind: str, settings: config.Lamp) -> Lamp:
     Raises:
         PanelError: The pin cannot be used.
     """
-    return GpioLamp(settings, _factory(kind))
+    return GpioLamp(settings, pin_factory(kind))
 
 
 def levels_of(rgb: Rgb, colours: tuple[str, ...]) -> dict[str, int]:
@@ -374,7 +374,8 @@ def levels_of(rgb: Rgb, colours: tuple[str, ...]) -> dict[str, int]:
     return {colour: levels[colour] for colour in colours}
 
 
-def _factory(kind: str) -> Any:  # noqa: ANN401  gpiozero has no types
+def pin_factory(kind: str) -> Any:  # noqa: ANN401  gpiozero has no types
+    """gpiozero's factory of real pins ("gpio") or of mock ones."""
     if kind == "mock":
         from gpiozero.pins.mock import MockFactory, MockPWMPin  # noqa: PLC0415  not needed at a door
 

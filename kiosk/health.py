@@ -27,6 +27,8 @@ from kiosk.log import line
 from kiosk.sealer import Sealer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kiosk.config import Config
     from kiosk.model import Moment
     from kiosk.outbox import Outbox
@@ -121,7 +123,12 @@ def read_marks(runtime_dir: Path, name: str, fresh_s: float) -> dict[str, Any] |
 
 
 def status_message(
-    config: Config, outbox: Outbox, now: Moment, state: str, commands: dict[str, Any] | None = None
+    config: Config,
+    outbox: Outbox,
+    now: Moment,
+    state: str,
+    commands: dict[str, Any] | None = None,
+    warnings: Sequence[str] = (),
 ) -> bytes:
     """What the centre is told of this station, retained at its status topic.
 
@@ -131,6 +138,7 @@ def status_message(
         now: Now.
         state: How the link is: "online", "offline", …; "lost" is said by the broker, "stopped" by the uplink's last word.
         commands: What became of the centre's commands; None for a station that obeys nobody.
+        warnings: What else will stop the station if nobody acts.
     """
     disk = os.statvfs(config.state.dir)
     return _dump(
@@ -140,7 +148,7 @@ def status_message(
             "version": __version__,
             "uptime_s": now.boot_ns // 1_000_000_000,
             "outbox": _outbox(outbox, now, disk),
-            "warnings": _warnings(config, outbox, now, disk),
+            "warnings": [*_warnings(config, outbox, now, disk), *warnings],
             "lanes": [_lane(config, lane.name) for lane in config.lanes],
             "board": board_facts(),
             "commands": commands,

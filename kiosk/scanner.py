@@ -25,7 +25,7 @@ from kiosk.errand import Errands
 from kiosk.errors import CameraEndedError, KioskError, OutboxError, SealError
 from kiosk.health import ScanMarks, read_marks, write_marks
 from kiosk.log import line
-from kiosk.model import Credential, Decision, Entry, Moment, Recorded, Refused, Repeat
+from kiosk.model import Credential, Decision, Entry, Moment, Recorded, Refused, RefusedReason, Repeat
 from kiosk.policy import person_of
 
 if TYPE_CHECKING:
@@ -94,6 +94,8 @@ class Parts:
     panel: Panel
     clock: Clock
     trust: TrustFolder | None = None
+    set_up: Callable[[bytes], Cue | None] | None = None
+    """What a provisioning code is answered; None for other codes."""
 
 
 class Scanner:
@@ -153,6 +155,10 @@ class Scanner:
         parts = self._parts
         trust = NOBODY if parts.trust is None else parts.trust.trust
         verdict = classify(sighting.payload, parts.local, trust, judging_s(parts.clock.now()))
+        special = None if parts.set_up is None else parts.set_up(sighting.payload)
+        if special is not None:
+            refused = Refused(RefusedReason.WRONG_CODE)
+            return Scan(sighting, verdict, refused, None, special, strategy, decode_ms, 0.0)
         now_boot_ns = parts.clock.boot_ns()
         decision = parts.policy.decide(sighting.payload, verdict, now_boot_ns)
         if not (isinstance(decision, Recorded) and isinstance(verdict, Credential)):

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from kiosk.config import Config
 from kiosk.credential import compile_local
-from kiosk.errors import ConfigError
+from kiosk.errors import ConfigError, NotProvisionedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,13 +30,18 @@ Location = tuple[str | int, ...]
 Problem = tuple[Location, str, str]
 """Where, what is wrong, what to do."""
 
+DEFAULT_CONFIG = Path("/etc/kiosk/kiosk.yaml")
+IDENTITY = "identity"
+"""The folder in `state.dir` that provisioning writes."""
+NOBODY = "unprovisioned"
+"""The id of a station that is not set up."""
 LARGEST_BYTES = 1 << 20
 SOURCES = ("picamera2", "v4l2", "folder", "video", "sim")
 _REFERENCE = "see docs/configuration.md"
 
 
 def load(path: Path, *, for_link: bool = True) -> Config:
-    """The settings in this file.
+    """The settings in this file; where it names no kiosk, with what provisioning has written.
 
     Args:
         path: Of the file.
@@ -44,9 +49,62 @@ def load(path: Path, *, for_link: bool = True) -> Config:
             even be able to.
 
     Raises:
+        NotProvisionedError: It names no kiosk, and nobody has set the station up.
         ConfigError: It cannot be read, or one of its keys is wrong; the message has one line a problem.
     """
-    text = _read(path)
+    node, values = _parsed(path)
+    if "kiosk" in values:
+        return _validated(path, node, values, for_link=for_link)
+    given = _identity(load_board(path).state.dir / IDENTITY / "kiosk.yaml")
+    if given is None:
+        raise NotProvisionedError(path)
+    return _validated(path, node, _joined(values, given), for_link=for_link)
+
+
+def load_board(path: Path) -> Config:
+    """The same for a station that may not be set up: its id is then `NOBODY`.
+
+    Raises:
+        ConfigError: The file cannot be read, or one of its keys is wrong.
+    """
+    node, values = _parsed(path)
+    return _validated(path, node, {"kiosk": {"id": NOBODY, "site": NOBODY}, **values}, for_link=False)
+
+
+def load_any(path: Path) -> Config:
+    """The settings of a station that may or may not be set up, for whoever needs its panel and its camera only.
+
+    Raises:
+        ConfigError: The file cannot be read, or one of its keys is wrong.
+    """
+    try:
+        return load(path, for_link=False)
+    except NotProvisionedError:
+        return load_board(path)
+
+
+def load_with(path: Path, given: dict[str, Any]) -> Config:
+    """The same as `load`, with what provisioning is about to write.
+
+    Raises:
+        ConfigError: The two do not go together.
+    """
+    node, values = _parsed(path)
+    return _validated(path, node, _joined(values, given), for_link=False)
+
+
+def identity_mark(config: Config) -> tuple[int, int] | None:
+    """Which identity is there, so that a process sees when another has been put in its place; None for none."""
+    try:
+        found = (config.state.dir / IDENTITY / "kiosk.yaml").stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _parsed(path: Path) -> tuple[yaml.Node, dict[str, Any]]:
+    """The file as nodes and as values; the default file, where there is none, has nothing in it."""
+    text = "{}" if path == DEFAULT_CONFIG and not path.exists() else _read(path)
     try:
         node = yaml.compose(text, yaml.SafeLoader)
         values = yaml.safe_load(text)
@@ -59,6 +117,12 @@ def load(path: Path, *, for_link: bool = True) -> Config:
         ) from error
     if node is None:
         raise ConfigError(f"{path} is empty", hint="begin with a copy of config/kiosk.yaml")
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}:1: the file: is no list of sections", hint="begin with a copy of config/kiosk.yaml")
+    return node, values
+
+
+def _validated(path: Path, node: yaml.Node, values: dict[str, Any], *, for_link: bool) -> Config:
     problems: list[Problem] = list(_doubled_keys(node, ()))
     try:
         config = Config.model_validate(values)
@@ -69,6 +133,31 @@ def load(path: Path, *, for_link: bool = True) -> Config:
     if problems:
         raise _refused(path, node, problems)
     return config
+
+
+def _identity(path: Path) -> dict[str, Any] | None:
+    """What provisioning has written; None if it has not."""
+    if not path.exists():
+        return None
+    given = yaml.safe_load(_read(path))
+    if not isinstance(given, dict) or not {"kiosk", "lanes", "uplink", "trust"} <= given.keys():
+        raise ConfigError(f"{path} is damaged", hint="wipe the station with `kiosk wipe` and set it up anew")
+    return given
+
+
+def _joined(values: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """The board's settings with what provisioning says of the same things: who, which doors, which broker."""
+    doors = values.get("lanes") or []
+    lanes = [{**(doors[index] if index < len(doors) else {}), **lane} for index, lane in enumerate(given["lanes"])]
+    uplink = values.get("uplink") or {}
+    tls = {**(uplink.get("tls") or {}), **given["uplink"]["tls"]}
+    return {
+        **values,
+        "kiosk": given["kiosk"],
+        "lanes": lanes,
+        "uplink": {**uplink, **given["uplink"], "tls": tls},
+        "trust": {**(values.get("trust") or {}), **given["trust"]},
+    }
 
 
 def _read(path: Path) -> str:
@@ -198,6 +287,8 @@ def _exposure_problems(where: Location, lane: Lane) -> Iterator[Problem]:
 def _pin_problems(config: Config) -> Iterator[Problem]:
     """A pin drives one thing; lanes share no pins."""
     used: dict[int, str] = {}
+    if config.provision.jumper_pin is not None:
+        used[config.provision.jumper_pin] = "provision.jumper_pin"
     for index, lane in enumerate(config.lanes):
         if lane.panel.kind not in {"gpio", "mock"}:
             continue

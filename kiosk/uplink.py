@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kiosk import authority, health, remote, session, trust, wire
+from kiosk import authority, health, provision, remote, session, trust, wire
 from kiosk.clock import Clock, SystemClock, corrected, keep_anchor
 from kiosk.errors import LinkError, RestartRequestedError, SealError, WireError
 from kiosk.executor import Executor
@@ -43,6 +43,9 @@ MARKS_EVERY_S = 2.0
 SWEEP_EVERY_S = 60.0
 COMMANDS_EVERY_S = 1.0
 """Between two status messages that only tell of commands, at least."""
+FIRST_RENEWAL_S = 20.0
+RENEWAL_EVERY_S = 3600.0
+"""How often the certificate's age is looked at."""
 GOODBYE_S = 1.0
 ASK_EVERY_S = 2.0
 """How often a station without a clock asks the centre for its time, until `uplink.receipt_timeout_s` have passed."""
@@ -86,6 +89,7 @@ class Uplink:
         self._said_state: State | None = None
         self._next_marks_s = self._next_status_s = self._next_sweep_s = 0.0
         self._last_status_s = -COMMANDS_EVERY_S
+        self._next_renewal_s = time.monotonic() + FIRST_RENEWAL_S
         self._last_receipt_boot_ns: int | None = None
         keys = trust.fleet_keys(config.trust.fleet_key_file)
         self._executor = Executor(config, keys, outbox, clock, config_file)
@@ -308,6 +312,9 @@ class Uplink:
         if now_s >= self._next_sweep_s:
             more = self._outbox.sweep(self._clock.now()) >= SWEEP_ROWS
             self._next_sweep_s = now_s + (session.IDLE_S if more else SWEEP_EVERY_S)
+        if now_s >= self._next_renewal_s:
+            self._next_renewal_s = now_s + RENEWAL_EVERY_S
+            provision.renew_if_due(self._config, self._clock.now())
 
     def _tend_commands(self, now_s: float) -> None:
         """What became of a command is said at once, but a flood of them does not become a flood of answers."""
@@ -324,7 +331,9 @@ class Uplink:
         if self._link is None:
             return 0
         self._last_status_s = time.monotonic()
-        message = health.status_message(self._config, self._outbox, self._clock.now(), state, self._executor.report())
+        now = self._clock.now()
+        further = provision.warnings(self._config, now)
+        message = health.status_message(self._config, self._outbox, now, state, self._executor.report(), further)
         return self._link.publish(wire.status_topic(self._config.kiosk.id), message, retain=True)
 
     def _write_marks(self) -> None:
@@ -345,7 +354,7 @@ def run(config: Config, *, stop: Callable[[], bool], config_file: Path | None = 
     Args:
         config: The station's settings.
         stop: True once it shall end.
-        config_file: Where they were read from, for a command that has them read anew.
+        config_file: Where they were read from, for a command or a provisioning code that has them read anew.
 
     Raises:
         OutboxError: The outbox cannot be opened, or failed.
@@ -361,6 +370,8 @@ def run(config: Config, *, stop: Callable[[], bool], config_file: Path | None = 
                 uplink.step()
                 notifier.ready(uplink.session.state.value)
                 notifier.alive()
+                if config_file is not None and provision.tend(config_file, config.state.runtime_dir, notifier.alive):
+                    raise RestartRequestedError
         except RestartRequestedError:
             uplink.close()
             raise

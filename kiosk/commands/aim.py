@@ -35,7 +35,7 @@ PLAIN_EVERY_NS = 1_000_000_000
 
 def run(arguments: argparse.Namespace) -> int:
     """Aim until Ctrl-C, SIGTERM or the time is up; 0 if the last verdict was good, else 1."""
-    config = settings.load(arguments.config)
+    config = settings.load_any(arguments.config)
     lane = lane_named(config, arguments.lane)
     if arguments.camera is not None:
         lane = with_source(lane, arguments.camera)

@@ -27,7 +27,7 @@ STANDING_S = 3.0
 
 def run(arguments: argparse.Namespace) -> int:
     """Play the named cues, or all of them."""
-    config = settings.load(arguments.config, for_link=False)
+    config = settings.load_any(arguments.config)
     if arguments.ended:
         return _ended(config, arguments.lane)
     from kiosk import sim  # noqa: PLC0415  a door is closed until `--ended` is done, and that needs no pictures

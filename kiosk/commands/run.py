@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kiosk import log, settings
 from kiosk.commands import until_signalled
+from kiosk.errors import NotProvisionedError
 from kiosk.notify import Notifier
 from kiosk.supervise import Child, Supervisor
 
@@ -23,7 +24,12 @@ DRAIN_S = 30.0
 
 def run(arguments: argparse.Namespace) -> int:
     """Scan and deliver until SIGTERM, Ctrl-C, or every camera has shown its last frame."""
-    config = settings.load(arguments.config)
+    try:
+        config = settings.load(arguments.config)
+    except NotProvisionedError:
+        log.start(settings.load_board(arguments.config).log.level)
+        # One scan process: it reads the code, and then sees to the lanes that the code names.
+        return _tend([Child("scan", kiosk_argv("scan", "--config", str(arguments.config)))], arguments.config)
     log.start(config.log.level)
     return supervise(config, arguments.config, with_uplink=True)
 
@@ -39,9 +45,13 @@ def supervise(config: Config, path: Path, *, with_uplink: bool) -> int:
     Returns:
         2 if a process found its configuration wrong, else 0.
     """
+    scans = [_scan_child(path, lane.name) for lane in config.lanes]
+    return _tend(scans, path, with_uplink=with_uplink)
+
+
+def _tend(scans: list[Child], path: Path, *, with_uplink: bool = True) -> int:
     stop = until_signalled()
     notifier = Notifier()
-    scans = [_scan_child(path, lane.name) for lane in config.lanes]
     uplinks = [Child("uplink", kiosk_argv("uplink", "--config", str(path)))] if with_uplink else []
     supervisor = Supervisor([*scans, *uplinks])
     try:

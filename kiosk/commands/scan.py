@@ -9,16 +9,19 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kiosk import errand, log, scanner, settings, sim
+from kiosk import errand, first_start, log, scanner, settings, sim
 from kiosk.clock import SystemClock
 from kiosk.commands import lane_named, until_signalled
 from kiosk.credential import compile_local
 from kiosk.cues import CUES, CueName
 from kiosk.decoder import Decoder
-from kiosk.errors import CameraError, OutboxError
+from kiosk.errors import CameraError, NotProvisionedError, OutboxError, RestartRequestedError
+from kiosk.first_start import FirstStart
 from kiosk.issuers import TrustFolder
+from kiosk.jumper import Jumper
 from kiosk.notify import Notifier
 from kiosk.outbox import Outbox
 from kiosk.policy import Policy, Rules
@@ -28,7 +31,7 @@ from kiosk.sightings import Sightings
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from kiosk.camera import Camera
     from kiosk.config import Config, Lane
@@ -39,27 +42,53 @@ _log = logging.getLogger(__name__)
 
 def run(arguments: argparse.Namespace) -> int:
     """Scan until SIGTERM, Ctrl-C or a fault."""
-    config = settings.load(arguments.config, for_link=False)
+    stop = until_signalled()
+    try:
+        config = settings.load(arguments.config, for_link=False)
+    except NotProvisionedError:
+        if not _set_up(settings.load_board(arguments.config), arguments.lane, stop):
+            return 0
+        config = settings.load(arguments.config, for_link=False)
     log.start(config.log.level)
     if arguments.lane is None and len(config.lanes) > 1:
         from kiosk.commands import run as run_command  # noqa: PLC0415  one lane needs no supervisor
 
         return run_command.supervise(config, arguments.config, with_uplink=False)
     lane = lane_named(config, arguments.lane)
-    stop = until_signalled()
+    identified = settings.identity_mark(config)
     with ExitStack() as stack:
         panel = stack.enter_context(_closing_panel(lane, config))
+        jumper = Jumper(lane.panel.kind, config.provision.jumper_pin)
+        stack.callback(jumper.close)
         try:
             parts = stack.enter_context(open_parts(config, lane, panel))
             _log.info(log.line("scanning", lane=lane.name, direction=lane.direction.value, outbox=parts.outbox.id))
             for warning in parts.sealer.warnings(parts.clock.now()):
                 _log.warning(log.line("seal", lane=lane.name, warning=warning, mode=config.seal.mode))
-            scanner.run(Scanner(config, lane, parts), stop=stop, notifier=Notifier())
+            parts = replace(parts, set_up=first_start.again(config, jumper.closed))
+            scanner.run(
+                Scanner(config, lane, parts),
+                stop=lambda: stop() or settings.identity_mark(config) != identified,
+                notifier=Notifier(),
+            )
         except (CameraError, OutboxError):
             panel.stand(CUES[CueName.FAULT_STANDING])
             panel.show(CUES[CueName.FAULT])
             raise
+    if settings.identity_mark(config) != identified:
+        raise RestartRequestedError
     return 0
+
+
+def _set_up(board: Config, name: str | None, stop: Callable[[], bool]) -> bool:
+    """Read the provisioning code; whether the station is set up now."""
+    log.start(board.log.level)
+    lane = next((lane for lane in board.lanes if lane.name == name), board.lanes[0])
+    with ExitStack() as stack:
+        panel = stack.enter_context(_closing_panel(lane, board))
+        camera = sim.open_lit_camera(lane)
+        stack.callback(camera.close)
+        return FirstStart(board, camera, Decoder(board.decode.budget_ms), panel).run(stop)
 
 
 @contextmanager

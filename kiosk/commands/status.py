@@ -5,18 +5,26 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from kiosk import health, settings
+from kiosk import health, provision, settings
 from kiosk.clock import SystemClock
-from kiosk.errors import OutboxError
+from kiosk.errors import NotProvisionedError, OutboxError
 from kiosk.outbox import Outbox
 
 if TYPE_CHECKING:
     import argparse
 
+    from kiosk.config import Config
+
+LAST_TRY_S = 7 * 86_400.0
+
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the status; 0 if the kiosk records and delivers, 1 if it does not."""
-    config = settings.load(arguments.config)
+    try:
+        config = settings.load(arguments.config)
+    except NotProvisionedError as error:
+        print(f"not set up: {_last_try(settings.load_board(arguments.config)) or error}")
+        return 1
     uplink = health.read_marks(config.state.runtime_dir, "uplink", health.FRESH_S)
     state = str(uplink.get("state")) if uplink is not None else "uplink-not-running"
     commands = uplink.get("commands") if uplink is not None else None
@@ -26,7 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"outbox: {error}")
         return 1
     try:
-        message = health.status_message(config, outbox, SystemClock(config.state.runtime_dir).now(), state, commands)
+        now = SystemClock(config.state.runtime_dir).now()
+        message = health.status_message(config, outbox, now, state, commands, provision.warnings(config, now))
     finally:
         outbox.close()
     if arguments.json:
@@ -36,6 +45,12 @@ def run(arguments: argparse.Namespace) -> int:
     status = json.loads(message)
     well = state == "online" and all(not lane["fault"] for lane in status["lanes"]) and bool(status["lanes"])
     return 0 if well else 1
+
+
+def _last_try(board: Config) -> str:
+    """How the last provisioning code fared."""
+    marks = health.read_marks(board.state.runtime_dir, provision.MARKS, LAST_TRY_S) or {}
+    return str(marks.get("reason") or marks.get("state") or "")
 
 
 def _print_tree(values: dict[str, object], indent: str) -> None:

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kiosk import log, settings, uplink
+from kiosk import log, provision, settings, uplink
 from kiosk.commands import until_signalled
+from kiosk.errors import NotProvisionedError
 
 if TYPE_CHECKING:
     import argparse
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Deliver until SIGTERM or Ctrl-C."""
-    config = settings.load(arguments.config)
+    """Deliver until SIGTERM or Ctrl-C; before that, where nobody has set the station up, redeem its code."""
+    stop = until_signalled()
+    try:
+        config = settings.load(arguments.config)
+    except NotProvisionedError:
+        log.start(settings.load_board(arguments.config).log.level)
+        provision.wait_for_identity(arguments.config, stop=stop)
+        if stop():
+            return 0
+        config = settings.load(arguments.config)
     log.start(config.log.level)
-    uplink.run(config, stop=until_signalled(), config_file=arguments.config)
+    uplink.run(config, stop=stop, config_file=arguments.config)
     return 0

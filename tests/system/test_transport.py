@@ -164,6 +164,21 @@ def test_centre_has_no_more_than_its_tasks(fleet_broker: Any) -> None:
         assert set(operator.got) == {("kiosks/door-a/status", b"well"), ("kiosks/door-a/diagnostics", b"facts")}
 
 
+def test_collectors_share_the_work_over_the_shipped_files(fleet_broker: Any) -> None:
+    """Two collectors with certificates of their own, in one group, get each message once between them."""
+    for name in ("door-a", "central-collector-2"):
+        fleet_broker.identity(name)
+    with _peers(fleet_broker, "door-a", "central-collector", "central-collector-2") as (kiosk, first, second):
+        for collector in (first, second):
+            collector.subscribe("$share/group/kiosks/+/entries")
+        for number in range(20):
+            kiosk.publish("kiosks/door-a/entries", str(number).encode())
+        _until(lambda: len(first.got) + len(second.got) >= 20)
+        assert sorted(int(payload) for _, payload in first.got + second.got) == list(range(20))
+        assert first.got
+        assert second.got
+
+
 def test_nobody_takes_anothers_session(fleet_broker: Any) -> None:
     """A kiosk that calls itself by another's client id throws nobody out."""
     for name in ("door-a", "door-b"):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kiosk.config import Config, Sound
 from kiosk.credential import classify
-from kiosk.cues import CUES, MEANINGS, Cue, CueName, cue_for, volume_percent_at
+from kiosk.cues import CUES, MEANINGS, Cue, CueName, cue_for, provisioning_error, volume_percent_at
 from kiosk.gpio import levels_of
 from kiosk.model import (
     BirthDate,
@@ -236,12 +236,22 @@ def test_cues_are_told_apart_by_light_and_by_sound(pair: tuple[CueName, CueName]
 
 
 def test_only_recorded_cues_are_green() -> None:
-    """Green without red, and a steady one at that, is a receipt: nothing else may look like it."""
+    """Green without red, and a steady one at that, is a receipt; that a station is set up says green and blue in turn."""
     for name, cue in CUES.items():
         green = any(step.rgb[1] > 200 and step.rgb[0] < 100 for step in cue.steps)
-        assert green is name.startswith("recorded"), name
+        assert green is (name.startswith("recorded") or name is CueName.SET_UP), name
         assert all(step.duration_ms > 0 for step in cue.steps)
         assert MEANINGS[name]
+
+
+def test_provisioning_errors_can_be_counted() -> None:
+    """As many short beeps and red flashes as the number says, after a long one."""
+    for number in range(1, 10):
+        cue = provisioning_error(number)
+        beeps = [step for step in cue.steps if step.tone_hz]
+        assert len(beeps) == number + 1
+        assert beeps[0].duration_ms > 2 * beeps[1].duration_ms
+        assert {step.rgb for step in beeps} == {(255, 0, 0)}
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
 
 
 def _invite(fleet: Fleet, kiosk: str = "door-a", valid_s: int = HOUR_S) -> bytes:
-    return fleet.invite(kiosk, "office-1", LANES, "mqtts://broker:8883", valid_s)
+    return fleet.invite(kiosk, "office-1", LANES, "broker:8883", "centre:8443", valid_s)
 
 
 def _request(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey, name: str = "x") -> bytes:
@@ -118,16 +118,15 @@ def test_certificate_says_what_the_registry_says(tmp_path: Path) -> None:
     """The subject of the request is ignored; the certificate is for this kiosk's key, as a client, for the asked days."""
     ours = authority.create(tmp_path / "fleet", "test fleet")
     key = ec.generate_private_key(ec.SECP256R1())
-    made = ours.sign_request(_request(key, "central-collector"), "door-a", 30)
+    made = ours.certify("door-a", authority.key_of(_request(key, "central-collector")), 30)
     assert made.subject.rfc4514_string() == "CN=door-a"
     assert made.public_key() == key.public_key()
     assert 29.9 < (made.not_valid_after_utc - datetime.now(UTC)).total_seconds() / 86_400 < 30.1
     made.verify_directly_issued_by(ours.certificate)
 
 
-def test_requests_that_are_refused(tmp_path: Path) -> None:
+def test_requests_that_are_refused() -> None:
     """No request, another kind of key, a signature that is not of that key, one that is too large."""
-    ours = authority.create(tmp_path / "fleet", "test fleet")
     good = _request(ec.generate_private_key(ec.SECP256R1()))
     der = bytearray(x509.load_pem_x509_csr(good).public_bytes(serialization.Encoding.DER))
     der[-1] ^= 1
@@ -140,7 +139,7 @@ def test_requests_that_are_refused(tmp_path: Path) -> None:
         good + b" " * 5000,
     ):
         with pytest.raises(FleetError):
-            ours.sign_request(request, "door-a", 30)
+            authority.key_of(request)
 
 
 def test_command_line_of_the_authority(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,576 @@
+"""From a code on a sheet of paper to entries in the ledger, and every way that is barred."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import signal
+import socket
+import ssl
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from http.client import HTTPSConnection
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from central import authority, invitation, paper
+from central.__main__ import main as central
+from central.enrolment_server import LARGEST_BODY_BYTES, EnrolmentServer
+from central.fleet import Fleet
+from central.sqlite_ledger import SqliteLedger
+from kiosk import enrolment, identity, mqtt, provision, provisioning, settings
+from kiosk.__main__ import main as kiosk
+from kiosk.clock import SystemClock
+from kiosk.errors import LinkError, NotProvisionedError, ProvisionError
+from kiosk.model import Direction, Moment
+from kiosk.mqtt import probe
+from kiosk.provisioning import (
+    EXPIRED,
+    FORGED,
+    NO_CENTRE,
+    NO_WIFI,
+    NOT_A_CODE,
+    NOT_KEPT,
+    REFUSED,
+    SET_UP_ALREADY,
+    USED,
+    ProvisioningCode,
+    Wifi,
+)
+from kiosk.session import Route
+from kiosk.sim.cards import write_cards
+
+# paho drops the socket of a link that is closed while it reads.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+HOUR_S = 3600
+DAY_NS = 86_400_000_000_000
+
+
+class Centre:
+    """A broker as it ships, an enrolment server on a thread, and their fleet's folder."""
+
+    def __init__(self, broker: Any) -> None:
+        self.broker = broker
+        self.fleet: Path = broker.fleet
+        self.authority: authority.Authority = broker.authority
+        Fleet(self.fleet / "fleet.db").close()
+        self.server = EnrolmentServer(
+            ("127.0.0.1", 0), self.authority, self.fleet / "broker.pem", self.fleet / "broker.key", days=30
+        )
+        self.port = int(self.server.server_address[1])
+        self._thread = Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05})
+        self._thread.start()
+
+    def wanted(self, kiosk_id: str = "door-a", **changes: Any) -> ProvisioningCode:
+        """What a code shall say."""
+        code = ProvisioningCode(
+            kiosk_id, "office-1", (("main", Direction.IN),), f"127.0.0.1:{self.broker.port}", f"127.0.0.1:{self.port}",
+            b"", b"", 0, 0,
+        )  # fmt: skip
+        return replace(code, **changes)
+
+    def code(self, kiosk_id: str = "door-a", valid_s: int = HOUR_S, **changes: Any) -> str:
+        """A new code."""
+        with Fleet(self.fleet / "fleet.db") as registry:
+            return invitation.invite(registry, self.authority, self.wanted(kiosk_id, **changes), valid_s)
+
+    def stop(self) -> None:
+        """End the server."""
+        self.server.shutdown()
+        self._thread.join(10)
+        self.server.server_close()
+
+
+@pytest.fixture
+def centre(fleet_broker: Any) -> Iterator[Centre]:
+    """A centre that runs."""
+    running = Centre(fleet_broker)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def board(tmp_path: Path, centre: Centre) -> Callable[..., Path]:
+    """A board's configuration, which names no kiosk."""
+
+    def make(name: str = "board", **sections: Any) -> Path:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        values = {
+            "state": {"dir": str(folder / "state"), "runtime_dir": str(folder / "run")},
+            "trust": {"fleet_key_file": str(centre.fleet / "fleet.pem")},
+            "lanes": [{"panel": {"kind": "none"}}],
+            **sections,
+        }
+        path = folder / "kiosk.yaml"
+        path.write_text(yaml.safe_dump(values))
+        return path
+
+    return make
+
+
+def _number(path: Path, text: str, **how: Any) -> int:
+    with pytest.raises(ProvisionError) as caught:
+        provision.set_up(path, text, **{"wait_s": 0.0, **how})
+    return caught.value.number
+
+
+def _until(true: Callable[[], bool], seconds: float = 60.0) -> None:
+    deadline_s = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline_s, "not in time"
+        time.sleep(0.05)
+
+
+def test_code_becomes_an_identity(centre: Centre, board: Callable[..., Path]) -> None:
+    """A key made here, a certificate for it, the code's words as configuration; and the broker lets it in."""
+    path = board()
+    with pytest.raises(NotProvisionedError):
+        settings.load(path)
+    (centre.fleet / "authority-keys.cose").write_bytes(b"signed list")
+    provision.set_up(path, centre.code())
+    config = settings.load(path)
+    assert (config.kiosk.id, config.kiosk.site, config.lanes[0].direction) == ("door-a", "office-1", Direction.IN)
+    assert config.lanes[0].panel.kind == "none"
+    folder = identity.folder_in(config.state.dir)
+    modes = {item.name: stat.S_IMODE(item.stat().st_mode) for item in folder.iterdir()}
+    assert modes == {
+        "key.pem": 0o600, "cert.pem": 0o640, "ca.pem": 0o640, "kiosk.yaml": 0o640, "authority-keys.cose": 0o640,
+    }  # fmt: skip
+    assert (folder / "authority-keys.cose").read_bytes() == b"signed list"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o750
+    assert probe(config, config.uplink.brokers[0], 5.0) == "speaks MQTT 5"
+    assert [item.name for item in config.state.dir.iterdir()] == ["identity"]
+
+
+def test_token_works_once(centre: Centre, board: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+    """The same code on a second station is refused, and the registry shows the attempt."""
+    code = centre.code()
+    provision.set_up(board("first"), code)
+    assert _number(board("second"), code) == USED
+    assert central(["fleet", "list", "--fleet", str(centre.fleet)]) == 0
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("door-a")]
+    assert row.split()[:2] == ["door-a", "office-1"]
+    assert row.split()[4] == "1"
+
+
+def test_lost_answer_is_asked_for_again(
+    centre: Centre, board: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut after the centre has answered: the same station, with the same code, gets the same certificate."""
+    path, code = board(), centre.code()
+
+    def cut(*_: object) -> None:
+        raise ProvisionError(NOT_KEPT, "the power is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(identity, "replace", cut)
+        assert _number(path, code) == NOT_KEPT
+    with pytest.raises(NotProvisionedError):
+        settings.load(path)
+    provision.set_up(path, code)
+    assert settings.load(path).kiosk.id == "door-a"
+    with Fleet(centre.fleet / "fleet.db") as registry:
+        assert [(station.state, station.reuses) for station in registry.stations()] == [("enrolled", 0)]
+
+
+def test_power_cut_at_any_call_leaves_old_or_new(
+    centre: Centre, board: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped before any of the calls that change the disk, the station is unprovisioned or whole, first and anew."""
+    path = board()
+    for code in (centre.code("door-a"), centre.code("door-b", again=True)):
+        before = settings.identity_mark(settings.load_board(path))
+        for cut_at in range(1, 100):
+            calls = 0
+
+            def counted(call: Callable[..., Any], cut_at: int = cut_at) -> Callable[..., Any]:
+                def run(*values: Any, **named: Any) -> Any:
+                    nonlocal calls
+                    calls += 1
+                    if calls == cut_at:
+                        raise KeyboardInterrupt
+                    return call(*values, **named)
+
+                return run
+
+            with monkeypatch.context() as patch:
+                for where, name in (
+                    (os, "fsync"), (os, "open"), (os, "fchmod"), (Path, "replace"), (Path, "rename"), (Path, "mkdir"),
+                    (identity, "_exchange"), (shutil, "rmtree"),
+                ):  # fmt: skip
+                    patch.setattr(where, name, counted(getattr(where, name)))
+                try:
+                    provision.set_up(path, code, wait_s=0.0)
+                except KeyboardInterrupt:
+                    pass
+                else:
+                    break
+            folder = identity.folder_in(settings.load_board(path).state.dir)
+            if settings.identity_mark(settings.load_board(path)) == before:
+                continue
+            config = settings.load(path)  # the new one: all of it
+            assert probe(config, config.uplink.brokers[0], 5.0)
+            assert sorted(item.name for item in folder.iterdir()) == ["ca.pem", "cert.pem", "key.pem", "kiosk.yaml"]
+            break
+        else:
+            pytest.fail("never came through")
+        assert cut_at > 10
+        identity.tidy(settings.load_board(path).state.dir)
+
+
+def test_codes_that_are_refused(centre: Centre, board: Callable[..., Path], tmp_path: Path) -> None:
+    """No code, forged, expired by either clock, another authority's server, revoked: each with its number."""
+    path = board()
+    foreign = authority.create(tmp_path / "foreign", "another fleet")
+    code = centre.code()
+    assert _number(path, "https://centre.example") == NOT_A_CODE
+    with Fleet(tmp_path / "foreign" / "fleet.db") as registry:
+        assert _number(path, invitation.invite(registry, foreign, centre.wanted(), HOUR_S)) == FORGED
+    wanted = centre.wanted(token=bytes(16), ca_sha256=centre.authority.fingerprint, expires_s=int(time.time()) - 1)
+    assert _number(path, provisioning.encode(wanted, centre.authority.fleet_key())) == EXPIRED
+    later = replace(wanted, expires_s=int(time.time()) + 60)
+    assert _number(path, provisioning.encode(later, centre.authority.fleet_key())) == REFUSED  # no such token
+    other_ca = replace(later, ca_sha256=foreign.fingerprint)
+    assert _number(path, provisioning.encode(other_ca, centre.authority.fleet_key())) == REFUSED
+    with Fleet(centre.fleet / "fleet.db") as registry:
+        registry.revoke("door-a")
+    assert _number(path, code) == REFUSED
+    with pytest.raises(NotProvisionedError):
+        settings.load(path)
+
+
+def test_centre_that_is_away_or_silent(centre: Centre, board: Callable[..., Path]) -> None:
+    """An address where nobody listens, and one that never answers, end with the number, and the code stays good."""
+    path = board()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        started_s = time.monotonic()
+        assert _number(path, centre.code(enrolment=f"127.0.0.1:{silent.getsockname()[1]}")) == NO_CENTRE
+        assert time.monotonic() - started_s < 3 * enrolment.STEP_S
+    assert _number(path, centre.code(enrolment="127.0.0.1:1")) == NO_CENTRE
+    provision.set_up(path, centre.code())
+
+
+def test_expiry_is_the_centres_where_there_is_no_clock(
+    centre: Centre, board: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A station that believes it is 1970 is set up all the same; an expired code is refused by the centre."""
+    now = SystemClock().now()
+    unset = Moment(0, now.boot_id, now.boot_ns, type(now.quality).UNSET)
+    monkeypatch.setattr(SystemClock, "now", lambda _self: unset)
+    code = centre.code("door-b", valid_s=1)
+    time.sleep(1.1)
+    assert _number(board("late"), code) == EXPIRED
+    provision.set_up(board("early"), centre.code())
+
+
+def test_station_that_is_set_up_needs_permission(centre: Centre, board: Callable[..., Path]) -> None:
+    """A plain code changes nothing; a maintenance code or the jumper does, keeps what others keep, and revokes the old key."""
+    path = board()
+    provision.set_up(path, centre.code())
+    folder = identity.folder_in(settings.load(path).state.dir)
+    (folder / "command-counter").write_text("7")
+    old = authority.serial_of((folder / "cert.pem").read_bytes())
+    plain = centre.code(site="office-2")
+    assert _number(path, plain) == SET_UP_ALREADY
+    assert settings.load(path).kiosk.site == "office-1"
+    provision.set_up(path, plain, jumper=True)
+    assert settings.load(path).kiosk.site == "office-2"
+    provision.set_up(path, centre.code(site="office-3", again=True))
+    assert settings.load(path).kiosk.site == "office-3"
+    assert (folder / "command-counter").read_text() == "7"
+    crl = x509.load_pem_x509_crl((centre.fleet / "crl.pem").read_bytes())
+    assert old in [entry.serial_number for entry in crl]
+    by_hand = board("by-hand", kiosk={"id": "door-x", "site": "office-1"})
+    assert _number(by_hand, centre.code()) == SET_UP_ALREADY
+
+
+def test_code_that_does_not_fit_the_board_spends_no_token(centre: Centre, board: Callable[..., Path]) -> None:
+    """Two lanes on a board that has pins for one: refused before the centre is asked."""
+    path = board(lanes=[{"panel": {"kind": "mock"}}])
+    code = centre.code(lanes=(("main", Direction.IN), ("exit", Direction.OUT)))
+    assert _number(path, code) == NOT_A_CODE
+    provision.set_up(board("two-doors"), code)
+
+
+def test_file_on_the_boot_partition(centre: Centre, board: Callable[..., Path], tmp_path: Path) -> None:
+    """With a byte order mark and Windows' line ends; used once, and emptied; a failure leaves it as it was."""
+    path, code = board(), centre.code()
+    file = tmp_path / "kiosk-code.txt"
+    argv = ["provision", "--config", str(path), "--file", str(file), "--wait-s", "0"]
+    assert kiosk(argv) == 2
+    file.write_bytes(b"\xff\xfe\x00")
+    assert kiosk(argv) == 20
+    wrong = code[:-4] + "0000"
+    file.write_text(wrong)
+    assert kiosk(argv) == 20
+    assert file.read_text() == wrong
+    file.write_bytes(b"\xef\xbb\xbf# code of door-a\r\n\r\n" + code.encode() + b"\r\n")
+    assert kiosk(argv) == 0
+    assert code.encode() not in file.read_bytes()
+    assert settings.load(path).kiosk.id == "door-a"
+    assert kiosk(argv) == 0
+    for encoding in ("utf-16", "utf-8"):
+        file.write_text(centre.code(again=True), encoding)
+        assert kiosk(argv) == 0
+
+
+def test_wireless_network_is_joined_first(
+    centre: Centre, board: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NetworkManager is told name and password as they are; if it cannot, the panel says 6 and no log the password."""
+    program = tmp_path / "bin" / "nmcli"
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/sh\nfor word in "$@"; do echo "$word"; done >{tmp_path}/said\n[ "$8" = "wifi-pass 1;x" ]\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    path = board()
+    with pytest.raises(ProvisionError) as caught:
+        provision.set_up(path, centre.code(wifi=Wifi("office", "wrong-password")), wait_s=0.0)
+    assert caught.value.number == NO_WIFI
+    assert "wrong-password" not in f"{caught.value} {caught.value.__cause__}"
+    provision.set_up(path, centre.code(wifi=Wifi("Văn phòng $(id)", "wifi-pass 1;x")), wait_s=0.0)
+    assert (tmp_path / "said").read_text().splitlines()[2:] == [
+        "device", "wifi", "connect", "Văn phòng $(id)", "password", "wifi-pass 1;x",
+    ]  # fmt: skip
+
+
+def test_certificate_is_renewed_in_time(centre: Centre, board: Callable[..., Path]) -> None:
+    """Not before two thirds of its life; then with a new key, by the present certificate; warned about if that fails."""
+    path = board()
+    provision.set_up(path, centre.code())
+    config = settings.load(path)
+    folder, now = identity.folder_in(config.state.dir), SystemClock().now()
+    old = x509.load_pem_x509_certificate((folder / "cert.pem").read_bytes())
+    assert not provision.renew_if_due(config, replace(now, wall_ns=now.wall_ns + 19 * DAY_NS))
+    assert (folder / "cert.pem").read_bytes() in (folder / "key.pem").read_bytes()
+    assert provision.renew_if_due(config, replace(now, wall_ns=now.wall_ns + 21 * DAY_NS))
+    new = x509.load_pem_x509_certificate((folder / "cert.pem").read_bytes())
+    assert new.public_key() != old.public_key()
+    assert new.subject == old.subject
+    assert probe(config, config.uplink.brokers[0], 5.0) == "speaks MQTT 5"
+    in_days = [replace(now, wall_ns=now.wall_ns + days * DAY_NS) for days in (23, 25, 31)]
+    assert [provision.warnings(config, then) for then in in_days] == [
+        [],
+        ["certificate-expiring"],
+        ["certificate-expired"],
+    ]
+    with Fleet(centre.fleet / "fleet.db") as registry:
+        registry.revoke("door-a")
+    assert not provision.renew_if_due(config, in_days[0])
+    assert x509.load_pem_x509_certificate((folder / "cert.pem").read_bytes()) == new
+
+
+def _asked(
+    centre: Centre, method: str, path: str, body: bytes, headers: dict[str, str] | None = None
+) -> tuple[int, Any]:
+    context = ssl.create_default_context(cadata=centre.authority.ca_pem.decode())
+    connection = HTTPSConnection("127.0.0.1", centre.port, timeout=10, context=context)
+    try:
+        connection.request(method, path, body, headers or {})
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+    finally:
+        connection.close()
+
+
+def test_enrolment_is_bounded(centre: Centre) -> None:
+    """Too large, no JSON, no certificate for a renewal, unknown paths: refused; after ten refusals the address waits."""
+    token = os.urandom(16).hex()
+    request = identity.request_for(identity.new_key(), "x").decode()
+    for method, path, body, status in (
+        ("GET", "/etc/passwd", b"", 404),
+        ("POST", "/v1/enrol", b"", 400),  # which announces more than is taken: see below
+        ("POST", "/v1/enrol", b"[" * 5000, 400),
+        ("POST", "/v1/enrol", json.dumps({"token": token}).encode(), 400),
+        ("POST", "/v1/enrol", json.dumps({"token": "zz", "request": request}).encode(), 400),
+        ("POST", "/v1/enrol", json.dumps({"token": token, "request": "x" * 5000}).encode(), 400),
+        ("POST", "/v1/renew", json.dumps({"request": request}).encode(), 400),
+        ("POST", "/v1/other", b"{}", 400),
+        ("POST", "/v1/enrol", json.dumps({"token": token, "request": request}).encode(), 403),
+        ("POST", "/v1/enrol", json.dumps({"token": token, "request": request}).encode(), 403),
+        ("POST", "/v1/enrol", json.dumps({"token": token, "request": request}).encode(), 403),
+        ("POST", "/v1/enrol", json.dumps({"token": token, "request": request}).encode(), 429),
+    ):
+        headers = {} if body else {"Content-Length": str(LARGEST_BODY_BYTES + 1)}
+        assert _asked(centre, method, path, body, headers)[0] == status, (path, body[:40])
+    assert _asked(centre, "GET", "/v1/ca", b"")[0] == 200
+
+
+def test_silent_clients_hold_nobody_up(centre: Centre, board: Callable[..., Path]) -> None:
+    """Connections that say nothing keep their own places only."""
+    silent = [socket.create_connection(("127.0.0.1", centre.port), 5) for _ in range(8)]
+    try:
+        started_s = time.monotonic()
+        provision.set_up(board(), centre.code())
+        assert time.monotonic() - started_s < 5
+    finally:
+        for connection in silent:
+            connection.close()
+
+
+def test_hundred_kiosks(centre: Centre, board: Callable[..., Path]) -> None:
+    """Each is set up with its own code, has a key of its own, and is refused everybody else's branch."""
+    keys: set[bytes] = set()
+    paths: list[Path] = []
+    for number in range(100):
+        path, code = board(f"board-{number}"), centre.code(f"door-{number}")
+        provision.set_up(path, code)
+        paths.append(path)
+        certificate = x509.load_pem_x509_certificate(
+            (identity.folder_in(settings.load(path).state.dir) / "cert.pem").read_bytes()
+        )
+        keys.add(certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+        assert _number(board("thief"), code) == USED if number < 5 else True
+    assert len(keys) == 100
+    with Fleet(centre.fleet / "fleet.db") as registry:
+        stations = registry.stations()
+    assert [station.state for station in stations] == ["enrolled"] * 100
+    assert sum(station.reuses for station in stations) == 5
+    first, second = settings.load(paths[0]), settings.load(paths[1])
+    forged = second.model_copy(update={"kiosk": first.kiosk})  # says that it is door-0, with the key of door-1
+    assert probe(second, second.uplink.brokers[0], 5.0)
+    assert _refused_in_branch_of_another(forged)
+
+
+def _refused_in_branch_of_another(config: Any) -> bool:
+    link = mqtt.open_link(config, Route(config.uplink.brokers[0], "5"), b"{}")
+    try:
+        deadline_s, said = time.monotonic() + 10, False
+        while time.monotonic() < deadline_s:
+            for event in link.poll(0.1):
+                if isinstance(event, mqtt.Ready) and not said:
+                    said = bool(link.publish(f"kiosks/{config.kiosk.id}/entries", b"forged"))
+                if isinstance(event, mqtt.Acknowledged):
+                    return bool(event.refusal)
+                if isinstance(event, mqtt.Closed):
+                    raise LinkError(event.reason)
+    finally:
+        link.close()
+    return False
+
+
+@contextmanager
+def _process(*argv: str) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen([sys.executable, "-m", *argv])
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def test_from_the_sheet_to_the_ledger(centre: Centre, board: Callable[..., Path], tmp_path: Path) -> None:
+    """A board that nobody has touched sees its code, is set up within a minute, and its next visitor is in the ledger."""
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    write_cards(pictures, 1, seed=1)
+    (pictures / "0.png").write_bytes(paper.png(centre.code(), scale=6))
+    keys = tmp_path / "authority"
+    assert central(["keys", "make", "--keys", str(keys), "--days", "3"]) == 0
+    assert central(["keys", "publish", "--keys", str(keys)]) == 0
+    shutil.copy(keys / "authority-keys.cose", centre.fleet)  # comes to the station with its certificate
+    path = board(
+        seal={"authority_file": str(keys / "authority.pem")},
+        lanes=[{"panel": {"kind": "none"}, "camera": {"source": f"folder:{pictures}", "fps": 1}}],
+        uplink={"receipt_timeout_s": 2.0, "backoff_max_s": 1.0},
+    )
+    files = centre.broker.files("central-collector")
+    started_s = time.monotonic()
+    with (
+        _process(
+            "central", "collect", "--broker", centre.broker.url, "--ledger", str(tmp_path / "ledger.db"),
+            "--ca-file", files["ca_file"], "--cert-file", files["cert_file"], "--key-file", files["key_file"],
+        ),
+        _process("kiosk", "uplink", "--config", str(path)),
+        _process("kiosk", "scan", "--config", str(path)),
+    ):  # fmt: skip
+        _until(lambda: identity.is_there(tmp_path / "board" / "state"))
+        assert time.monotonic() - started_s < 60
+        _until(lambda: (tmp_path / "ledger.db").exists() and bool(_entries(tmp_path / "ledger.db")))
+    (entry,) = _entries(tmp_path / "ledger.db")
+    assert (entry.kiosk, entry.site, entry.lane) == ("door-a", "office-1", "main")
+
+
+def _entries(path: Path) -> list[Any]:
+    ledger = SqliteLedger(path)
+    try:
+        return [row.entry for row in ledger.entries()]
+    finally:
+        ledger.close()
+
+
+def test_wipe_leaves_nothing(
+    centre: Centre, board: Callable[..., Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for the id first; then identity, entries and notes are gone, and the station waits for a code again."""
+    path = board()
+    provision.set_up(path, centre.code())
+    config = settings.load(path)
+    (config.state.dir / "outbox.db").write_bytes(b"x" * 5000)
+    provision.spool(config.state.runtime_dir, "code", jumper=False)
+    monkeypatch.setattr("sys.stdin", io.StringIO("door-b\n"))
+    assert kiosk(["wipe", "--config", str(path)]) == 1
+    assert settings.load(path).kiosk.id == "door-a"
+    assert kiosk(["wipe", "--config", str(path), "--yes"]) == 0
+    assert list(config.state.dir.iterdir()) == []
+    assert list(config.state.runtime_dir.iterdir()) == []
+    assert "memory card may keep old copies" in capsys.readouterr().out
+    with pytest.raises(NotProvisionedError):
+        settings.load(path)
+    assert kiosk(["status", "--config", str(path)]) == 1
+    assert "not set up" in capsys.readouterr().out
+
+
+def test_damaged_identity_can_be_wiped(centre: Centre, board: Callable[..., Path]) -> None:
+    """A station whose identity cannot be read says so and can be wiped; then it waits for a code, and its panel can be tried."""
+    path = board()
+    provision.set_up(path, centre.code())
+    folder = identity.folder_in(settings.load(path).state.dir)
+    (folder / "kiosk.yaml").write_text("kiosk: 5\n")
+    assert kiosk(["uplink", "--config", str(path)]) == 2
+    assert kiosk(["wipe", "--config", str(path), "--yes"]) == 0
+    assert not folder.exists()
+    assert kiosk(["panel", "ready", "--config", str(path)]) == 0
+
+
+def test_command_line_makes_the_code(centre: Centre, board: Callable[..., Path], tmp_path: Path) -> None:
+    """`central provision` prints a sheet, a picture and a file; `replace` revokes the board before it makes a new one."""
+    place = ["--fleet", str(centre.fleet)]
+    here = ["--broker", f"127.0.0.1:{centre.broker.port}", "--enrolment", f"127.0.0.1:{centre.port}", "--lane", "in:in"]
+    files = {kind: tmp_path / f"code.{kind}" for kind in ("pdf", "png", "text")}
+    outputs = [word for kind, file in files.items() for word in (f"--{kind}", str(file))]
+    assert central(["provision", "--kiosk", "door-a", *place]) == 21  # the first time it must be told where
+    assert central(["provision", "--kiosk", "door-a", "--site", "office-1", *here, *outputs, *place]) == 0
+    assert files["pdf"].read_bytes().startswith(b"%PDF")
+    path = board()
+    provision.set_up(path, files["text"].read_text().strip())
+    old = authority.serial_of((identity.folder_in(settings.load(path).state.dir) / "cert.pem").read_bytes())
+    assert central(["fleet", "replace", "door-a", "--text", str(files["text"]), *place]) == 0
+    crl = x509.load_pem_x509_crl((centre.fleet / "crl.pem").read_bytes())
+    assert [entry.serial_number for entry in crl] == [old]
+    successor = board("successor")
+    provision.set_up(successor, files["text"].read_text().strip())
+    assert settings.load(successor).lanes[0].name == "in"
