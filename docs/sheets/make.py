@@ -55,9 +55,10 @@ def door(words: dict[str, str]) -> str:
 
 
 def technician() -> str:
-    """The technician's sheet as HTML."""
+    """The technician's sheet as HTML, two sides."""
     page = (HERE / "technician.html").read_text("utf-8")
     page = page.replace("{cues}", table("den-va-am-thanh.md", 0))
+    page = page.replace("{numbers}", table("cap-phat.md", 0))
     return page.replace("{exits}", table("su-co.md", 0))
 
 

@@ -1,4 +1,4 @@
-"""The printed sheets: one page each, in Vietnamese, with the office's own words."""
+"""The printed sheets: one of A4 each, in Vietnamese, with the office's own words."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def _words(path: Path) -> list[str]:
         document.close()
 
 
-def test_sheets_are_one_page_each_and_say_what_matters(tmp_path: Path) -> None:
-    """Door and technician get one sheet of A4; the handbook has every page of docs/vi/; nothing is left to fill in."""
+def test_sheets_are_one_of_a4_each_and_say_what_matters(tmp_path: Path) -> None:
+    """Door and technician get one sheet of A4, the technician's with two sides; the handbook has every page of docs/vi/; nothing is left to fill in."""
     words = ["--office", "UBND phường Phong An <1>", "--contact", "0234 000 000", "--days", "30"]
     argv = [sys.executable, "docs/sheets/make.py", str(tmp_path), *words]
     made = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
@@ -33,9 +33,10 @@ def test_sheets_are_one_page_each_and_say_what_matters(tmp_path: Path) -> None:
     assert "0234 000 000" in door and "30 ngày" in door  # noqa: PT018
     assert "không lưu, không gửi hình ảnh" in door
 
-    (technician,) = _words(tmp_path / "technician.pdf")
-    assert "vừa ghi nhận rồi" in technician
-    assert "{" not in technician
+    front, back = _words(tmp_path / "technician.pdf")
+    assert "vừa ghi nhận rồi" in front
+    assert "mã không do trung tâm này ký" in back
+    assert "{" not in front + back
 
     handbook = _words(tmp_path / "handbook.pdf")
     titles = [page.read_text("utf-8").split("\n")[0].lstrip("# ") for page in (ROOT / "docs" / "vi").glob("[a-z]*.md")]
