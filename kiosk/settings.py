@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from kiosk import plain_yaml
 from kiosk.config import Config
 from kiosk.credential import compile_local
 from kiosk.errors import ConfigError, NotProvisionedError
@@ -106,8 +107,7 @@ def _parsed(path: Path) -> tuple[yaml.Node, dict[str, Any]]:
     """The file as nodes and as values; the default file, where there is none, has nothing in it."""
     text = "{}" if path == DEFAULT_CONFIG and not path.exists() else _read(path)
     try:
-        node = yaml.compose(text, yaml.SafeLoader)
-        values = yaml.safe_load(text)
+        node, values = plain_yaml.composed(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = "" if mark is None else f":{mark.line + 1}"

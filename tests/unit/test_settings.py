@@ -166,3 +166,22 @@ def test_sound_configuration_passes_the_check(tmp_path: Path, capsys: pytest.Cap
 def test_alias_bomb_and_tags_do_no_harm(tmp_path: Path) -> None:
     """YAML that would run Python is refused as YAML."""
     assert "could not determine a constructor" in _refusal(tmp_path, "kiosk: !!python/object/apply:os.system [id]\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("log: " + "[" * 5000, "nested too deeply"),
+        ("- " * 5000, "nested too deeply"),
+        ("log: &a [*a]", "a reference (`*`)"),
+        ("log: &a {level: *a}", "a reference (`*`)"),
+        ("log: {level: 2001-99-99}", "a value that is none of its kind"),
+        ("log: {level: !!bool x}", "a value that is none of its kind"),
+        ("log: {level: !!timestamp x}", "a value that is none of its kind"),
+        ("log: {level: " + "9" * 5000 + "}", "a value that is none of its kind"),
+    ],
+)
+def test_yaml_that_would_overwhelm_is_refused_with_its_line(tmp_path: Path, text: str, problem: str) -> None:
+    """Depth, references that go round, and values that Python cannot make are a sentence with a line, never a crash."""
+    refusal = _refusal(tmp_path, "\n\n" + text + "\n")
+    assert refusal.startswith(f"FILE:3: {problem}")
