@@ -7,6 +7,7 @@ PEOPLE ?= 20
 SEED ?= 1
 KIOSKS ?= 10000
 BOARD ?= virt
+FUZZ ?= 1000000
 OFFICE ?= (tên cơ quan)
 CONTACT ?= (điện thoại, thư điện tử)
 
@@ -62,6 +63,12 @@ bench-decode: $(VENV)/.ready-dev ## every reader on the pictures in DATA: rates,
 
 bench-collector: $(VENV)/.ready-dev ## entries a second into SQLite and into PostgreSQL
 	$(BIN)/python -m bench.collector $(ARGS)
+
+bench-verify: $(VENV)/.ready-dev ## what judging a signed code costs, each form
+	$(BIN)/python -m bench.verify $(ARGS)
+
+fuzz: $(VENV)/.ready-dev ## hostile input at every parser and its table, a million inputs, about 10 minutes; FUZZ=20000 for a look
+	$(BIN)/python -m bench.fuzz --inputs $(FUZZ) $(ARGS)
 
 sim-fleet: $(VENV)/.ready-dev ## 10,000 simulated kiosks deliver a morning peak, about 8 minutes; KIOSKS=200 for a look
 	$(BIN)/python -m bench.fleet --kiosks $(KIOSKS) $(ARGS)
