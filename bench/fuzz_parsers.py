@@ -15,12 +15,12 @@ from uuid import UUID
 import cbor2
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from kiosk import authority, base45, cbor, cose, remote, seal, settings, wire
+from kiosk import authority, base45, cbor, cose, provisioning, remote, seal, settings, wire
 from kiosk.config import LocalCard
 from kiosk.cose import Sign1
 from kiosk.credential import classify, compile_local, hc1, nzcp, personal_pass, shc
 from kiosk.credential.trust import HC1_HASHES, PASS_NUMBERS, REVOKED, Revoked, revoked_of
-from kiosk.errors import CborError, ConfigError, CoseError, SealError, TrustError, WireError
+from kiosk.errors import CborError, ConfigError, CoseError, ProvisionError, SealError, TrustError, WireError
 from kiosk.model import ClockQuality, Credential, Direction, Entry, Malformed, Moment, Sealed, Unproven, WrongCode
 from kiosk.sim.issuers import (
     HOUR_S,
@@ -139,6 +139,10 @@ def _pass(envelope: bytes) -> bytes:
     return personal_pass.code_of(envelope).encode()
 
 
+def _setup(envelope: bytes) -> bytes:
+    return (provisioning.PREFIX + base45.encode(envelope)).encode()
+
+
 def _moving(envelope: bytes) -> bytes:
     return personal_pass.moving_code_of(envelope, _PHONE, NOW_S).encode()
 
@@ -191,6 +195,13 @@ def _commanded(message: bytes, layer: Layer) -> bool:
     if not layer.signed and isinstance(judged, remote.Command) and judged != _COMMAND:
         raise ForgedError("command")
     return isinstance(judged, remote.Command)
+
+
+def _provisioned(text: bytes, layer: Layer) -> bool:
+    code = provisioning.decode(text.decode("latin-1"), _FLEET_KEYS, NOW_S)
+    if not layer.signed and code != _PROVISIONING:
+        raise ForgedError("provisioning")
+    return True
 
 
 def _listed(message: bytes, layer: Layer) -> bool:
@@ -252,6 +263,12 @@ _FRAME = wire.packed(wire.encode_batch("phong-01", _OUTBOX, list(enumerate(_ENTR
 _COMMAND = remote.Command(bytes(16), 7, remote.Verb.RESEND, (1, 9))
 _ORDER = remote.signed(_COMMAND, "phong-01", _FLEET, NOW_S, HOUR_S)
 _COMMAND_CLAIMS = cose.parse(_ORDER, cbor.OURS).payload
+_PROVISIONING = provisioning.ProvisioningCode(
+    "phong-01", "tru-so", (("main", Direction.IN),), "broker.example:8883", "centre.example:8443",
+    bytes(32), bytes(16), NOW_S, NOW_S + HOUR_S, provisioning.Wifi("net", "password"),
+)  # fmt: skip
+_SETUP = provisioning.encode(_PROVISIONING, _FLEET).encode()
+_SETUP_ENVELOPE = base45.decode(_SETUP[4:].decode())
 _KEYS = authority.KeyList(
     NOW_S, (authority.DayKey("authority", seal.PrivateKey.make(seal.CLASSIC).public, NOW_S, NOW_S + HOUR_S),)
 )
@@ -325,6 +342,20 @@ PARSERS = (
     Parser("entry", (Layer(_ENTRIES),), _entry, (WireError,)),
     Parser("receipt", (Layer((wire.encode_receipt(wire.Receipt(_OUTBOX, 7)),)),), _receipt, (WireError,)),
     Parser("command", _fleets(_ORDER, remote.PURPOSE), _commanded),
+    Parser(
+        "provisioning",
+        (
+            Layer((_SETUP,)),
+            Layer((_SETUP_ENVELOPE,), _setup),
+            Layer(
+                (cose.parse(_SETUP_ENVELOPE, cbor.OURS).payload,),
+                lambda data: _setup(_ours(data, _FLEET, provisioning.PURPOSE)),
+                signed=True,
+            ),
+        ),
+        _provisioned,
+        (ProvisionError,),
+    ),
     Parser("authority's keys", _fleets(_KEY_LIST, authority.PURPOSE), _listed, (SealError,)),
     Parser("revocations", _fleets(_REVOCATIONS, REVOKED), _revoked, (TrustError,)),
     Parser("configuration", (Layer((_CONFIG,)),), _configured, (ConfigError,), share=5),
