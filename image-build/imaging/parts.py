@@ -208,7 +208,7 @@ def initrd(unpacked: Path, target: Path) -> None:
         folder = Path(name)
         for part in ("bin", "proc", "sys", "dev", "newroot", "mod"):
             (folder / part).mkdir()
-        shutil.copy(next(unpacked.rglob("busybox")), folder / "bin" / "busybox")
+        shutil.copy(unpacked / "usr" / "bin" / "busybox", folder / "bin" / "busybox")
         for applet in "sh mount umount insmod switch_root sleep mkdir cat echo".split():
             (folder / "bin" / applet).symlink_to("busybox")
         order: list[str] = []
