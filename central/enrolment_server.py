@@ -19,6 +19,7 @@ import logging
 import ssl
 import time
 from collections import deque
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, Any, cast
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 STEP_S = 10.0
+LINGER_S = 0.3
 LARGEST_BODY_BYTES = 2 * LARGEST_REQUEST_BYTES
 CONNECTIONS = 16
 REFUSALS = 10
@@ -235,6 +237,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
         self.close_connection = True
+        self._hear_out()
+
+    def _hear_out(self) -> None:
+        """Take what is still on its way, a little of it: closing with it unread would cut the answer off."""
+        self.connection.settimeout(LINGER_S)
+        left_bytes = 2 * LARGEST_BODY_BYTES
+        with suppress(OSError):
+            while left_bytes > 0 and (heard := self.connection.recv(left_bytes)):
+                left_bytes -= len(heard)
 
     def log_message(self, *_: object) -> None:
         """Nothing of what a stranger sends."""
