@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from central import dispatch, export, options
+from central import dispatch, export, options, signing_key
 from kiosk.errors import ConfigError
 from kiosk.remote import Verb
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 def run(arguments: argparse.Namespace) -> int:
     """Send it; 0 if the station has done it, 1 if not."""
     if arguments.what == "key":
-        public = dispatch.make_key(arguments.fleet_key)
+        public = arguments.fleet_key.with_name(f"{arguments.fleet_key.name}.pub")
+        signing_key.make(arguments.fleet_key, public, "--fleet-key: ")
         print(f"the fleet's key is in {arguments.fleet_key}; stations get {public}, as trust.fleet_key_file")
         return 0
     if arguments.kiosk is None:
@@ -29,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
         valid_s=arguments.valid_s,
         timeout_s=arguments.timeout_s,
     )
-    key = dispatch.load_key(arguments.fleet_key)
+    key = signing_key.load(arguments.fleet_key, "`central command key` makes one", "--fleet-key: ")
     outcome = dispatch.send(
         options.broker_of(arguments, "central-command"), key, dispatch.Journal(arguments.journal), order
     )

@@ -23,14 +23,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import zstandard
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-)
 from paho.mqtt.client import Client, MQTTMessage, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
@@ -42,6 +34,8 @@ from kiosk.remote import Command, Verb
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 CONNECT_S = 10.0
 RETAINED_S = 2.0
@@ -155,53 +149,6 @@ def numbers_of(verb: Verb, values: Sequence[str]) -> tuple[int, ...]:
         pass
     forms = {Verb.VOLUME: "0 to 100, or `configured`", Verb.RESEND: "FROM..TO, as in 120..180"}
     raise ConfigError(f"{verb}: {text!r} is not what it takes", hint=f"write {forms.get(verb, 'nothing behind it')}")
-
-
-def make_key(path: Path) -> Path:
-    """Make the fleet's key: the private half here, the public half beside it.
-
-    Returns:
-        Where the public half is.
-
-    Raises:
-        ConfigError: A file is there already, or cannot be written.
-    """
-    key = Ed25519PrivateKey.generate()
-    public = path.with_name(path.name + ".pub")
-    halves = {
-        path: (key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600),
-        public: (key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), 0o644),
-    }
-    for file, (content, mode) in halves.items():
-        try:
-            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as out:
-                out.write(content)
-        except OSError as error:
-            raise ConfigError(
-                f"--fleet-key: {file}: {error.strerror}", hint="name a file that is not there yet"
-            ) from error
-    return public
-
-
-def load_key(path: Path) -> Ed25519PrivateKey:
-    """The fleet's private key.
-
-    Raises:
-        ConfigError: It cannot be read, others can read it, or it is another kind of key.
-    """
-    try:
-        if path.stat().st_mode & 0o077:
-            raise ConfigError(f"--fleet-key: others can read {path}", hint=f"chmod 600 {path}")
-        key = load_pem_private_key(path.read_bytes(), None)
-    except (ValueError, TypeError) as error:
-        if isinstance(error, ConfigError):
-            raise
-        raise ConfigError(f"--fleet-key: {path} is no private key in PEM") from error
-    except OSError as error:
-        raise ConfigError(f"--fleet-key: {path}: {error.strerror}", hint="`central command key` makes one") from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise ConfigError(f"--fleet-key: {path} is not an Ed25519 key", hint="`central command key` makes one")
-    return key
 
 
 def send(broker: Broker, key: Ed25519PrivateKey, journal: Journal, order: Order) -> Outcome:

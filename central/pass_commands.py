@@ -6,24 +6,15 @@ What a station needs are two files in its trust folder: the public key in `passe
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from central import export, paper
+from central import export, paper, signing_key
 from central.pass_registry import Issued, PassRegistry
 from kiosk import cose, durable
 from kiosk.credential import personal_pass, trust
@@ -31,6 +22,8 @@ from kiosk.errors import ConfigError, TrustError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 MOST_DAYS = 3660
 MOST_REVOKED = 19_000
@@ -93,23 +86,13 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def _key(arguments: argparse.Namespace) -> int:
     private: Path = arguments.out
     public = private.with_name(f"{private.stem}.pub.pem")
-    key = Ed25519PrivateKey.generate()
-    halves = (
-        (private, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600),
-        (public, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), 0o644),
-    )
-    for path, content, mode in halves:
-        try:
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as out:
-                out.write(content)
-        except OSError as error:
-            raise ConfigError(f"{path}: {error.strerror}", hint="name a file that is not there yet") from error
+    signing_key.make(private, public)
     print(f"the issuer's key is in {private}; stations get {public} into passes/ of their trust folder")
     return 0
 
 
 def _issue(arguments: argparse.Namespace) -> int:
-    key = _loaded(arguments.key)
+    key = signing_key.load(arguments.key, _KEY_HINT)
     holder_key = None if arguments.holder_key is None else _phone(arguments.holder_key)
     if holder_key is not None and arguments.pdf is not None:
         raise ConfigError("a moving pass is refused from a card", hint="leave out --pdf, or --holder-key")
@@ -162,7 +145,7 @@ def _list(arguments: argparse.Namespace) -> int:
 def _revocations(arguments: argparse.Namespace) -> int:
     if arguments.out.suffix != ".cose":
         raise ConfigError(f"stations read no list named {arguments.out.name}", hint="name it NAME.cose")
-    key = _loaded(arguments.key)
+    key = signing_key.load(arguments.key, _KEY_HINT)
     with PassRegistry(arguments.registry, existing=True) as registry:
         numbers = registry.revoked(cose.key_id(key.public_key()))
     if len(numbers) > MOST_REVOKED:
@@ -191,22 +174,6 @@ def _words(holder: personal_pass.Holder) -> list[str]:
     born = [] if holder.birth_year is None else [f"Năm sinh {holder.birth_year}"]
     name = [] if holder.name is None else [holder.name]
     return [*name, *born, f"Số {holder.holder_number}", "", f"Thẻ P{holder.number}", f"đến {_day(holder.expires_s)}"]
-
-
-def _loaded(path: Path) -> Ed25519PrivateKey:
-    try:
-        if path.stat().st_mode & 0o077:
-            raise ConfigError(f"others can read {path}", hint=f"chmod 600 {path}")
-        pem = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}", hint=_KEY_HINT) from error
-    try:
-        key = load_pem_private_key(pem, None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise ConfigError(f"{path} is no private key in PEM", hint=_KEY_HINT) from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise ConfigError(f"{path} is not an Ed25519 key", hint=_KEY_HINT)
-    return key
 
 
 def _phone(path: Path) -> bytes:

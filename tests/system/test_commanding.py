@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from central import dispatch
+from central import dispatch, signing_key
 from central.__main__ import main as central
 from kiosk import cose, remote
 from kiosk.config import Config
@@ -66,7 +66,7 @@ class Station:
         self.folder = folder
         self.url = url
         self.key = folder / "fleet.key"
-        dispatch.make_key(self.key)
+        signing_key.make(self.key, self.key.with_name(f"{self.key.name}.pub"))
         self.write()
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -181,7 +181,7 @@ def test_each_command_does_its_thing(station: Station, everyone: Broker, capsys:
 def test_whoever_holds_the_broker_commands_nothing(station: Station, everyone: Broker) -> None:
     """Unsigned, foreign, expired, other station's, too large, replayed: each is counted, and answered by the status alone."""
     _online(station, everyone, "uplink")
-    key, foreign = dispatch.load_key(station.key), Ed25519PrivateKey.generate()
+    key, foreign = signing_key.load(station.key, ""), Ed25519PrivateKey.generate()
     now_s = int(time.time())
     reboot = Command(os.urandom(16), 1, Verb.REBOOT)
     topic = remote.commands_topic("test-1")
@@ -234,7 +234,7 @@ def test_centre_is_told_when_nothing_was_done(
     _online(station, everyone, "uplink")
     trusted = station.key
     station.key = tmp_path / "other.key"
-    dispatch.make_key(station.key)
+    signing_key.make(station.key, station.key.with_name(f"{station.key.name}.pub"))
     assert station.command("identify") == 1
     assert "state=refused not-genuine" in capsys.readouterr().out
     station.key = trusted
