@@ -7,6 +7,7 @@ set in DejaVu Sans, because the fonts that every PDF reader has know no Vietname
 from __future__ import annotations
 
 import io
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -16,7 +17,7 @@ import segno
 from kiosk.errors import ConfigError, KioskError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from fpdf import FPDF
 
@@ -75,18 +76,19 @@ def pdf(title: str, lines: Sequence[str], payload: str | bytes, size: Literal["a
         PaperError: The words do not fit onto the page, or the payload into a code.
     """
     layout = LAYOUTS[size]
-    page = _page(layout)
-    _draw_code(page, layout, _code(payload))
-    left_mm, top_mm = layout.words_at_mm
-    page.set_xy(left_mm, top_mm)
-    for number, text in enumerate((title, *lines[:MOST_LINES])):
-        points = layout.line_pt if number else layout.title_pt
-        page.set_font("sans", "" if number else "B", points)
-        page.set_x(left_mm)
-        page.multi_cell(layout.width_mm - left_mm - 3, points * 0.45, text or " ", align="L", new_y="NEXT")
-    if len(lines) > MOST_LINES or page.get_y() > layout.height_mm - 2:
-        raise PaperError(f"the words do not fit onto one page of size {size}")
-    return bytes(page.output())
+    code = _code(payload)
+    with _page(layout) as page:
+        _draw_code(page, layout, code)
+        left_mm, top_mm = layout.words_at_mm
+        page.set_xy(left_mm, top_mm)
+        for number, text in enumerate((title, *lines[:MOST_LINES])):
+            points = layout.line_pt if number else layout.title_pt
+            page.set_font("sans", "" if number else "B", points)
+            page.set_x(left_mm)
+            page.multi_cell(layout.width_mm - left_mm - 3, points * 0.45, text or " ", align="L", new_y="NEXT")
+        if len(lines) > MOST_LINES or page.get_y() > layout.height_mm - 2:
+            raise PaperError(f"the words do not fit onto one page of size {size}")
+        return bytes(page.output())
 
 
 def png(payload: str | bytes, scale: int = 8) -> bytes:
@@ -112,22 +114,31 @@ def _code(payload: str | bytes) -> segno.QRCode:
         raise PaperError(f"{len(payload)} characters do not fit into a QR code") from None
 
 
-def _page(layout: Layout) -> FPDF:
+@contextmanager
+def _page(layout: Layout) -> Iterator[FPDF]:
+    """An empty page; its font files are closed again, whether it is printed or not."""
     try:
-        from fpdf import FPDF  # noqa: PLC0415  an extra that collecting does not need
+        # An extra that collecting does not need.
+        from fpdf import FPDF  # noqa: PLC0415
+        from fpdf.fonts import TTFFont  # noqa: PLC0415
     except ImportError as error:
         raise ConfigError(f"printing needs fpdf2 ({error})", hint="pip install 'kiosk[centre]'") from error
     page = FPDF(unit="mm", format=(layout.width_mm, layout.height_mm))
     page.set_auto_page_break(False)
     page.set_margin(0)
     try:
-        page.add_font("sans", "", FONTS / "DejaVuSans.ttf")
-        page.add_font("sans", "B", FONTS / "DejaVuSans-Bold.ttf")
-    except FileNotFoundError as error:
-        hint = "sudo apt-get install fonts-dejavu-core"
-        raise ConfigError(f"printing needs the font {error.filename or FONTS}", hint=hint) from error
-    page.add_page()
-    return page
+        try:
+            page.add_font("sans", "", FONTS / "DejaVuSans.ttf")
+            page.add_font("sans", "B", FONTS / "DejaVuSans-Bold.ttf")
+        except FileNotFoundError as error:
+            hint = "sudo apt-get install fonts-dejavu-core"
+            raise ConfigError(f"printing needs the font {error.filename or FONTS}", hint=hint) from error
+        page.add_page()
+        yield page
+    finally:
+        for font in page.fonts.values():
+            if isinstance(font, TTFFont):
+                font.close()
 
 
 def _draw_code(page: FPDF, layout: Layout, code: segno.QRCode) -> None:

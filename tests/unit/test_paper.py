@@ -64,6 +64,13 @@ def test_words_stay_on_the_page() -> None:
         paper.pdf("x", [""] * 41, PAYLOAD)
 
 
+def test_refused_page_leaves_no_font_open() -> None:
+    """A refused page closes its fonts, as a printed one does."""
+    with pytest.raises(paper.PaperError):
+        paper.pdf("x", [""] * 41, PAYLOAD)
+    assert not [entry for entry in Path("/proc/self/fd").iterdir() if entry.resolve().parent == paper.FONTS]
+
+
 def test_too_much_for_a_code() -> None:
     """A payload beyond a code's room is said to be that."""
     with pytest.raises(paper.PaperError, match="5000 characters"):
