@@ -86,6 +86,13 @@ image: $(VENV)/.ready-dev ## a card image of BOARD (virt, pi4, pi5, zero2w), as 
 image-twice: $(VENV)/.ready-dev ## build the image twice and compare every bit; ARGS=--fresh makes the slow parts twice, too
 	PYTHONPATH=image-build:. $(BIN)/python -m imaging --board $(BOARD) --twice $(ARGS)
 
+update-keys: $(VENV)/.ready-dev ## keys that sign updates, once, into build/keys; every image made from then on trusts them
+	PYTHONPATH=image-build:. $(BIN)/python -m imaging --keys
+
+update-bundle: $(VENV)/.ready-dev ## a signed update of BOARD from the same root as its image; KEY= and CERT= name other keys
+	PYTHONPATH=image-build:. $(BIN)/python -m imaging --board $(BOARD) --bundle $(if $(KEY),--key $(KEY)) $(if $(CERT),--cert $(CERT)) \
+		$(if $(ARCHIVES),--archives $(ARCHIVES)) $(ARGS)
+
 image-lock: $(VENV)/.ready-dev ## newest versions of an image's Python packages, with their hashes
 	PYTHONPATH=image-build:. $(BIN)/python -m imaging --lock
 

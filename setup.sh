@@ -2,7 +2,7 @@
 # Installs what is missing on Debian 12/13 or Raspberry Pi OS: system packages through apt where that is allowed, and a
 # virtual environment with the project in it. Where apt is not allowed it names the exact command and stops.
 #
-#   setup.sh PYTHON VENV EXTRA [cluster|units]
+#   setup.sh PYTHON VENV EXTRA [cluster|units|updates]
 set -euo pipefail
 
 python=$1 venv=$2 extra=$3 cluster=${4:-}
@@ -29,12 +29,21 @@ if [ "$extra" = dev ]; then
     "$python" -c 'import ctypes.util, sys; sys.exit(not ctypes.util.find_library("pangoft2-1.0"))' || missing+=(libpangoft2-1.0-0)
     [ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] || missing+=(fonts-dejavu-core)
     compgen -G "/usr/lib/postgresql/*/bin/postgres" >/dev/null || missing+=(postgresql)
+    command -v rauc >/dev/null || missing+=(rauc)
+    command -v mksquashfs >/dev/null || missing+=(squashfs-tools)
 fi
 
 if [ "$cluster" = cluster ] && [ ! -d /usr/lib/rabbitmq ]; then missing+=(rabbitmq-server); fi
 if [ "$cluster" = units ]; then
     command -v mmdebstrap >/dev/null || missing+=(mmdebstrap)
     command -v systemd-nspawn >/dev/null || missing+=(systemd-container)
+fi
+if [ "$cluster" = updates ]; then
+    command -v linux.uml >/dev/null || missing+=(user-mode-linux)
+    command -v dbus-daemon >/dev/null || missing+=(dbus-daemon)
+    command -v mtype >/dev/null || missing+=(mtools)
+    [ -x /usr/sbin/mkfs.vfat ] || missing+=(dosfstools)
+    [ -x /usr/sbin/sfdisk ] || missing+=(fdisk)
 fi
 
 if [ ${#missing[@]} -gt 0 ]; then

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -11,9 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from imaging import build as building
-from imaging import host, manifest, parts
+from imaging import bundle, host, manifest, parts, release, signing
 from imaging.layers import LayerError
 from kiosk import __version__
+
+KEYS = Path(os.environ.get("KIOSK_KEYS", building.PROJECT / "build" / "keys"))
 
 
 def main() -> int:
@@ -26,6 +29,10 @@ def main() -> int:
     parser.add_argument("--raw", action="store_true", help="the raw image only, as tests need it")
     parser.add_argument("--twice", action="store_true", help="build twice and compare")
     parser.add_argument("--lock", action="store_true", help="only lock the Python packages' newest versions")
+    parser.add_argument("--keys", action="store_true", help="only make the keys of updates, in build/keys")
+    parser.add_argument("--bundle", action="store_true", help="make a signed update of the image")
+    parser.add_argument("--key", type=Path, default=KEYS / "update.key", help="the key that signs it")
+    parser.add_argument("--cert", type=Path, default=KEYS / "update.pem", help="its certificate")
     parser.add_argument(
         "--url", default="https://kiosk.invalid/", help="folder from which the image will be downloaded"
     )
@@ -36,10 +43,18 @@ def main() -> int:
         if arguments.lock:
             parts.lock(building.FOLDER, building.PROJECT, arguments.work)
             return 0
+        if arguments.keys:
+            signing.make(KEYS)
+            host.say(f"{KEYS}: update-ca.pem goes into every image; keep update-ca.key locked away, update.key signs")
+            return 0
         image = building.build(order)
         if arguments.twice:
             return _compare(order, image)
-        if not arguments.raw:
+        if arguments.bundle:
+            host.say("bundle")
+            signer = bundle.Signer(arguments.key, arguments.cert, KEYS / "update-ca.pem")
+            image = bundle.build(image, arguments.board, release.version(order.epoch_s), signer)
+        elif not arguments.raw:
             _pack(image, arguments.board, arguments.url)
     except (host.HostError, LayerError, OSError) as error:
         sys.stderr.write(f"image: {error}\n")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imaging import disk, host, parts
+from imaging import disk, host, parts, release
 from imaging.layers import read_board
 
 if TYPE_CHECKING:
@@ -145,6 +145,7 @@ def _apply(board: Board, tree: Path, site: Path, extra: Path | None, order: Orde
                 host.run("sh", "-eu", "-c", hook, "hook", tree, env=env)
         finally:
             os.umask(umask)
+    release.stamp(tree, board.name, order.epoch_s)
     _compile(tree)
     if extra is not None:
         parts.modules(order.work / "foreign" / "root", tree)

@@ -23,6 +23,7 @@ SCRIPTS = [
     *sorted((ROOT / "systemd" / "bin").iterdir()),
     *sorted((ROOT / "image-build").rglob("*.sh")),
     *sorted((ROOT / "image-build").glob("overlay/*/usr/lib/kiosk/bin/*")),
+    ROOT / "image-build" / "bundle" / "hook",
 ]
 UNITS = sorted((ROOT / "systemd" / "system").iterdir())
 
