@@ -2,10 +2,10 @@
 # Installs what is missing on Debian 12/13 or Raspberry Pi OS: system packages through apt where that is allowed, and a
 # virtual environment with the project in it. Where apt is not allowed it names the exact command and stops.
 #
-#   setup.sh PYTHON VENV EXTRA [cluster|units|updates]
+#   setup.sh PYTHON VENV EXTRA [cluster|units|updates|page]
 set -euo pipefail
 
-python=$1 venv=$2 extra=$3 cluster=${4:-}
+python=$1 venv=$2 extra=$3 more=${4:-}
 cd "$(dirname "$0")"
 
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
@@ -33,17 +33,22 @@ if [ "$extra" = dev ]; then
     command -v mksquashfs >/dev/null || missing+=(squashfs-tools)
 fi
 
-if [ "$cluster" = cluster ] && [ ! -d /usr/lib/rabbitmq ]; then missing+=(rabbitmq-server); fi
-if [ "$cluster" = units ]; then
+if [ "$more" = cluster ] && [ ! -d /usr/lib/rabbitmq ]; then missing+=(rabbitmq-server); fi
+if [ "$more" = units ]; then
     command -v mmdebstrap >/dev/null || missing+=(mmdebstrap)
     command -v systemd-nspawn >/dev/null || missing+=(systemd-container)
 fi
-if [ "$cluster" = updates ]; then
+if [ "$more" = updates ]; then
     command -v linux.uml >/dev/null || missing+=(user-mode-linux)
     command -v dbus-daemon >/dev/null || missing+=(dbus-daemon)
     command -v mtype >/dev/null || missing+=(mtools)
     [ -x /usr/sbin/mkfs.vfat ] || missing+=(dosfstools)
     [ -x /usr/sbin/sfdisk ] || missing+=(fdisk)
+fi
+
+if [ "$more" = page ]; then
+    command -v chromium >/dev/null || missing+=(chromium)
+    command -v chromedriver >/dev/null || missing+=(chromium-driver)
 fi
 
 if [ ${#missing[@]} -gt 0 ]; then
@@ -90,5 +95,6 @@ fi
 
 extras=$extra
 if $on_a_pi; then extras="$extra,pi"; fi
+if [ "$more" = page ]; then extras="$extras,page"; fi
 echo "setup: installing the project with [$extras] into $venv" >&2
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e ".[$extras]"

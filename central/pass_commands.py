@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from central import export, paper, signing_key
+from central import export, paper, phone_page, signing_key
 from central.pass_registry import Issued, PassRegistry
 from kiosk import cose, durable
 from kiosk.credential import personal_pass, trust
@@ -61,11 +61,20 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--days", type=_within(1, MOST_DAYS), required=True, metavar="N", help=f"how long it holds, 1 to {MOST_DAYS}"
     )
     issue.add_argument(
-        "--holder-key", type=Path, metavar="FILE", help="public Ed25519 key of the holder's phone, PEM: a moving pass"
+        "--holder-key",
+        metavar="DIGITS|FILE",
+        help="a moving pass: the number on the phone's page, or its public Ed25519 key in PEM",
+    )
+    issue.add_argument(
+        "--page", metavar="URL", help="where the page of `pass page` is: the code becomes a link to it, for the phone"
     )
     issue.add_argument("--pdf", type=Path, metavar="FILE", help="a card of 85.6 x 54 mm")
     issue.add_argument("--png", type=Path, metavar="FILE", help="a picture of the code")
     issue.set_defaults(command=_issue)
+
+    page = actions.add_parser("page", help="write the page on which phones show moving passes, for a web server")
+    page.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where its files go")
+    page.set_defaults(command=_page)
 
     revoke = actions.add_parser("revoke", parents=[register], help="revoke a pass; then sign a new list of revocations")
     revoke.add_argument("id", type=_pass_id, metavar="ID", help="number of the pass, as on the card: P123")
@@ -80,7 +89,7 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     revocations.add_argument("--out", type=Path, required=True, metavar="FILE", help="the list, NAME.cose")
     revocations.set_defaults(command=_revocations)
     own.formatter_class = argparse.RawDescriptionHelpFormatter
-    own.epilog = "".join(each.format_usage() for each in (key, issue, revoke, listed, revocations))
+    own.epilog = "".join(each.format_usage() for each in (key, issue, page, revoke, listed, revocations))
 
 
 def _key(arguments: argparse.Namespace) -> int:
@@ -96,6 +105,9 @@ def _issue(arguments: argparse.Namespace) -> int:
     holder_key = None if arguments.holder_key is None else _phone(arguments.holder_key)
     if holder_key is not None and arguments.pdf is not None:
         raise ConfigError("a moving pass is refused from a card", hint="leave out --pdf, or --holder-key")
+    if arguments.page is not None and holder_key is None:
+        raise ConfigError("the page shows moving passes only", hint="leave out --page, or give the --holder-key")
+    page = None if arguments.page is None else phone_page.checked_url(arguments.page)
     now_s = int(time.time())
     with PassRegistry(arguments.registry) as registry:
         holder = personal_pass.Holder(
@@ -106,7 +118,8 @@ def _issue(arguments: argparse.Namespace) -> int:
             birth_year=arguments.birth_year,
             key=holder_key,
         )
-        code = personal_pass.code_of(_signed(holder, key))
+        envelope = _signed(holder, key)
+        code = personal_pass.code_of(envelope) if page is None else phone_page.link(page, envelope)
         drawn: list[tuple[Path, bytes]] = []
         if arguments.pdf is not None:
             drawn.append((arguments.pdf, paper.pdf("Thẻ ra vào", _words(holder), code, "card")))
@@ -119,6 +132,18 @@ def _issue(arguments: argparse.Namespace) -> int:
         _write(path, content, 0o600)
     print(f"pass P{holder.number} expires={_day(holder.expires_s)}")
     print(code)
+    return 0
+
+
+def _page(arguments: argparse.Namespace) -> int:
+    folder: Path = arguments.out
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot make {folder}: {error.strerror}", hint="name another folder") from error
+    for name, content in phone_page.files().items():
+        _write(folder / name, content, 0o644)
+    print(f"{folder}: index.html and what it needs; serve the folder over https, or give away index.html alone")
     return 0
 
 
@@ -176,13 +201,16 @@ def _words(holder: personal_pass.Holder) -> list[str]:
     return [*name, *born, f"Số {holder.holder_number}", "", f"Thẻ P{holder.number}", f"đến {_day(holder.expires_s)}"]
 
 
-def _phone(path: Path) -> bytes:
+def _phone(given: str) -> bytes:
+    if phone_page.is_phone_number(given):
+        return phone_page.phone_key(given)
+    path = Path(given)
     try:
         return trust.pass_key(path.read_bytes()).public_bytes(Encoding.Raw, PublicFormat.Raw)
     except OSError as error:
         raise ConfigError(f"--holder-key: {path}: {error.strerror}") from error
     except TrustError as error:
-        hint = "the phone's public Ed25519 key in PEM"
+        hint = "the number on the phone's page, or its public Ed25519 key in PEM"
         raise ConfigError(f"--holder-key: {path}: {error.args[0]}", hint=hint) from error
 
 

@@ -25,8 +25,10 @@ from kiosk.model import Direction, Entry
 ROOT = Path(__file__).resolve().parents[1]
 START_S = 10.0
 # `make test-cluster`: minutes, and RabbitMQ. `make test-units`: root, and a Debian of its own.
-# `make test-image`: minutes, and QEMU.
-collect_ignore = [folder for folder in ("cluster", "units", "image") if not os.environ.get(f"KIOSK_{folder.upper()}")]
+# `make test-image`: minutes, and QEMU. `make test-page`: a browser.
+collect_ignore = [
+    folder for folder in ("cluster", "units", "image", "page") if not os.environ.get(f"KIOSK_{folder.upper()}")
+]
 
 hypothesis.settings.register_profile("house", deadline=None)  # time is measured in bench/, not here
 hypothesis.settings.load_profile("house")

@@ -1,0 +1,240 @@
+"""The moving pass in a real browser: made, shown, photographed, read by the station's decoder and judged. `make test-page`."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import cbor2
+import cv2
+import numpy as np
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+
+from central.__main__ import main
+from kiosk import base45, issuers
+from kiosk.credential import classify
+from kiosk.decoder import read_picture
+from kiosk.model import Credential, Result, Unproven, UnprovenReason
+
+NAME = "Nguyễn Thị Ữ"
+LONGEST_S = 20.0
+
+
+class Phone:
+    """One browser with a memory of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        options = webdriver.ChromeOptions()
+        options.binary_location = shutil.which("chromium")
+        for word in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "disable-gpu", "no-first-run"):
+            options.add_argument(f"--{word}")
+        options.add_argument(f"--user-data-dir={folder}")
+        options.add_experimental_option(
+            "mobileEmulation", {"deviceMetrics": {"width": 393, "height": 851, "pixelRatio": 2}}
+        )
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        self.driver = webdriver.Chrome(options, Service(shutil.which("chromedriver")))
+        self.driver.set_page_load_timeout(LONGEST_S)
+        self.driver.set_script_timeout(LONGEST_S)
+
+    def open(self, url: str) -> None:
+        """Open a page."""
+        self.driver.get(url)
+
+    def ask(self, script: str) -> Any:
+        """What an expression, or a promise, of the page gives; an error as its name."""
+        text = f"const done = arguments[0]; (async () => {script})().then(done, (error) => done(error.name))"
+        return self.driver.execute_async_script(text)
+
+    def until(self, true: Callable[[], Any]) -> Any:
+        """Wait until this is something."""
+        deadline_s = time.monotonic() + LONGEST_S
+        while not (found := true()):
+            assert time.monotonic() < deadline_s, self.driver.find_element("tag name", "body").text
+            time.sleep(0.1)
+        return found
+
+    def shows(self, section: str) -> bool:
+        """Whether it is this part of the page that is seen."""
+        return bool(self.ask(f"!document.getElementById('{section}').hidden"))
+
+    def photographed(self) -> bytes:
+        """What a camera in front of the screen reads; empty if nothing."""
+        picture = cv2.imdecode(np.frombuffer(self.driver.get_screenshot_as_png(), np.uint8), cv2.IMREAD_GRAYSCALE)
+        assert picture is not None
+        readings = read_picture(np.asarray(picture, np.uint8))
+        return readings[0].payload if len(readings) == 1 else b""
+
+    def number(self) -> str:
+        """The phone's number, as its code says; the words under it say the same."""
+        self.until(lambda: self.shows("enrol"))
+        number: bytes = self.until(self.photographed)
+        assert self.ask("document.getElementById('digits').textContent").replace(" ", "") == number.decode()
+        return number.decode()
+
+    def code(self) -> bytes:
+        """The moving pass that it shows."""
+        self.until(lambda: self.shows("show"))
+        code: bytes = self.until(self.photographed)
+        return code
+
+    def take(self, text: str) -> None:
+        """Paste a pass."""
+        self.driver.execute_script(
+            "document.getElementById('pass').value = arguments[0]; document.getElementById('taking').requestSubmit()",
+            text,
+        )
+
+
+@pytest.fixture
+def phone(tmp_path: Path) -> Iterator[Callable[[], Phone]]:
+    """Makes phones."""
+    made: list[Phone] = []
+
+    def make() -> Phone:
+        made.append(Phone(tmp_path / f"browser-{len(made)}"))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.driver.quit()
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Path:
+    """An office with a key that its stations know, and the page."""
+    assert main(["pass", "key", "--out", str(tmp_path / "office.key")]) == 0
+    (tmp_path / "trust/passes").mkdir(parents=True)
+    (tmp_path / "office.pub.pem").rename(tmp_path / "trust/passes/office.pem")
+    assert main(["pass", "page", "--out", str(tmp_path / "page")]) == 0
+    return tmp_path
+
+
+@pytest.fixture
+def server(office: Path) -> Iterator[tuple[str, list[str], ThreadingHTTPServer]]:
+    """Any web server with the folder, what it was asked for, and itself."""
+    asked: list[str] = []
+
+    class Noting(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            asked.append(self.path)
+
+    served = ThreadingHTTPServer(("127.0.0.1", 0), partial(Noting, directory=str(office / "page")))
+    thread = Thread(target=served.serve_forever, args=(0.05,))
+    thread.start()
+    yield f"http://127.0.0.1:{served.server_address[1]}/", asked, served
+    served.shutdown()
+    thread.join(10)
+    served.server_close()
+
+
+def _issued(office: Path, capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    capsys.readouterr()
+    common = ["--registry", str(office / "passes.db"), "--key", str(office / "office.key"), "--number", "NV-0042"]
+    assert main(["pass", "issue", *common, "--days", "30", "--name", NAME, *words]) == 0
+    return capsys.readouterr().out.splitlines()[1]
+
+
+def test_phone_shows_what_a_station_believes_for_half_a_minute(
+    office: Path,
+    server: tuple[str, list[str], ThreadingHTTPServer],
+    phone: Callable[[], Phone],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """From the phone's number by the link to the code: verified now, copied half a minute later, another code in ten seconds.
+
+    Then the server is gone, and the page is opened anew: it still shows the pass.
+    """
+    url, asked, served = server
+    believed = issuers.load(office / "trust")
+    mine = phone()
+    mine.open(url)
+    number = mine.number()
+    link = _issued(office, capsys, "--holder-key", number, "--page", url)
+    assert link.startswith(f"{url}#")
+    mine.open(link)
+    code, now_s = mine.code(), time.time()
+    verdict = classify(code, (), believed, now_s)
+    assert isinstance(verdict, Credential)
+    assert (verdict.name, verdict.number, verdict.result) == (NAME, "NV-0042", Result.VERIFIED)
+    assert classify(code, (), believed, now_s + 31) == Unproven("pass", UnprovenReason.COPIED)
+    assert classify(code, (), believed, now_s - 31) == Unproven("pass", UnprovenReason.COPIED)
+    assert NAME in mine.driver.find_element("tag name", "body").text
+    assert mine.driver.current_url == url  # the pass is no longer in the address
+
+    next_code = mine.until(lambda: found if (found := mine.photographed()) not in {b"", code} else None)
+    assert isinstance(classify(next_code, (), believed, time.time()), Credential)
+
+    assert mine.ask("navigator.serviceWorker.ready.then((ready) => ready.active !== null)")
+    mine.until(
+        lambda: mine.ask("caches.open((await caches.keys())[0]).then((kept) => kept.keys()).then((all) => all.length)")
+    )
+    served.shutdown()
+    served.server_close()
+    mine.driver.refresh()
+    assert isinstance(classify(mine.code(), (), believed, time.time()), Credential)
+    assert {path.partition("?")[0] for path in asked} <= {"/", "/worker.js", "/manifest.webmanifest", "/icon.png"}
+
+
+def test_pass_is_of_no_use_without_its_phone(
+    office: Path, phone: Callable[[], Phone], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One file is enough; the key cannot be taken out; another phone refuses the pass, and its signature is not genuine."""
+    page = (office / "page/index.html").as_uri()
+    believed = issuers.load(office / "trust")
+    mine, other = phone(), phone()
+    for each in (mine, other):
+        each.open(page)
+    numbers = [each.number() for each in (mine, other)]
+    assert numbers[0] != numbers[1]
+    of_mine, of_other = (_issued(office, capsys, "--holder-key", number) for number in numbers)
+    assert classify(of_mine.encode(), (), believed, time.time()) == Unproven("pass", UnprovenReason.COPIED)
+    other.take(of_mine)
+    refusal = other.until(lambda: other.ask("document.getElementById('refusal').textContent"))
+    assert "another phone" in refusal
+    assert other.shows("enrol")
+    mine.take(of_mine)
+    other.take(of_other)
+    assert isinstance(classify(mine.code(), (), believed, time.time()), Credential)
+
+    envelope = base45.decode(of_mine.removeprefix("KP1:"))
+    _, step, signature = cbor2.loads(base45.decode(other.code().decode().removeprefix("KP1:")))
+    forged = f"KP1:{base45.encode(cbor2.dumps([envelope, step, signature]))}"
+    assert classify(forged.encode(), (), believed, time.time()) == Unproven("pass", UnprovenReason.NOT_GENUINE)
+
+    taken = """new Promise((done) => { indexedDB.open('kiosk-pass').onsuccess = (event) => {
+        event.target.result.transaction('kept').objectStore('kept').get('key').onsuccess = (got) => done(got.target.result)
+    } })"""
+    assert mine.ask(f"(await {taken}).privateKey.extractable") is False
+    assert mine.ask(f"crypto.subtle.exportKey('pkcs8', (await {taken}).privateKey)") == "InvalidAccessError"
+
+
+def test_page_reaches_nobody(server: tuple[str, list[str], ThreadingHTTPServer], phone: Callable[[], Phone]) -> None:
+    """Its policy lets it fetch nothing, run nothing that was put into it, and it makes no key where none is safe."""
+    url, asked, _ = server
+    mine = phone()
+    mine.open(url)
+    number = mine.number()
+    assert mine.ask("fetch('/stolen')") == "TypeError"
+    mine.driver.execute_script(
+        "const put = document.createElement('script'); put.textContent = 'window.stolen = 1'; document.body.append(put)"
+    )
+    assert mine.ask("window.stolen === undefined")
+    assert not [path for path in asked if "stolen" in path]
+    mine.take("KP1:NOT A PASS")
+    assert "no pass" in mine.until(lambda: mine.ask("document.getElementById('refusal').textContent"))
+    mine.driver.refresh()
+    assert mine.number() == number
+    said = [entry["message"] for entry in mine.driver.get_log("browser")]
+    assert not [
+        message for message in said if "stolen" not in message and not re.search(r"Content Security Policy", message)
+    ]
