@@ -61,7 +61,8 @@ bench-seal: $(VENV)/.ready-dev ## what sealing an entry costs, classic and post-
 
 bench-drain: $(VENV)/.ready-dev ## 50,000 entries into the ledger beside paho and a bridge, also over a slow way
 	$(BIN)/python -m bench.drain $(ARGS)
-	$(BIN)/python -m bench.drain --entries 5000 --round-trip-ms 100 --rivals kiosk,paho --rounds 1
+	$(BIN)/python -m bench.drain --sealed $(ARGS)
+	$(BIN)/python -m bench.drain --sealed --entries 5000 --round-trip-ms 100 --rivals kiosk,paho --rounds 1
 
 bench-decode: $(VENV)/.ready-dev ## every reader on the pictures in DATA: rates, costs, docs/decoding-table.md and its plot
 	$(BIN)/python -m bench.decode --data $(DATA) --docs docs

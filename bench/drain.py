@@ -6,9 +6,10 @@
 
 All go over the same way (`bench.relay`, which counts bytes and can be slow) through a real mosquitto into the same collector and a
 ledger of their own. The time runs from the moment when the backlog is there (in the rivals' case, encoded and ready to be
-sent) until its last entry is in the ledger. Rounds are interleaved. Of the uplink's process memory is sampled.
+sent) until its last entry is in the ledger. Rounds are interleaved. Of the uplink's process memory is sampled. Persons are in the
+clear, as the rivals' would be, or sealed as the kiosk's are by default; what is sealed cannot be packed.
 
-    python -m bench.drain [--entries N] [--rounds N] [--round-trip-ms MS] [--rivals kiosk,paho,bridge]
+    python -m bench.drain [--entries N] [--rounds N] [--round-trip-ms MS] [--rivals kiosk,paho,bridge] [--sealed]
 """
 
 from __future__ import annotations
@@ -36,12 +37,14 @@ from kiosk import settings, wire
 from kiosk.clock import SystemClock, uuid7
 from kiosk.model import Direction, Entry
 from kiosk.outbox import Outbox
+from kiosk.seal import CLASSIC, PrivateKey, seal
 from kiosk.sim import people
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kiosk.config import Config
+    from kiosk.seal import PublicKey
 
 LONGEST_S = 900.0
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin") or "mosquitto"
@@ -74,9 +77,10 @@ class Drained:
 class Bench:
     """One round of one rival: a broker, a way to it, a collector, an empty ledger."""
 
-    def __init__(self, folder: Path, entries: int, round_trip_ms: float, stack: ExitStack) -> None:
+    def __init__(self, folder: Path, made: list[Entry], round_trip_ms: float, stack: ExitStack) -> None:
         self.folder = folder
-        self.entries = entries
+        self.made = made
+        self.entries = len(made)
         self._stack = stack
         folder.mkdir()
         self.port, self.way_port = free_port(), free_port()
@@ -117,7 +121,7 @@ class Bench:
     def start_sender(self, port: int) -> subprocess.Popen[bytes]:
         """paho, connected."""
         path = self.folder / "payloads"
-        entries = enumerate(invented(self.entries), 1)
+        entries = enumerate(self.made, 1)
         payloads = [
             wire.encode_batch("bench", self.outbox.id, [(seq, wire.encode_entry(entry))]) for seq, entry in entries
         ]
@@ -157,7 +161,7 @@ class Bench:
 
 def drain_kiosk(bench: Bench) -> Drained:
     """The uplink, from its first connection."""
-    bodies = [(wire.encode_entry(entry), 1) for entry in invented(bench.entries)]
+    bodies = [(wire.encode_entry(entry), 1) for entry in bench.made]
     process = bench.start_uplink()
     marks = bench.config.state.runtime_dir / "uplink.json"
     deadline_s = time.monotonic() + 30
@@ -213,18 +217,24 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--round-trip-ms", type=float, default=0.0)
     parser.add_argument("--rivals", default=",".join(RIVALS))
+    parser.add_argument("--sealed", action="store_true", help="persons sealed, as the kiosk's are by default")
     arguments = parser.parse_args()
     results: dict[str, list[Drained]] = {name: [] for name in arguments.rivals.split(",")}
+    made = invented(arguments.entries, PrivateKey.make(CLASSIC).public if arguments.sealed else None)
     with tempfile.TemporaryDirectory() as folder:
         for round_ in range(arguments.rounds):
             for name, drained in results.items():
                 with ExitStack() as stack:
                     path = Path(folder) / f"{round_}-{name}"
-                    bench = Bench(path, arguments.entries, arguments.round_trip_ms, stack)
+                    bench = Bench(path, made, arguments.round_trip_ms, stack)
                     result = RIVALS[name](bench)
                     drained.append(replace(result, sent_bytes=bench.sent_bytes()))
                     print(f"round {round_ + 1} {name:8} {result.took_s:6.1f} s", file=sys.stderr, flush=True)
-    print(f"drain entries={arguments.entries} rounds={arguments.rounds} round_trip_ms={arguments.round_trip_ms:.0f}")
+    persons = "sealed" if arguments.sealed else "clear"
+    print(
+        f"drain entries={arguments.entries} rounds={arguments.rounds} "
+        f"round_trip_ms={arguments.round_trip_ms:.0f} persons={persons}"
+    )
     for name, drained in results.items():
         print(_row(name, drained, results.get("kiosk", drained), arguments.entries))
 
@@ -240,8 +250,8 @@ def _row(name: str, drained: list[Drained], ours: list[Drained], entries: int) -
     )
 
 
-def invented(count: int) -> list[Entry]:
-    """Entries of nobody, one a second until now."""
+def invented(count: int, key: PublicKey | None = None) -> list[Entry]:
+    """Entries of nobody, one a second until now; sealed to a key if there is one."""
     now, random = SystemClock().now(), Random(1)
     entries = []
     for number in range(count):
@@ -249,7 +259,10 @@ def invented(count: int) -> list[Entry]:
         at = replace(now, wall_ns=now.wall_ns - age_ns, boot_ns=max(0, now.boot_ns - age_ns))
         somebody = people.somebody(random)
         person = (("number", somebody.number), ("name", somebody.name), ("birth_year", str(somebody.year)))
-        entries.append(Entry(uuid7(at.wall_ns), "bench", "bench", "main", Direction.IN, at, "cccd", (), person))
+        entry_id = uuid7(at.wall_ns)
+        sealed = (seal(person, key, "bench", entry_id),) if key else ()
+        clear = () if sealed else person
+        entries.append(Entry(entry_id, "bench", "bench", "main", Direction.IN, at, "cccd", (), clear, sealed))
     return entries
 
 
