@@ -110,7 +110,16 @@ class PiCamera:
         self._last_boot_ns = 0
         self._next_exposures_us = itertools.cycle((settings.alternate_exposure_us, settings.exposure_us))
         self._alternates = settings.alternate_exposure_us > 0
-        self._camera = _bounded("the camera", OPEN_S, lambda: self._opened(number, settings))
+        # Loading it takes a slow board longer than a camera may take to answer, and says nothing of the camera.
+        try:
+            from picamera2 import Picamera2  # noqa: PLC0415  there only on a Pi
+        except ImportError as error:
+            raise CameraError(
+                "picamera2 is not installed", hint="apt install python3-picamera2, or set `camera.source` to v4l2:…"
+            ) from error
+        except Exception as error:
+            raise CameraError(f"picamera2 cannot be loaded: {error}") from error
+        self._camera = _bounded("the camera", OPEN_S, lambda: self._opened(Picamera2, number, settings))
 
     def next_frame(self, timeout_s: float) -> Frame:
         """Wait for a frame exposed after the last one returned."""
@@ -154,17 +163,11 @@ class PiCamera:
         width_px, height_px = self._sizes_px[stream]
         return np.ascontiguousarray(request.make_array(stream)[:height_px, :width_px], np.uint8)
 
-    def _opened(self, number: int, settings: config.Camera) -> Any:  # noqa: ANN401  picamera2 has no types
-        try:
-            from picamera2 import Picamera2  # noqa: PLC0415  there only on a Pi
-        except ImportError as error:
-            raise CameraError(
-                "picamera2 is not installed", hint="apt install python3-picamera2, or set `camera.source` to v4l2:…"
-            ) from error
-        known = Picamera2.global_camera_info()
+    def _opened(self, picamera2: Any, number: int, settings: config.Camera) -> Any:  # noqa: ANN401  it has no types
+        known = picamera2.global_camera_info()
         if number >= len(known):
             raise CameraError(f"there is no camera {number}: {len(known)} found")
-        camera = Picamera2(number)
+        camera = picamera2(number)
         try:
             self._configure(camera, settings)
             camera.start()

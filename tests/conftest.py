@@ -92,12 +92,12 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 class FleetBroker(Mosquitto):
     """A mosquitto with the configuration that ships, and an authority of its own; only paths and the port differ."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *names: str) -> None:
         super().__init__(folder)
         self.url = f"mqtts://127.0.0.1:{self.port}"
         self.fleet = folder / "fleet"
         self.authority = authority.create(self.fleet, "test fleet")
-        certificate, key = self.authority.issue_server(["127.0.0.1"])
+        certificate, key = self.authority.issue_server(["127.0.0.1", *names])
         (self.fleet / "broker.pem").write_bytes(certificate)
         (self.fleet / "broker.key").write_bytes(key)
         shutil.copy(ROOT / "config" / "broker" / "acl", self.fleet / "acl")

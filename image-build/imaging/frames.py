@@ -45,4 +45,7 @@ def write(folder: Path, seed: int = 6) -> None:
             top = (place // 2) * HEIGHT_PX // 2 + (HEIGHT_PX // 2 - size_px) // 2
             left = (place % 2) * WIDTH_PX // 2 + (WIDTH_PX // 2 - size_px) // 2
             picture[top : top + size_px, left : left + size_px] = code
-        cv2.imwrite(str(folder / f"{number}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
+        # In colour, as a camera's: libcamera takes no grey pictures.
+        cv2.imwrite(
+            str(folder / f"{number}.jpg"), cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR), [cv2.IMWRITE_JPEG_QUALITY, 90]
+        )

@@ -8,9 +8,9 @@ root=${1:?usage: ci.sh ROOT}
 here=$(cd "$(dirname "$0")/.." && pwd)
 
 cp -R --no-preserve=ownership "$here/overlay/ci/." "$root/"
-install -d "$root/usr/share/kiosk/frames" "$root/usr/lib/systemd/system/multi-user.target.wants"
+units=$root/usr/lib/systemd/system
+install -d "$root/usr/share/kiosk/frames" "$units/multi-user.target.wants" "$units/sysinit.target.wants"
 cp -R --no-preserve=ownership "${KIOSK_FRAMES:?names the folder of pictures for the virtual camera}/." \
     "$root/usr/share/kiosk/frames/"
-for unit in kiosk-ci-shell.service kiosk-ci-pins.service; do
-    ln -sf "../$unit" "$root/usr/lib/systemd/system/multi-user.target.wants/$unit"
-done
+ln -sf ../kiosk-ci-shell.service "$units/sysinit.target.wants/kiosk-ci-shell.service"
+ln -sf ../kiosk-ci-pins.service "$units/multi-user.target.wants/kiosk-ci-pins.service"

@@ -12,6 +12,10 @@ install -d "$root/state"
 
 # The configuration is written by provisioning, so it lies on the state partition.
 ln -sfn /var/lib/kiosk/etc/kiosk.yaml "$root/etc/kiosk/kiosk.yaml"
+# So do public keys that the build did not know: they come by the boot partition.
+for name in fleet.pem authority.pem; do
+    [ -e "$root/etc/kiosk/$name" ] || ln -sfn "/var/lib/kiosk/etc/$name" "$root/etc/kiosk/$name"
+done
 ln -sfn /run/systemd/resolve/resolv.conf "$root/etc/resolv.conf"
 ln -sfn /proc/self/mounts "$root/etc/mtab"
 : >"$root/etc/machine-id"

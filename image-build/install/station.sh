@@ -14,8 +14,8 @@ cp -R --no-preserve=ownership "$site/." "$root/usr/lib/kiosk/site/"
 cp -R --no-preserve=ownership "$here/overlay/station/." "$root/"
 install -m 644 "$project/config/kiosk.yaml" "$root/usr/share/kiosk/kiosk.yaml"
 
-# The fleet's public keys: without them no update is taken and no provisioning code is believed.
-for name in fleet.pem update-ca.pem; do
+# The fleet's public keys, where the build knows them: without them no update is taken and no provisioning code is believed.
+for name in fleet.pem authority.pem update-ca.pem; do
     [ -e "${KIOSK_KEYS:-$project/build/keys}/$name" ] || continue
     install -m 644 "${KIOSK_KEYS:-$project/build/keys}/$name" "$root/etc/kiosk/$name"
 done
@@ -25,7 +25,7 @@ SYSTEMD_LOG_LEVEL=err systemd-sysusers --root="$root"
 
 wants=$root/usr/lib/systemd/system/multi-user.target.wants
 install -d "$wants"
-for unit in kiosk-provision.service kiosk-prove.service systemd-networkd.service systemd-resolved.service; do
+for unit in kiosk-provision.service kiosk-code.path kiosk-prove.service systemd-networkd.service systemd-resolved.service; do
     ln -sf "../$unit" "$wants/$unit"
 done
 install -d "$root/usr/lib/systemd/system/sysinit.target.wants"

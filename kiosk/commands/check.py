@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kiosk import issuers, settings
+from kiosk.errors import NotProvisionedError
 
 if TYPE_CHECKING:
     import argparse
@@ -14,9 +15,14 @@ if TYPE_CHECKING:
 
 def run(arguments: argparse.Namespace) -> int:
     """Judge the file: 0 if it is right, 2 if it is not."""
-    config = settings.load(arguments.config)
-    lanes = ", ".join(f"{lane.name} ({lane.direction.value})" for lane in config.lanes)
-    print(f"{arguments.config}: ok: kiosk {config.kiosk.id} at {config.kiosk.site}, lanes {lanes}")
+    try:
+        config = settings.load(arguments.config)
+    except NotProvisionedError:
+        config = settings.load_board(arguments.config)
+        print(f"{arguments.config}: ok: a board that waits for its provisioning code")
+    else:
+        lanes = ", ".join(f"{lane.name} ({lane.direction.value})" for lane in config.lanes)
+        print(f"{arguments.config}: ok: kiosk {config.kiosk.id} at {config.kiosk.site}, lanes {lanes}")
     believed = issuers.families(issuers.load(config.credentials.trust_dir))
     print(f"{config.credentials.trust_dir}: {', '.join(believed) or 'no'} keys{_missing(config, believed)}")
     return 0

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from sqlite3 import connect
 
 import pytest
 
-from tests.conftest import Mosquitto
+from tests.conftest import FleetBroker
+from tests.image.machine import GUEST_HOST
 
 ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / "build" / "image"
@@ -38,29 +41,53 @@ class Table:
 
 @dataclass
 class Centre:
-    """A broker and a collector of this machine.
+    """A whole centre on this machine: the broker as it ships, enrolment, the authority's keys, a collector.
 
     Attributes:
-        broker: The broker.
+        broker: The broker, which asks everybody for a certificate.
         ledger: The collector's ledger.
+        keys: The authority's folder.
+        enrolment_port: Of `central enrol`, on the loopback.
     """
 
-    broker: Mosquitto
+    broker: FleetBroker
     ledger: Path
-    _process: subprocess.Popen[bytes] | None = None
+    keys: Path
+    enrolment_port: int
+    _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """Make the authority's keys, hand their list to enrolment, and let that serve."""
+        self.say("keys", "make", "--keys", str(self.keys), "--days", "3")
+        self.say("keys", "publish", "--keys", str(self.keys))
+        shutil.copy(self.keys / "authority-keys.cose", self.broker.fleet / "authority-keys.cose")
+        address = f"127.0.0.1:{self.enrolment_port}"
+        self._start("enrol", "--fleet", str(self.broker.fleet), "--listen", address)
+
+    def code(self, kiosk: str, guest_broker: str, guest_enrolment: str) -> bytes:
+        """A provisioning code as a file for the boot partition, as an operator makes it."""
+        path = self.ledger.with_name("kiosk-code.txt")
+        self.say(
+            "provision", "--fleet", str(self.broker.fleet), "--kiosk", kiosk, "--site", "image-test",
+            "--lane", "main:in", "--broker", guest_broker, "--enrolment", guest_enrolment, "--text", str(path),
+        )  # fmt: skip
+        return path.read_bytes()
 
     def collect(self) -> None:
         """Start the collector."""
-        argv = [sys.executable, "-m", "central", "collect", "--broker", self.broker.url, "--ledger", str(self.ledger)]
-        with self.ledger.with_suffix(".log").open("ab") as log:
-            self._process = subprocess.Popen(argv, cwd=ROOT, stdout=log, stderr=log)
+        files = self.broker.files("central-collector")
+        tls = [part for name, file in files.items() for part in (f"--{name.replace('_', '-')}", file)]
+        self._start("collect", "--broker", self.broker.url, "--ledger", str(self.ledger), *tls)
 
     def stop_collecting(self) -> None:
         """End the collector; harmless when repeated."""
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(30)
-            self._process = None
+        self._stop("collect")
+
+    def end(self) -> None:
+        """End everything."""
+        for verb in list(self._processes):
+            self._stop(verb)
+        self.broker.kill()
 
     def entries(self, boot_id: str | None = None) -> int:
         """How many entries are in the ledger, of all boots or of one."""
@@ -69,10 +96,33 @@ class Centre:
         with closing(connect(f"file:{self.ledger}?mode=ro", uri=True, timeout=10)) as ledger:
             return int(ledger.execute(_COUNT, (boot_id, boot_id)).fetchone()[0])
 
+    def opened(self) -> int:
+        """Of how many entries the authority can read the person."""
+        shown = self.say(
+            "open", "--ledger", str(self.ledger), "--keys", str(self.keys), "--reason", "image test", "--format", "json"
+        )
+        return shown.stdout.count('"number"')
+
     def audit(self) -> subprocess.CompletedProcess[str]:
         """What `central audit` says."""
-        argv = [sys.executable, "-m", "central", "audit", "--ledger", str(self.ledger)]
-        return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+        return self.say("audit", "--ledger", str(self.ledger), check=False)
+
+    @staticmethod
+    def say(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """A verb of the centre's command line, to its end."""
+        argv = [sys.executable, "-m", "central", *words]
+        return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=check, timeout=120)
+
+    def _start(self, verb: str, *words: str) -> None:
+        with self.ledger.with_name(f"{verb}.log").open("ab") as log:
+            argv = [sys.executable, "-m", "central", verb, *words]
+            self._processes[verb] = subprocess.Popen(argv, cwd=ROOT, stdout=log, stderr=log)
+
+    def _stop(self, verb: str) -> None:
+        process = self._processes.pop(verb, None)
+        if process is not None:
+            process.terminate()
+            process.wait(30)
 
 
 def until(true: Callable[[], bool], limit_s: float, what: str) -> None:
@@ -104,12 +154,16 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Centre]:
-    """A broker that listens and a collector that has not been started."""
+    """A centre whose collector has not been started."""
     place = tmp_path_factory.mktemp("centre")
-    with ExitStack() as stack:
-        broker = Mosquitto(place)
-        stack.callback(broker.kill)
+    broker = FleetBroker(place, GUEST_HOST)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    one = Centre(broker, place / "ledger.db", place / "authority", port)
+    try:
         broker.start()
-        one = Centre(broker, place / "ledger.db")
-        stack.callback(one.stop_collecting)
+        one.begin()
         yield one
+    finally:
+        one.end()

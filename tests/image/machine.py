@@ -1,6 +1,6 @@
 """A station's card in a machine of QEMU's: started, talked to over a serial line, and killed without warning.
 
-The guest reaches one address of this machine, the broker's, and nothing else.
+The guest reaches the centre's two ports, by one address, and nothing else.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from imaging import disk
 
 CARD_MIB = 8192
 """A card is larger than an image; its size is a power of two, as QEMU's card reader asks."""
-GUEST_URL = "mqtt://10.0.2.100:1883"
+GUEST_HOST = "10.0.2.100"
+"""What the guest calls the centre."""
+BROKER_PORT, ENROLMENT_PORT = 8883, 8443
 KERNEL_LINE = "ro rootfstype=ext4 panic=-1 loglevel=4 systemd.show_status=0"
 
 
@@ -163,6 +165,19 @@ class Machine:
             self._look_alive()
             time.sleep(0.2)
 
+    def until_said(self, pattern: str, limit_s: float) -> None:
+        """Wait until the console has told of this.
+
+        Raises:
+            MachineError: It has not.
+        """
+        deadline_s = time.monotonic() + limit_s
+        while not re.search(pattern, self.console):
+            if time.monotonic() > deadline_s:
+                raise MachineError(f"nothing of {pattern!r} after {limit_s:.0f} s:\n{self._tail()}")
+            self._look_alive()
+            time.sleep(0.2)
+
     def pull_the_plug(self) -> None:
         """End it at once, as a power cut does: what the guest has not flushed is gone."""
         if self._process is not None and self._process.poll() is None:
@@ -211,13 +226,13 @@ class Machine:
         return "\n".join(self.console.splitlines()[-40:])
 
 
-def virt(card: Card, parts: Path, broker_port: int, tree: Path) -> list[str]:
+def virt(card: Card, parts: Path, ports: dict[int, int], tree: Path) -> list[str]:
     """QEMU's own machine with this card.
 
     Args:
         card: The card.
         parts: Folder of vmlinuz and initrd.
-        broker_port: Of this machine's loopback, all that the guest can reach.
+        ports: Of the guest's centre to those of this machine's loopback; all that the guest can reach.
         tree: A file to be made: the machine's device tree with a Pi's revision.
     """
     nc = shutil.which("nc")
@@ -232,6 +247,7 @@ def virt(card: Card, parts: Path, broker_port: int, tree: Path) -> list[str]:
     subprocess.run(["fdtput", "-p", "-t", "x", str(tree), "/system", "linux,revision", "a02082"], check=True)
     for node in ("/gpio-keys", "/pl061@9030000"):
         subprocess.run(["fdtput", "-r", str(tree), node], check=True)
+    ways = "".join(f",guestfwd=tcp:{GUEST_HOST}:{its}-cmd:{nc} 127.0.0.1 {mine}" for its, mine in ports.items())
     return [
         *machine, "-accel", "tcg,thread=multi,tb-size=256", "-nodefaults", "-dtb", str(tree),
         "-kernel", str(parts / "vmlinuz"), "-initrd", str(parts / "initrd"),
@@ -239,6 +255,6 @@ def virt(card: Card, parts: Path, broker_port: int, tree: Path) -> list[str]:
         "-serial", "chardev:console",
         "-device", "virtio-serial-pci", "-device", "virtconsole,chardev=shell", "-device", "virtio-rng-pci",
         "-drive", f"file={card.path},format=raw,if=virtio,cache=writeback",
-        "-netdev", f"user,id=net,restrict=on,guestfwd=tcp:10.0.2.100:1883-cmd:{nc} 127.0.0.1 {broker_port}",
+        "-netdev", f"user,id=net,restrict=on{ways}",
         "-device", "virtio-net-pci,netdev=net,romfile=",
     ]  # fmt: skip

@@ -1,7 +1,7 @@
-"""The image of BOARD=virt from its first boot on, through a power cut and a second boot.
+"""The image of BOARD=virt from its first boot on: unprovisioned, provisioned, a power cut, and a boot after it.
 
-One machine, one story: the fixture `station` tells it up to the second boot and notes what was seen; each test judges one
-promise. `make test-image` runs it and prints the table.
+One card, one story: the fixture `station` tells it and notes what was seen; each test judges one promise. `make test-image`
+runs it and prints the table.
 """
 
 from __future__ import annotations
@@ -13,19 +13,15 @@ from pathlib import Path
 import pytest
 
 from tests.image.conftest import WORK, Centre, Table, until
-from tests.image.machine import GUEST_URL, Card, Machine, virt
+from tests.image.machine import BROKER_PORT, ENROLMENT_PORT, GUEST_HOST, Card, Machine, virt
 
-BOOT_S = 420.0
+BOOT_S = 600.0
 """An emulated processor, beside other work."""
 ENTRIES = 200
-CONFIG = f"""
-kiosk:
-  id: image-test-1
-  site: image-test
+KIOSK = "image-test-1"
+BOARD = """
 lanes:
-  - name: main
-    direction: in
-    camera:
+  - camera:
       source: "picamera2:0"
       width_px: 640
       height_px: 480
@@ -38,13 +34,9 @@ lanes:
 repeat:
   gone_s: 0.2
   window_s: 0
-uplink:
-  brokers: ["{GUEST_URL}"]
 """
-"""As an editor of Windows writes it: see `_as_windows_writes`."""
+"""What a board's file says; who it is and where it delivers comes with the code. Written as Windows' editors write."""
 PROBES = {
-    "state": "timeout 240 systemctl is-system-running --wait",
-    "failed": "systemctl --failed --no-legend --plain",
     "listening": "ss -H -lntu",
     "unlocked": "awk -F: '$2 !~ /^[!*]/ {print $1}' /etc/shadow",
     "root": "findmnt -no OPTIONS /",
@@ -56,11 +48,12 @@ PROBES = {
     "journal": "ls -A /var/log/journal 2>/dev/null; journalctl --header | grep -o '/run/log/journal' | head -1",
     "sshd": "command -v sshd; ls /etc/ssh 2>/dev/null",
     "provisioned": "journalctl -b -u kiosk-provision -o cat",
-    "users": "ps -o user:20= -C python3",
+    "users": "for unit in scan uplink; do stat -c %U /proc/$(systemctl show -P MainPID kiosk-$unit); done",
     "boot": "cat /proc/sys/kernel/random/boot_id",
-    "uplink": "cat /run/kiosk/uplink.json",
-    "world": "timeout 5 sh -c 'exec 3<>/dev/tcp/10.0.2.2/22' 2>&1; ip -br addr show scope global",
+    "failed": "systemctl --failed --no-legend --plain",
+    "state": "timeout 240 systemctl is-system-running --wait",
 }
+KEY = "cd /var/lib/kiosk/identity && stat -c '%a %U' key.pem && head -1 key.pem && ls /var/lib/kiosk/etc"
 
 
 @dataclass
@@ -68,25 +61,25 @@ class Station:
     """What was seen of it.
 
     Attributes:
-        seen: Answers of the first boot's probes.
-        again: Answers of the second boot's.
-        names: Files on the first partition after the first boot.
-        greens: Recorded entries that the first boot's console told of.
+        seen: Answers to the probes, by boot and name.
+        names: Files on the first partition after each boot.
+        greens: Recorded entries that the console told of before the power cut.
         greens_unsent: Those of them after the collector had been stopped.
-        levels: Levels of the green line, as read from the simulated chip.
-        first_boot: Entries of the first boot in the ledger, at the end.
-        second_boot: Entries of the second.
+        light: For how long a colour stood still, milliseconds, by boot and colour as red, green, blue.
+        first_boot: Entries of the provisioned boot in the ledger, at the end.
+        second_boot: Entries of the one after the power cut.
+        opened: Of how many entries the authority reads the person.
         audit: What the centre's audit says, and its exit code.
     """
 
-    seen: dict[str, str] = field(default_factory=dict)
-    again: dict[str, str] = field(default_factory=dict)
-    names: set[str] = field(default_factory=set)
+    seen: dict[str, dict[str, str]] = field(default_factory=dict)
+    names: dict[str, set[str]] = field(default_factory=dict)
     greens: int = 0
     greens_unsent: int = 0
-    levels: set[str] = field(default_factory=set)
+    light: dict[str, dict[str, int]] = field(default_factory=dict)
     first_boot: int = 0
     second_boot: int = 0
+    opened: int = 0
     audit: tuple[int, str] = (-1, "")
 
 
@@ -99,135 +92,178 @@ def station(folder: Path, centre: Centre, table: Table) -> Station:
     """The whole story."""
     parts = WORK / "virt"
     card = Card.of(parts / "kiosk-virt.img", folder / "virt.card")
-    card.put("kiosk.yaml", _as_windows_writes(CONFIG), folder)
-    centre.collect()
+    card.put("fleet.pem", (centre.broker.fleet / "fleet.pem").read_bytes(), folder)
+    card.put("authority.pem", (centre.keys / "authority.pem").read_bytes(), folder)
+    card.put("kiosk.yaml", _as_windows_writes(BOARD), folder)
+    ways = {BROKER_PORT: centre.broker.port, ENROLMENT_PORT: centre.enrolment_port}
+    argv = virt(card, parts, ways, folder / "virt.dtb")
     story = Station()
-    machine = Machine(folder, "virt-1")
-    try:
-        _first_boot(machine, virt(card, parts, centre.broker.port, folder / "virt.dtb"), story, centre, table)
-        machine.pull_the_plug()
-        story.greens = machine.greens()
-        table.note("power cut", f"after {story.greens} greens, {story.greens_unsent} of them never sent")
-        story.names = card.names()
-        machine = Machine(folder, "virt-2")
-        _second_boot(machine, virt(card, parts, centre.broker.port, folder / "virt.dtb"), story, centre, table)
-    finally:
-        machine.pull_the_plug()
+    for number, tell in enumerate((_unprovisioned, _provisioned, _after_the_cut), 1):
+        machine = Machine(folder, f"virt-{number}")
+        try:
+            machine.start(argv)
+            tell(machine, story, centre, table)
+        finally:
+            machine.pull_the_plug()
+        if number == 1:
+            code = centre.code(KIOSK, f"{GUEST_HOST}:{BROKER_PORT}", f"{GUEST_HOST}:{ENROLMENT_PORT}")
+            card.put("kiosk-code.txt", _as_windows_writes(code.decode()), folder)
+            centre.collect()
+        story.names[machine.name] = card.names()
     return story
 
 
-def _first_boot(machine: Machine, argv: list[str], story: Station, centre: Centre, table: Table) -> None:
-    machine.start(argv)
-    machine.wait_for("CI-SHELL ready", BOOT_S)
-    table.note("first boot: shell", "ready")
+def _power(machine: Machine) -> str:
+    return f"{time.monotonic() - machine.started_s:.0f} s after power"
+
+
+def _light(machine: Machine, seconds: int) -> dict[str, int]:
+    shown = machine.run(f"python3 /usr/lib/kiosk/ci/light.py {seconds}", seconds + 120.0)
+    return {colour: int(stood_ms) for colour, stood_ms in (line.split() for line in shown.splitlines())}
+
+
+def _unprovisioned(machine: Machine, story: Station, _centre: Centre, table: Table) -> None:
+    """First power: the state grows, nobody has set it up, and it says so in blue."""
+    machine.until_said(r"\bnot-set-up\b", BOOT_S)
+    table.note("first boot: says that it is not set up", _power(machine))
+    story.light["first"] = _light(machine, 10)
+    story.seen["first"] = {name: machine.run(command, 300.0) for name, command in PROBES.items()}
+    table.note("blue stood still for", f"{story.light['first'].get('001', 0)} ms")
+
+
+def _provisioned(machine: Machine, story: Station, centre: Centre, table: Table) -> None:
+    """The code lay on the first partition: it is redeemed, entries reach the centre, and the plug is pulled."""
+    machine.until_said(r"\bset-up kiosk=", BOOT_S)
+    table.note("second boot: set up by its code", _power(machine))
     machine.until_greens(1, BOOT_S)
-    table.note("first green on the console", f"{time.monotonic() - machine.started_s:.0f} s after power")
+    table.note("first green on the console", _power(machine))
     until(lambda: centre.entries() > 0, BOOT_S, "an entry in the centre's ledger")
-    table.note("first entry in the centre's ledger", centre.entries())
-    for name, command in PROBES.items():
-        story.seen[name] = machine.run(command, 300.0)
-    deadline_s = time.monotonic() + 120
-    while story.levels != {"0", "1"} and time.monotonic() < deadline_s:
-        loop = "for i in $(seq 300); do cat /run/ci-pins/sim_gpio27/value; done | sort -u"
-        story.levels |= set(machine.run(loop, 60.0).split())
-    table.note("levels of the green line", sorted(story.levels))
+    table.note("first entry in the centre's ledger", _power(machine))
+    story.light["second"] = _light(machine, 20)
+    table.note("green stood still for", f"{story.light['second'].get('010', 0)} ms")
     until(lambda: '"online"' in machine.run("cat /run/kiosk/uplink.json"), 60.0, "the uplink online")
+    story.seen["second"] = {name: machine.run(command, 300.0) for name, command in PROBES.items()}
+    story.seen["second"] |= {"uplink": machine.run("cat /run/kiosk/uplink.json"), "key": machine.run(KEY)}
     centre.stop_collecting()
     before = machine.greens()
     machine.until_greens(before + ENTRIES // 2, BOOT_S)
-    story.greens_unsent = machine.greens() - before
+    machine.pull_the_plug()
+    story.greens = machine.greens()
+    story.greens_unsent = story.greens - before
+    table.note("power cut", f"after {story.greens} greens, {story.greens_unsent} of them never sent")
 
 
-def _second_boot(machine: Machine, argv: list[str], story: Station, centre: Centre, table: Table) -> None:
+def _after_the_cut(machine: Machine, story: Station, centre: Centre, table: Table) -> None:
     centre.collect()
-    machine.start(argv)
-    machine.wait_for("CI-SHELL ready", BOOT_S)
     machine.until_greens(1, BOOT_S)
-    table.note("second boot: first green", f"{time.monotonic() - machine.started_s:.0f} s after power")
-    boot, again = story.seen["boot"], machine.run("cat /proc/sys/kernel/random/boot_id")
-    until(lambda: centre.entries(boot) >= story.greens, 180.0, "all greens of the first boot in the ledger")
-    until(lambda: centre.entries(again) > 0, 180.0, "an entry of the second boot in the ledger")
-    for name in ("state", "failed", "provisioned"):
-        story.again[name] = machine.run(PROBES[name], 300.0)
-    machine.run("systemctl stop kiosk-scan", 120.0)
-    machine.power_off(180.0)
+    table.note("third boot: first green", _power(machine))
+    boot, again = story.seen["second"]["boot"], machine.run("cat /proc/sys/kernel/random/boot_id")
+    until(lambda: centre.entries(boot) >= story.greens, 180.0, "all greens of the second boot in the ledger")
+    until(lambda: centre.entries(again) > 0, 180.0, "an entry of the third boot in the ledger")
+    story.seen["third"] = {name: machine.run(PROBES[name], 300.0) for name in ("state", "failed", "provisioned")}
+    machine.run("systemctl stop kiosk-scan", 180.0)
+    machine.power_off(240.0)
     time.sleep(2)
     story.first_boot, story.second_boot = centre.entries(boot), centre.entries(again)
+    story.opened = centre.opened()
     done = centre.audit()
     story.audit = (done.returncode, done.stdout.strip())
-    table.note("ledger: first boot, second boot", f"{story.first_boot}, {story.second_boot}")
+    table.note("ledger: second boot, third boot", f"{story.first_boot}, {story.second_boot}")
+    table.note("persons that the authority can read", story.opened)
     table.note("audit", story.audit[1].splitlines()[-1])
 
 
+def test_first_boot_shows_that_nobody_has_set_it_up(station: Station) -> None:
+    """Without a code the station flashes blue on real lines: half a second lit, half a second dark."""
+    assert station.light["first"].get("001", 0) >= 250
+    assert station.light["first"].get("000", 0) >= 250
+
+
 def test_configuration_is_taken_from_the_boot_partition_once(station: Station) -> None:
-    """kiosk.yaml with Windows' line ends is taken at the first boot, removed from the card, and kept over the second."""
-    assert "kiosk.yaml was taken" in station.seen["provisioned"]
-    assert "kiosk.yaml" not in station.names
-    assert "kiosk-says.txt" in station.names
-    assert "the one from before is kept" in station.again["provisioned"]
+    """Files with Windows' line ends are taken at the first boot, removed from the card, and kept over the next."""
+    said = station.seen["first"]["provisioned"]
+    for name in ("fleet.pem", "authority.pem", "kiosk.yaml"):
+        assert f"{name} was taken" in said
+        assert name not in station.names["virt-1"]
+    assert "kiosk-says.txt" in station.names["virt-1"]
+    assert "the one from before is kept" in station.seen["third"]["provisioned"]
 
 
-def test_system_is_whole(station: Station) -> None:
-    """systemd is running and no unit has failed, at either boot."""
-    assert (station.seen["state"], station.seen["failed"]) == ("running", "")
-    assert (station.again["state"], station.again["failed"]) == ("running", "")
+def test_code_on_the_boot_partition_sets_the_station_up_once(station: Station) -> None:
+    """The signed code is redeemed for a certificate: the key was made here, is the uplink's alone, and the code is gone."""
+    mode, begin, *kept = station.seen["second"]["key"].splitlines()
+    assert (mode, begin) == ("600 kiosk-uplink", "-----BEGIN PRIVATE KEY-----")
+    assert "kiosk-code.txt was taken" in station.seen["second"]["provisioned"]
+    assert "kiosk-code.txt" not in station.names["virt-2"] | set(kept)
+
+
+@pytest.mark.parametrize("boot", ["first", "second", "third"])
+def test_system_is_whole(station: Station, boot: str) -> None:
+    """systemd is running and no unit has failed, at any boot."""
+    assert (station.seen[boot]["state"], station.seen[boot]["failed"]) == ("running", "")
 
 
 def test_green_line_is_lit(station: Station) -> None:
-    """The simulated chip's line of the green LED is seen high and low: our panel drives real pins."""
-    assert station.levels == {"0", "1"}
+    """The simulated chip's line of the green LED stands high, and no other, for as long as a cue: our panel drives real pins."""
+    assert station.light["second"].get("010", 0) >= 200
 
 
 def test_centre_has_taken_an_entry_and_said_so(station: Station) -> None:
     """The uplink has receipts: it knows itself online and nothing waits that was sent before."""
-    assert '"online"' in station.seen["uplink"]
+    assert '"online"' in station.seen["second"]["uplink"]
 
 
 def test_power_cut_loses_no_green(station: Station) -> None:
-    """Every green of the first boot is in the ledger after the second, with those that had never been sent."""
+    """Every green before the cut is in the ledger after the next boot, with those that had never been sent."""
     assert station.greens_unsent >= ENTRIES // 2
     assert station.first_boot >= station.greens
     assert station.audit[0] == 0, station.audit[1]
 
 
-def test_second_boot_goes_on(station: Station) -> None:
-    """The second boot records and delivers without any help."""
+def test_persons_are_sealed_to_the_authority(station: Station) -> None:
+    """Each entry's person opens with the authority's keys: the list of keys came with the certificate."""
+    assert station.opened == station.first_boot + station.second_boot
+
+
+def test_boot_after_the_cut_goes_on(station: Station) -> None:
+    """The boot after the power cut records and delivers without any help."""
     assert station.second_boot > 0
 
 
-def test_nothing_listens(station: Station) -> None:
+@pytest.mark.parametrize("boot", ["first", "second"])
+def test_nothing_listens(station: Station, boot: str) -> None:
     """No port is open, not even to the machine itself."""
-    assert station.seen["listening"] == ""
+    assert station.seen[boot]["listening"] == ""
 
 
 def test_nobody_can_log_in(station: Station) -> None:
     """Every account is locked, and there is no SSH."""
-    assert (station.seen["unlocked"], station.seen["sshd"]) == ("", "")
+    assert (station.seen["first"]["unlocked"], station.seen["first"]["sshd"]) == ("", "")
 
 
 def test_root_is_read_only(station: Station) -> None:
     """Nothing can be written to the root, not even by root."""
-    assert "ro" in station.seen["root"].split(",")
-    assert station.seen["write"].count("Read-only file system") == 2
+    assert "ro" in station.seen["first"]["root"].split(",")
+    assert station.seen["first"]["write"].count("Read-only file system") == 2
 
 
 def test_state_executes_nothing(station: Station) -> None:
     """The state partition is mounted noexec, nodev and nosuid, and that holds."""
-    assert {"noexec", "nodev", "nosuid"} <= set(station.seen["state options"].split(","))
-    assert "Permission denied" in station.seen["exec"]
+    assert {"noexec", "nodev", "nosuid"} <= set(station.seen["first"]["state options"].split(","))
+    assert "Permission denied" in station.seen["first"]["exec"]
 
 
 def test_state_fills_the_card(station: Station) -> None:
     """At the first boot the state partition has grown over the rest of the card."""
-    assert int(station.seen["state size"]) > 4_000_000_000
+    assert int(station.seen["first"]["state size"]) > 4_000_000_000
 
 
 def test_card_holds_neither_journal_nor_swap(station: Station) -> None:
     """The journal is in memory, and so is swap, packed."""
-    assert station.seen["journal"] == "/run/log/journal"
-    assert station.seen["swap"].split() == ["/dev/zram0"]
+    assert station.seen["first"]["journal"] == "/run/log/journal"
+    assert station.seen["first"]["swap"].split() == ["/dev/zram0"]
 
 
 def test_processes_have_users_of_their_own(station: Station) -> None:
     """Scan and uplink run as two users, neither of them root."""
-    assert set(station.seen["users"].split()) == {"kiosk-scan", "kiosk-uplink"}
+    assert station.seen["second"]["users"].split() == ["kiosk-scan", "kiosk-uplink"]

@@ -163,6 +163,14 @@ def test_sound_configuration_passes_the_check(tmp_path: Path, capsys: pytest.Cap
     assert "kiosk a-1 at b, lanes main (pass)" in capsys.readouterr().out
 
 
+def test_board_that_names_no_kiosk_passes_the_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A board's file without a `kiosk` section is right, too: the rest comes with the provisioning code."""
+    path = tmp_path / "kiosk.yaml"
+    path.write_text(f"state: {{dir: {tmp_path / 'state'}}}\n", "utf-8")
+    assert main(["check", "--config", str(path)]) == 0
+    assert "waits for its provisioning code" in capsys.readouterr().out
+
+
 def test_alias_bomb_and_tags_do_no_harm(tmp_path: Path) -> None:
     """YAML that would run Python is refused as YAML."""
     assert "could not determine a constructor" in _refusal(tmp_path, "kiosk: !!python/object/apply:os.system [id]\n")
