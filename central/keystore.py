@@ -259,11 +259,7 @@ def _shred(path: Path) -> None:
     finally:
         os.close(handle)
     path.unlink()
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    durable.flush_folder(path.parent)
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from kiosk import settings
+from kiosk import durable, settings
 from kiosk.errors import ProvisionError
 from kiosk.provisioning import NOT_KEPT
 
@@ -159,7 +159,7 @@ def replace(state_dir: Path, files: Mapping[str, tuple[bytes, int]]) -> None:
             _exchange(fresh, target)
         else:
             fresh.rename(target)
-        _flush(state_dir)
+        durable.flush_folder(state_dir)
     except OSError as error:
         raise ProvisionError(NOT_KEPT, f"{target}: {error.strerror or error}") from error
     shutil.rmtree(fresh, ignore_errors=True)
@@ -188,17 +188,8 @@ def write(path: Path, content: bytes, mode: int) -> None:
     Raises:
         ProvisionError: It cannot be written.
     """
-    fresh = path.with_name(path.name + ".tmp")
     try:
-        fresh.unlink(missing_ok=True)
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-            os.fchmod(file.fileno(), mode)  # whatever the umask
-            _give_to_owner_of(path.parent, file.fileno())
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-        _flush(path.parent)
+        durable.replace(path, content, mode)
     except OSError as error:
         raise ProvisionError(NOT_KEPT, f"cannot write {path}: {error.strerror}") from error
 
@@ -213,22 +204,7 @@ def private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 def _folder(path: Path, mode: int) -> None:
     path.mkdir(mode=mode)
     path.chmod(mode)
-    _give_to_owner_of(path.parent, path)
-
-
-def _give_to_owner_of(folder: Path, what: Path | int) -> None:
-    """What root writes here belongs to whom the folder belongs to: the uplink's user has to read it."""
-    if os.geteuid() == 0:
-        owner = folder.stat()
-        os.chown(what, owner.st_uid, owner.st_gid)
-
-
-def _flush(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    durable.give_to_owner_of(path.parent, path)
 
 
 def _exchange(one: Path, other: Path) -> None:

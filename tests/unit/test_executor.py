@@ -339,15 +339,3 @@ def test_fleet_key_file_is_read_or_refused(tmp_path: Path) -> None:
             trust.fleet_keys(path)
     with pytest.raises(ConfigError, match="directory"):
         trust.fleet_keys(tmp_path)
-
-
-def test_durable_file_is_the_old_or_the_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk that fails while it is written leaves the old content and no litter."""
-    path = tmp_path / "file"
-    durable.replace(path, b"old")
-    assert path.stat().st_mode & 0o777 == 0o600
-    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(5, "Input/output error")))
-    with pytest.raises(OSError, match="Input"):
-        durable.replace(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
