@@ -8,6 +8,7 @@ import tempfile
 import zlib
 from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -15,7 +16,7 @@ from uuid import UUID
 import cbor2
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from kiosk import authority, base45, cbor, cose, provisioning, remote, seal, settings, wire
+from kiosk import authority, base45, cbor, cose, provisioning, remote, seal, settings, trust_list, wire
 from kiosk.config import LocalCard
 from kiosk.cose import Sign1
 from kiosk.credential import classify, compile_local, hc1, nzcp, personal_pass, shc
@@ -211,6 +212,22 @@ def _listed(message: bytes, layer: Layer) -> bool:
     return True
 
 
+def _trusted(message: bytes, layer: Layer) -> bool:
+    found = trust_list.read(message, _FLEET_KEYS)
+    if not layer.signed and found != _TRUSTED:
+        raise ForgedError("trust list")
+    return True
+
+
+def _headed(claims: bytes) -> bytes:
+    return cbor2.dumps([_ours(claims, _FLEET, trust_list.PURPOSE), trust_list.parts(_TRUST_LIST)[1]])
+
+
+def _contained(content: bytes) -> bytes:
+    claims = {cose.IAT: NOW_S, trust_list.DIGEST: sha256(content).digest()}
+    return cbor2.dumps([cose.sign(claims, _FLEET, trust_list.PURPOSE), content])
+
+
 def _revoked(message: bytes, _layer: Layer) -> bool:
     revoked_of(message, _FLEET_KEYS)
     return True
@@ -274,6 +291,8 @@ _KEYS = authority.KeyList(
 )
 _KEY_LIST = authority.sign(_KEYS, _FLEET)
 _REVOCATIONS = cose.sign({PASS_NUMBERS: [1, 2], HC1_HASHES: {"UCI": bytes(32)}}, _FLEET, REVOKED)
+_TRUST_LIST = trust_list.sign({"passes/office.pem": b"x" * 99, "revoked/a.cose": _REVOCATIONS}, NOW_S, _FLEET)
+_TRUSTED = trust_list.read(_TRUST_LIST, _FLEET_KEYS)
 _CONFIG = b"""\
 kiosk: {id: phong-01, site: tru-so}
 lanes:
@@ -357,6 +376,16 @@ PARSERS = (
         (ProvisionError,),
     ),
     Parser("authority's keys", _fleets(_KEY_LIST, authority.PURPOSE), _listed, (SealError,)),
+    Parser(
+        "trust list",
+        (
+            Layer((_TRUST_LIST,)),
+            Layer((cose.parse(trust_list.parts(_TRUST_LIST)[0], cbor.OURS).payload,), _headed, signed=True),
+            Layer((trust_list.parts(_TRUST_LIST)[1],), _contained, signed=True),
+        ),
+        _trusted,
+        (TrustError,),
+    ),
     Parser("revocations", _fleets(_REVOCATIONS, REVOKED), _revoked, (TrustError,)),
     Parser("configuration", (Layer((_CONFIG,)),), _configured, (ConfigError,), share=5),
 )

@@ -1,4 +1,4 @@
-"""The command line of the centre: collect · audit · entries · keys · open · openings · simulate · command · pass.
+"""The command line of the centre: collect · audit · entries · keys · open · openings · simulate · command · pass · trust.
 
 Exit codes: 0 done, 1 something is missing, 2 wrong command line, 10 and above a part that failed (`kiosk.errors`).
 """
@@ -14,7 +14,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from central import command, export, fleet_commands, label_commands, options, pass_commands, sealing_commands, simulate
+from central import (
+    command,
+    export,
+    fleet_commands,
+    label_commands,
+    options,
+    pass_commands,
+    sealing_commands,
+    simulate,
+    trust_commands,
+)
 from central.collector import Broker, Collector, check_url
 from central.ledgers import open_ledger
 from kiosk import __version__
@@ -220,6 +230,7 @@ def _parser() -> argparse.ArgumentParser:
     label_commands.add_verbs(verbs)
     pass_commands.add_verbs(verbs)
     sealing_commands.add_verbs(verbs, common)
+    trust_commands.add_verbs(verbs)
     return parser
 
 

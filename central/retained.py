@@ -1,4 +1,4 @@
-"""One signed message left at the broker for each of several stations, retained: they get it whenever they come.
+"""Signed messages left at the broker for stations, retained: they get them whenever they come.
 
 MQTT 3.1.1, which every broker speaks. A message counts as left when the broker has acknowledged it.
 
@@ -25,13 +25,12 @@ KEEPALIVE_S = 20
 LONGEST_S = 30.0
 
 
-def leave(broker: Broker, topics: Iterable[str], payload: bytes) -> int:
-    """Leave the message at each of these topics.
+def leave(broker: Broker, messages: Iterable[tuple[str, bytes]]) -> int:
+    """Leave each message at its topic, in this order; an empty one takes away what was there.
 
     Args:
         broker: Where and as whom.
-        topics: One a station.
-        payload: The message.
+        messages: Topics and what is left at them.
 
     Returns:
         At how many.
@@ -66,7 +65,7 @@ def leave(broker: Broker, topics: Iterable[str], payload: bytes) -> int:
             client.loop(0)
             raise LinkError(f"{broker.url} did not take it from {broker.client_id}: {reason}")
         if mids is None and client.is_connected():
-            mids = {client.publish(topic, payload, QOS, retain=True).mid for topic in topics}
+            mids = {client.publish(topic, payload, QOS, retain=True).mid for topic, payload in messages}
     client.disconnect()
     client.loop(0)
     return len(mids)

@@ -66,7 +66,7 @@ def publish(arguments: argparse.Namespace) -> int:
     )
     if arguments.broker:
         broker = options.broker_of(arguments, "central-keys")
-        count = retained.leave(broker, [wire.keys_topic(kiosk) for kiosk in kiosks], message)
+        count = retained.leave(broker, [(wire.keys_topic(kiosk), message) for kiosk in kiosks])
         print(f"left for {count} stations at {arguments.broker}")
     return 0
 

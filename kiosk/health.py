@@ -129,6 +129,7 @@ def status_message(
     state: str,
     commands: dict[str, Any] | None = None,
     warnings: Sequence[str] = (),
+    trust_issued_s: int | None = None,
 ) -> bytes:
     """What the centre is told of this station, retained at its status topic.
 
@@ -139,6 +140,7 @@ def status_message(
         state: How the link is: "online", "offline", …; "lost" is said by the broker, "stopped" by the uplink's last word.
         commands: What became of the centre's commands; None for a station that obeys nobody.
         warnings: What else will stop the station if nobody acts.
+        trust_issued_s: When the trust list was issued that the station has; None without one.
     """
     disk = os.statvfs(config.state.dir)
     return _dump(
@@ -152,6 +154,7 @@ def status_message(
             "lanes": [_lane(config, lane.name) for lane in config.lanes],
             "board": board_facts(),
             "commands": commands,
+            "trust_issued_s": trust_issued_s,
         }
     )
 

@@ -124,6 +124,9 @@ class Link(Protocol):
             The message id, by which `Acknowledged` will name it.
         """
 
+    def subscribe(self, topic: str) -> None:
+        """Ask for one more topic; a refusal is a line in the log."""
+
     def close(self) -> None:
         """Say goodbye, so that the broker keeps the Last Will to itself; harmless when repeated."""
 
@@ -149,7 +152,7 @@ class PahoLink:
         self._stood = False
         self._receive_maximum = UNLIMITED
         self._topics = (wire.receipts_topic(config.kiosk.id), *topics)
-        self._speaks_5 = route.protocol == "5"
+        self._others_qos = QOS if route.protocol == "5" else RECEIPTS_QOS  # RabbitMQ before 3.13 speaks 3.1.1 only
         self._client = _client(config, route)
         self._client.will_set(wire.status_topic(config.kiosk.id), last_will, QOS, retain=True)
         self._client.on_connect = self._on_connect
@@ -182,6 +185,10 @@ class PahoLink:
         """Send with QoS 1."""
         return self._client.publish(topic, payload, QOS, retain=retain).mid
 
+    def subscribe(self, topic: str) -> None:
+        """Ask for one more topic."""
+        self._client.subscribe(topic, self._others_qos)
+
     def close(self) -> None:
         """Say goodbye."""
         if self._client.is_connected():
@@ -201,12 +208,15 @@ class PahoLink:
             return
         self._receive_maximum = int(getattr(properties, "ReceiveMaximum", UNLIMITED))
         receipts, *others = self._topics
-        others_qos = QOS if self._speaks_5 else RECEIPTS_QOS  # RabbitMQ before 3.13 speaks 3.1.1 only
-        self._client.subscribe([(receipts, RECEIPTS_QOS), *((topic, others_qos) for topic in others)])
+        self._client.subscribe([(receipts, RECEIPTS_QOS), *((topic, self._others_qos) for topic in others)])
 
     def _on_subscribe(
         self, _client: Client, _user: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
     ) -> None:
+        if self._stood:
+            if reasons[0].is_failure:
+                _log.warning(line("subscription-refused", reason=reasons[0]))
+            return
         if reasons[0].is_failure:
             self._events.append(Closed(f"subscription refused: {reasons[0]}", Failure.REFUSED))
             return

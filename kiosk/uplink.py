@@ -18,16 +18,16 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kiosk import authority, health, provision, remote, session, trust, wire
+from kiosk import health, provision, remote, session, trust, wire
 from kiosk.clock import Clock, SystemClock, corrected, keep_anchor
-from kiosk.errors import LinkError, RestartRequestedError, SealError, WireError
+from kiosk.errors import LinkError, RestartRequestedError, WireError
 from kiosk.executor import Executor
+from kiosk.lists import SignedLists
 from kiosk.log import line
 from kiosk.model import ClockQuality
 from kiosk.mqtt import Acknowledged, Closed, Event, Link, Ready, Received, open_link
 from kiosk.notify import Notifier
 from kiosk.outbox import SWEEP_ROWS, Outbox
-from kiosk.sealer import list_path
 from kiosk.session import Connect, Drop, Failure, Publish, Session, State, Wait
 
 if TYPE_CHECKING:
@@ -93,8 +93,8 @@ class Uplink:
         self._last_receipt_boot_ns: int | None = None
         keys = trust.fleet_keys(config.trust.fleet_key_file)
         self._executor = Executor(config, keys, outbox, clock, config_file)
-        self._keys_topic = wire.keys_topic(config.kiosk.id)
-        self._topics = (self._keys_topic, *((remote.commands_topic(config.kiosk.id),) if keys else ()))
+        self._lists = SignedLists(config, keys)
+        self._topics = (*self._lists.topics, *((remote.commands_topic(config.kiosk.id),) if keys else ()))
         self._said_commands = self._executor.report()
         self._asks_until_s = self._next_question_s = 0.0
         self._resent: _Resent | None = None
@@ -204,8 +204,10 @@ class Uplink:
                 self.session.connected(now_s, self._outbox.settled, receive_maximum)
                 self._next_status_s = 0.0
                 self._wait_for_time(now_s)
-            case Received(topic, payload) if topic == self._keys_topic:
-                self._take_keys(payload)
+            case Received(topic, payload) if self._lists.are_at(topic):
+                more = self._lists.take(topic, payload)
+                if more is not None and self._link is not None:
+                    self._link.subscribe(more)
             case Received(topic, payload) if topic in self._topics:
                 self._executor.take(payload)
             case Received(_, payload):
@@ -277,16 +279,6 @@ class Uplink:
             self.session.lost(now_s)
             self._drop("the clock is set: certificates are judged by their dates again")
 
-    def _take_keys(self, payload: bytes) -> None:
-        """The authority's list, for the scan processes, which judge it once more."""
-        try:
-            trusted = authority.authority_key(self._config.seal.authority_file)
-            keys = authority.take(payload, list_path(self._config), trusted)
-        except SealError as error:
-            _log.warning(line("keys-not-taken", reason=error))
-            return
-        _log.info(line("keys", count=len(keys.keys), until_s=keys.until_s))
-
     def _settle(self, through: int) -> None:
         self._outbox.settle(through, self._outbox_id)
         self._last_receipt_boot_ns = self._clock.boot_ns()
@@ -333,7 +325,9 @@ class Uplink:
         self._last_status_s = time.monotonic()
         now = self._clock.now()
         further = provision.warnings(self._config, now)
-        message = health.status_message(self._config, self._outbox, now, state, self._executor.report(), further)
+        message = health.status_message(
+            self._config, self._outbox, now, state, self._executor.report(), further, self._lists.trust_issued_s
+        )
         return self._link.publish(wire.status_topic(self._config.kiosk.id), message, retain=True)
 
     def _write_marks(self) -> None:
@@ -344,6 +338,7 @@ class Uplink:
             "protocol": self.session.route.protocol,
             "last_receipt_boot_ns": self._last_receipt_boot_ns,
             "commands": self._executor.report(),
+            "trust_issued_s": self._lists.trust_issued_s,
         }
         health.write_marks(self._config.state.runtime_dir, "uplink", marks)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kiosk import issuers, settings
+from kiosk import issuers, settings, trust_list
 from kiosk.errors import NotProvisionedError
 
 if TYPE_CHECKING:
@@ -23,8 +23,10 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         lanes = ", ".join(f"{lane.name} ({lane.direction.value})" for lane in config.lanes)
         print(f"{arguments.config}: ok: kiosk {config.kiosk.id} at {config.kiosk.site}, lanes {lanes}")
-    believed = issuers.families(issuers.load(config.credentials.trust_dir))
-    print(f"{config.credentials.trust_dir}: {', '.join(believed) or 'no'} keys{_missing(config, believed)}")
+    delivered = trust_list.path_of(config)
+    where, trust = issuers.in_force(config.credentials.trust_dir, delivered, config.trust.fleet_key_file)
+    believed = issuers.families(trust)
+    print(f"{where}: {', '.join(believed) or 'no'} keys{_missing(config, believed)}")
     return 0
 
 

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kiosk import errand, first_start, log, scanner, settings, sim
+from kiosk import errand, first_start, log, scanner, settings, sim, trust_list
 from kiosk.clock import SystemClock
 from kiosk.commands import lane_named, until_signalled
 from kiosk.credential import compile_local
@@ -122,7 +122,7 @@ def open_parts(config: Config, lane: Lane, panel: Panel, camera: Camera | None =
             policy=Policy(rules, key=os.urandom(32)),
             sealer=Sealer(config),
             local=local,
-            trust=TrustFolder(config.credentials.trust_dir),
+            trust=TrustFolder(config.credentials.trust_dir, trust_list.path_of(config), config.trust.fleet_key_file),
             outbox=outbox,
             panel=panel,
             clock=SystemClock(config.state.runtime_dir),

@@ -25,9 +25,8 @@ def run(arguments: argparse.Namespace) -> int:
     except NotProvisionedError as error:
         print(f"not set up: {_last_try(settings.load_board(arguments.config)) or error}")
         return 1
-    uplink = health.read_marks(config.state.runtime_dir, "uplink", health.FRESH_S)
-    state = str(uplink.get("state")) if uplink is not None else "uplink-not-running"
-    commands = uplink.get("commands") if uplink is not None else None
+    uplink = health.read_marks(config.state.runtime_dir, "uplink", health.FRESH_S) or {}
+    state = str(uplink.get("state", "uplink-not-running"))
     try:
         outbox = Outbox.open_existing(config.state.dir / "outbox.db", config.outbox)
     except OutboxError as error:
@@ -35,7 +34,15 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     try:
         now = SystemClock(config.state.runtime_dir).now()
-        message = health.status_message(config, outbox, now, state, commands, provision.warnings(config, now))
+        message = health.status_message(
+            config,
+            outbox,
+            now,
+            state,
+            uplink.get("commands"),
+            provision.warnings(config, now),
+            uplink.get("trust_issued_s"),
+        )
     finally:
         outbox.close()
     if arguments.json:

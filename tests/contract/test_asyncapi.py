@@ -17,7 +17,7 @@ import zstandard
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jsonschema import Draft202012Validator
 
-from kiosk import cose, health, remote, wire
+from kiosk import cose, health, remote, trust_list, wire
 from kiosk.clock import SystemClock
 from kiosk.config import Config
 from kiosk.errors import WireError
@@ -143,7 +143,9 @@ def test_other_versions_are_refused(payload: bytes) -> None:
 
 def test_topics_are_those_of_the_document() -> None:
     """The addresses, with the kiosk's id in its place."""
-    addresses = {name: channel["address"].format(kiosk="k-1") for name, channel in DOCUMENT["channels"].items()}
+    addresses = {
+        name: channel["address"].format(kiosk="k-1", digest="ff01") for name, channel in DOCUMENT["channels"].items()
+    }
     assert addresses == {
         "entries": wire.entries_topic("k-1"),
         "receipts": wire.receipts_topic("k-1"),
@@ -151,6 +153,8 @@ def test_topics_are_those_of_the_document() -> None:
         "commands": remote.commands_topic("k-1"),
         "diagnostics": remote.diagnostics_topic("k-1"),
         "keys": wire.keys_topic("k-1"),
+        "trust": trust_list.TOPIC,
+        "trustContent": trust_list.content_topic(b"\xff\x01"),
     }
 
 

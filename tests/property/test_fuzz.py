@@ -53,7 +53,9 @@ def test_a_documented_refusal_is_no_crash(tmp_path: Path, monkeypatch: pytest.Mo
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["hc1", "shc", "nzcp", "pass", "command", "provisioning", "authority's keys"])
+@pytest.mark.parametrize(
+    "name", ["hc1", "shc", "nzcp", "pass", "command", "provisioning", "authority's keys", "trust list"]
+)
 def test_a_forgery_would_be_seen(name: str) -> None:
     """Claims that were changed and signed again are found out as soon as they are said to be unsigned."""
     parser = next(parser for parser in PARSERS if parser.name == name)

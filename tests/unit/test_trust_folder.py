@@ -156,6 +156,7 @@ def test_sizes_and_numbers_are_bounded(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(issuers, "MAX_FILES", 2)
     with pytest.raises(TrustError, match="more than 2"):
         issuers.load(tmp_path)
+    monkeypatch.setattr(issuers, "MAX_FILES", 3)
     (tmp_path / "shc-keys.json").mkdir()
     monkeypatch.setattr(issuers, "MAX_FILE_BYTES", 1 << 20)
     with pytest.raises(TrustError, match="cannot be read"):
