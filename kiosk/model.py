@@ -74,10 +74,22 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """One code held up once, however many frames show it."""
+    """One code held up once, however many frames show it.
+
+    Attributes:
+        payload: Its bytes.
+        first_seen_boot_ns: Exposure of the first frame with it, counted from boot.
+        chunks: The codes that it was put together from; empty if it is one.
+    """
 
     payload: bytes = field(repr=False)
     first_seen_boot_ns: int
+    chunks: tuple[bytes, ...] = field(default=(), repr=False)
+
+    @property
+    def codes(self) -> tuple[bytes, ...]:
+        """What was held up."""
+        return self.chunks or (self.payload,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kiosk.clock import judging_s, uuid7
-from kiosk.credential import NOBODY, classify
+from kiosk.credential import NOBODY, chunks, classify
 from kiosk.cues import CUES, Cue, CueName, cue_for
 from kiosk.errand import Errands
 from kiosk.errors import CameraEndedError, KioskError, OutboxError, SealError
@@ -112,6 +112,7 @@ class Scanner:
         self._unanswered: list[bytes] = []
         self._uncommitted: dict[bytes, Entry] = {}
         self._fault = ""
+        self._chunks = chunks.Chunks()
         self._errands = Errands(config, lane.name, parts.panel, parts.clock)
 
     def step(self, look: Callable[[Frame, list[Reading]], None] | None = None) -> list[Scan]:
@@ -134,9 +135,10 @@ class Scanner:
             look(frame, readings)
         self._retry_unanswered()
         strategies = {reading.payload: reading.strategy for reading in readings}
+        begun = parts.sightings.observe(readings, frame.exposed_at_boot_ns)
         scans = [
-            self._answer(sighting, strategies.get(sighting.payload, ""), decode_ms)
-            for sighting in parts.sightings.observe(readings, frame.exposed_at_boot_ns)
+            self._answer(sighting, next(filter(None, map(strategies.get, sighting.codes)), ""), decode_ms)
+            for sighting in self._chunks.join(begun, frame.exposed_at_boot_ns)
         ]
         if scans:
             parts.panel.show(*(scan.cue for scan in scans))
@@ -155,6 +157,7 @@ class Scanner:
         parts = self._parts
         trust = NOBODY if parts.trust is None else parts.trust.trust
         verdict = classify(sighting.payload, parts.local, trust, judging_s(parts.clock.now()))
+        verdict = chunks.judged(sighting, verdict)
         special = None if parts.set_up is None else parts.set_up(sighting.payload)
         if special is not None:
             refused = Refused(RefusedReason.WRONG_CODE)
@@ -167,7 +170,7 @@ class Scanner:
         started_ns = time.perf_counter_ns()
         entry = self._committed(sighting, verdict, now_boot_ns)
         if entry is None:
-            self._unanswered.append(sighting.payload)
+            self._unanswered += sighting.codes
             self._retry_boot_ns = now_boot_ns + RETRY_COMMIT_NS
             self._next_check_boot_ns = now_boot_ns + CHECK_EVERY_NS  # a check that passes must not hide this at once
             return Scan(sighting, verdict, None, None, CUES[CueName.FAULT], strategy, decode_ms, 0.0)

@@ -4,7 +4,7 @@
     payload: raw deflate of JSON: iss, nbf, exp, vc.credentialSubject.fhirBundle with a Patient in it
 
 ES256 only. The JSON is read by pydantic's reader, which bounds its depth and takes no NaN. A card that is spread over
-several codes (`shc:/2/3/…`, deprecated by its standard) is not put together. Of the bundle only the Patient is looked at.
+several codes (`shc:/2/3/…`) is put together in `kiosk.credential.chunks`. Of the bundle only the Patient is looked at.
 
 Source: spec.smarthealth.cards, version 1.4.
 """

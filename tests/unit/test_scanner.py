@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ from kiosk.scanner import Parts, Scanner, run
 from kiosk.seal import unseal
 from kiosk.sealer import Sealer
 from kiosk.sightings import Sightings
+from kiosk.sim.issuers import CardIssuer
 from kiosk.sim.render import code_picture
 
 S = 1_000_000_000
@@ -246,6 +248,27 @@ def test_two_people_on_one_picture_get_two_answers(door: Door) -> None:
     door.leave()
     assert door.show(SECOND, LINK)[0] in {CueName.REPEAT, CueName.WRONG_CODE}
     assert len(door.entries) == 2
+
+
+def test_card_in_several_codes_is_one_entry(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each code asks for the next, the last one opens; all at once again are a repeat; no sooner committed than green."""
+    issuer = CardIssuer()
+    believed = SimpleNamespace(trust=issuer.trust, look=lambda: None)
+    policy = Policy(Rules(frozenset({"shc"}), 60 * S), bytes(32))
+    parts = replace(door.parts, trust=believed, policy=policy)  # type: ignore[arg-type]
+    monkeypatch.setattr(door, "scanner", Scanner(door.config, door.config.lanes[0], parts))
+    digits = issuer.shc(issuer.shc_claims()).removeprefix(b"shc:/")
+    size = 2 * -(-len(digits) // 8)
+    codes = [b"shc:/%d/4/%s" % (n + 1, digits[n * size : (n + 1) * size]) for n in range(4)]
+    cues = [cue for code in codes for cue in door.show(code)]
+    assert cues == [CueName.DAMAGED] * 3 + [CueName.RECORDED_IN]
+    (entry,) = door.entries
+    assert entry.document == "shc"
+    assert dict(entry.person)["name"] == "Nguyễn Văn A"
+    door.leave()
+    cues = [cue for code in codes for cue in door.show(code)]
+    assert cues == [CueName.DAMAGED] * 3 + [CueName.REPEAT]
+    assert len(door.entries) == 1
 
 
 def test_wrong_and_damaged_codes_differ_and_make_no_entry(door: Door) -> None:
