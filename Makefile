@@ -42,6 +42,10 @@ test-page: $(VENV)/.ready-dev ## the phone's page in Chromium: its code is read 
 	./setup.sh "$(PYTHON)" "$(VENV)" dev page
 	KIOSK_PAGE=1 timeout 600 $(BIN)/python -m pytest -q tests/page $(ARGS)
 
+test-updates: $(VENV)/.ready-dev ## install, try, keep, leave updates with RAUC under a kernel of its own, the power cut at every step
+	./setup.sh "$(PYTHON)" "$(VENV)" dev updates
+	KIOSK_UPDATES=1 timeout 1500 $(BIN)/python -m pytest -q -n 2 tests/updates $(ARGS)
+
 check: $(VENV)/.ready-dev ## linters, types, layers and scripts only
 	$(BIN)/python -m pytest tests/unit/test_house.py
 

@@ -24,6 +24,7 @@ SCRIPTS = [
     *sorted((ROOT / "image-build").rglob("*.sh")),
     *sorted((ROOT / "image-build").glob("overlay/*/usr/lib/kiosk/bin/*")),
     ROOT / "image-build" / "bundle" / "hook",
+    ROOT / "tests" / "updates" / "guest.sh",
 ]
 UNITS = sorted((ROOT / "systemd" / "system").iterdir())
 
