@@ -13,6 +13,9 @@ from kiosk.remote import Verb
 if TYPE_CHECKING:
     import argparse
 
+SENT_BY_HAND = tuple(verb for verb in Verb if verb is not Verb.UPDATE)
+"""Updates go out in rings: `central update`."""
+
 
 def run(arguments: argparse.Namespace) -> int:
     """Send it; 0 if the station has done it, 1 if not."""
@@ -50,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
 def add_to(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The verb's words."""
     command = verbs.add_parser("command", help="tell one station to do something, signed with the fleet's key")
-    command.add_argument("what", choices=[*Verb, "key"], help="what to do; key = make the fleet's key")
+    command.add_argument("what", choices=[*SENT_BY_HAND, "key"], help="what to do; key = make the fleet's key")
     command.add_argument(
         "values", nargs="*", metavar="VALUE", help="volume: 0 to 100 or `configured`; resend: FROM..TO"
     )

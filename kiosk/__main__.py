@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 DEFAULT_CONFIG = Path("/etc/kiosk/kiosk.yaml")  # as in kiosk.settings, which help need not load
 
+INSTALLING = {
+    "inbox": "/var/lib/kiosk/update",
+    "data": "/state/rauc",
+    "version-file": "/usr/lib/kiosk/version",
+    "fleet-key": "/etc/kiosk/fleet.pem",
+}
+"""Where `kiosk update install` looks. Root does not ask the configuration, which others write."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
@@ -155,6 +163,13 @@ def _parser() -> argparse.ArgumentParser:
     verbs.add_parser(
         "prove", parents=[configured], help="wait until this version has proved itself: frames, and receipts or time"
     )
+
+    update = verbs.add_parser(
+        "update", parents=[configured, as_json], help="fetch, install, or look at a new version that the centre ordered"
+    )
+    update.add_argument("what", choices=("fetch", "install", "status"), help="status: how it stands")
+    for name, place in INSTALLING.items():
+        update.add_argument(f"--{name}", type=Path, default=Path(place), metavar="PATH", help=argparse.SUPPRESS)
 
     _add_provisioning(verbs, configured)
 

@@ -307,6 +307,19 @@ class Sound(Section):
     quiet_volume_percent: int = Field(default=20, ge=0, le=100, description="loudness in quiet hours")
 
 
+class Update(Section):
+    """When a new version comes, and where it is noted."""
+
+    window_from: ClockTime = Field(
+        default="01:00", description='local time, "HH:MM" in quotes, from which updates are fetched and installed'
+    )
+    window_to: ClockTime = Field(default="04:00", description="local time; the same as window_from = at any time")
+    dir: FilePath = Field(default=Path("/state/rauc"), description="root's folder, in which an installation is noted")
+    version_file: FilePath = Field(
+        default=Path("/usr/lib/kiosk/version"), description="file of the image that says its version"
+    )
+
+
 class Log(Section):
     """What is written to stderr; never a code's content or a name."""
 
@@ -332,4 +345,5 @@ class Config(Section):
     uplink: Uplink = Uplink()
     status: Status = Status()
     sound: Sound = Sound()
+    update: Update = Update()
     log: Log = Log()

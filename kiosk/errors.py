@@ -166,3 +166,10 @@ class FleetError(KioskError, OSError):
 
     hint = "check the fleet's folder, its owner and the free disk space"
     exit_code = 21
+
+
+class UpdateError(KioskError, OSError):
+    """An update could not be fetched or installed; the version that runs goes on."""
+
+    hint = "see docs/updates.md; the station works meanwhile"
+    exit_code = 22

@@ -18,7 +18,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from kiosk import diagnostics, durable, errand, remote, settings
+from kiosk import diagnostics, durable, errand, remote, settings, updating
 from kiosk.errand import Errand
 from kiosk.errors import ConfigError, OutboxError, RestartRequestedError
 from kiosk.log import line
@@ -116,7 +116,7 @@ class Executor:
             return
         _log.info(line("command", verb=verdict.verb.value, id=verdict.id.hex(), counter=verdict.counter))
         try:
-            self._do(verdict)
+            self._do(verdict, message)
         except (OutboxError, OSError) as error:
             self._end(f"{type(error).__name__}: {getattr(error, 'strerror', None) or 'see the log'}")
             _log.warning(line("command-failed", verb=verdict.verb.value, reason=error))
@@ -164,8 +164,11 @@ class Executor:
             "last_refused": self._last_refused,
         }
 
-    def _do(self, command: Command) -> None:
+    def _do(self, command: Command, message: bytes) -> None:
         match command.verb:
+            case Verb.UPDATE:
+                updating.keep_order(self._config.state.dir, message)
+                self._end("", f"from {self._config.update.window_from} on")
             case Verb.RESEND:
                 sent = self._outbox.resend(command.numbers[0], command.numbers[1])
                 self._end("", f"{sent.start}..{sent[-1]}" if sent else "nothing of that is settled and held")

@@ -122,7 +122,7 @@ def read_marks(runtime_dir: Path, name: str, fresh_s: float) -> dict[str, Any] |
     return marks if isinstance(marks, dict) and 0 <= age_ns <= fresh_s * 1e9 else None
 
 
-def status_message(
+def status_message(  # noqa: PLR0913  a status has many parts
     config: Config,
     outbox: Outbox,
     now: Moment,
@@ -130,6 +130,8 @@ def status_message(
     commands: dict[str, Any] | None = None,
     warnings: Sequence[str] = (),
     trust_issued_s: int | None = None,
+    *,
+    update: dict[str, Any] | None = None,
 ) -> bytes:
     """What the centre is told of this station, retained at its status topic.
 
@@ -141,6 +143,7 @@ def status_message(
         commands: What became of the centre's commands; None for a station that obeys nobody.
         warnings: What else will stop the station if nobody acts.
         trust_issued_s: When the trust list was issued that the station has; None without one.
+        update: How an update stands; None where nobody looks.
     """
     disk = os.statvfs(config.state.dir)
     return _dump(
@@ -155,6 +158,7 @@ def status_message(
             "board": board_facts(),
             "commands": commands,
             "trust_issued_s": trust_issued_s,
+            "update": update,
         }
     )
 

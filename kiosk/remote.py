@@ -4,6 +4,7 @@ A command is a signed envelope (`kiosk.cose`) under the fleet's key, so that who
 Its claims name one station, a time at which it ends, and a counter that only grows:
 
     3 aud station   4 exp   6 iat   7 cti 16 bytes   -65537 counter   -65538 verb   -65539 numbers
+    -65540 update: [version, url, sha256, size], of the verb `update` alone
 
 The counter stops replays and is judged always. The end stops a broker that holds a command back; it is not judged while the
 station's clock has not been set, because a station without time must still be repairable. There is no command to all
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from kiosk import cose
 from kiosk.errors import CoseError
 from kiosk.model import ClockQuality
+from kiosk.update import Offer, is_offer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +39,7 @@ ID_BYTES = 16
 MAX_NUMBER = (1 << 53) - 1
 
 AUD, EXP, IAT, CTI = 3, 4, 6, 7
-COUNTER, VERB, NUMBERS = -65537, -65538, -65539
+COUNTER, VERB, NUMBERS, UPDATE = -65537, -65538, -65539, -65540
 
 
 class Verb(StrEnum):
@@ -50,6 +52,7 @@ class Verb(StrEnum):
     RELOAD = "reload"
     REBOOT = "reboot"
     DIAGNOSTICS = "diagnostics"
+    UPDATE = "update"
 
 
 class Reason(StrEnum):
@@ -73,12 +76,14 @@ class Command:
         counter: Greater than that of every command before it to this station.
         verb: What.
         numbers: volume: percent, or none for the configured one; resend: the first and the last sequence number; others: none.
+        update: update: what is to be installed; others: None.
     """
 
     id: bytes
     counter: int
     verb: Verb
     numbers: tuple[int, ...] = ()
+    update: Offer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,8 @@ def signed(command: Command, kiosk: str, key: Ed25519PrivateKey, now_s: int, val
         VERB: command.verb.value,
         NUMBERS: list(command.numbers),
     }
+    if (offer := command.update) is not None:
+        claims[UPDATE] = [offer.version, offer.url, offer.sha256, offer.size_bytes]
     return cose.sign(claims, key, PURPOSE)
 
 
@@ -132,12 +139,9 @@ def judge(
         counter: That of the last command that was taken; 0 before the first.
         now: Now.
     """
-    if len(message) > LARGEST_BYTES:
-        return Refusal(Reason.TOO_LARGE)
-    try:
-        claims = cose.verify(message, keys, PURPOSE)
-    except CoseError:
-        return Refusal(Reason.NOT_GENUINE)
+    claims = _genuine(message, keys)
+    if isinstance(claims, Refusal):
+        return claims
     command = _command(claims)
     issued_s, end_s = claims.get(IAT), claims.get(EXP)
     if command is None or not (_is_number(issued_s) and _is_number(end_s) and 0 < end_s - issued_s <= LONGEST_S):
@@ -151,6 +155,30 @@ def judge(
     return command
 
 
+def ordered(message: bytes, keys: Mapping[bytes, Ed25519PublicKey]) -> Command | None:
+    """The update that this message once ordered, judged anew by its signature alone; None if it is no such order.
+
+    The uplink has judged the rest when it took it. Whoever installs believes the uplink nothing, and needs no more than that
+    the fleet has signed this bundle: an older version is refused by what it installs.
+
+    Args:
+        message: What the uplink has kept.
+        keys: The fleet's, by their ids.
+    """
+    claims = _genuine(message, keys)
+    command = None if isinstance(claims, Refusal) else _command(claims)
+    return command if command is not None and command.verb is Verb.UPDATE else None
+
+
+def _genuine(message: bytes, keys: Mapping[bytes, Ed25519PublicKey]) -> dict[int, object] | Refusal:
+    if len(message) > LARGEST_BYTES:
+        return Refusal(Reason.TOO_LARGE)
+    try:
+        return cose.verify(message, keys, PURPOSE)
+    except CoseError:
+        return Refusal(Reason.NOT_GENUINE)
+
+
 def _command(claims: Mapping[int, object]) -> Command | None:
     """The command in genuine claims; None for one that this version does not know."""
     identity, counter, numbers = claims.get(CTI), claims.get(COUNTER), claims.get(NUMBERS)
@@ -160,7 +188,19 @@ def _command(claims: Mapping[int, object]) -> Command | None:
     if verb is None or not isinstance(numbers, list) or len(numbers) > 2:
         return None
     kept = tuple(number for number in numbers if _is_number(number))
-    return Command(identity, counter, verb, kept) if len(kept) == len(numbers) and _fits(verb, kept) else None
+    offer = _offer(claims.get(UPDATE))
+    if len(kept) != len(numbers) or not _fits(verb, kept) or (verb is Verb.UPDATE) is (offer is None):
+        return None
+    return Command(identity, counter, verb, kept, offer)
+
+
+def _offer(claim: object) -> Offer | None:
+    match claim:
+        case [str(version), str(url), bytes(sha256), size] if _is_number(size):
+            offer = Offer(version, url, sha256, size)
+            return offer if is_offer(offer) else None
+        case _:
+            return None
 
 
 def _fits(verb: Verb, numbers: tuple[int, ...]) -> bool:

@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kiosk import health, provision, remote, session, trust, wire
+from kiosk import health, provision, remote, session, trust, updating, wire
 from kiosk.clock import Clock, SystemClock, corrected, keep_anchor
 from kiosk.errors import LinkError, RestartRequestedError, WireError
 from kiosk.executor import Executor
@@ -92,6 +92,7 @@ class Uplink:
         self._next_renewal_s = time.monotonic() + FIRST_RENEWAL_S
         self._last_receipt_boot_ns: int | None = None
         keys = trust.fleet_keys(config.trust.fleet_key_file)
+        self._fleet_keys = keys
         self._executor = Executor(config, keys, outbox, clock, config_file)
         self._lists = SignedLists(config, keys)
         self._topics = (*self._lists.topics, *((remote.commands_topic(config.kiosk.id),) if keys else ()))
@@ -325,8 +326,10 @@ class Uplink:
         self._last_status_s = time.monotonic()
         now = self._clock.now()
         further = provision.warnings(self._config, now)
+        report, issued_s = self._executor.report(), self._lists.trust_issued_s
+        update = updating.report(self._config, self._fleet_keys)
         message = health.status_message(
-            self._config, self._outbox, now, state, self._executor.report(), further, self._lists.trust_issued_s
+            self._config, self._outbox, now, state, report, further, issued_s, update=update
         )
         return self._link.publish(wire.status_topic(self._config.kiosk.id), message, retain=True)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 VERSION_FILE = "usr/lib/kiosk/version"
+BOARD_FILE = "usr/lib/kiosk/board"
 _RAUC_FILE = "etc/rauc/system.conf"
 _COMPATIBLE = "compatible=@COMPATIBLE@"
 
@@ -43,6 +44,7 @@ def stamp(root: Path, board: str, epoch_s: int) -> None:
         HostError: The station's RAUC file is not the one that we know.
     """
     (root / VERSION_FILE).write_text(version(epoch_s) + "\n", "utf-8")
+    (root / BOARD_FILE).write_text(board + "\n", "utf-8")
     file = root / _RAUC_FILE
     text = file.read_text("utf-8")
     if len(re.findall(f"^{_COMPATIBLE}$", text, re.MULTILINE)) != 1:

@@ -25,7 +25,8 @@ SYSTEMD_LOG_LEVEL=err systemd-sysusers --root="$root"
 
 wants=$root/usr/lib/systemd/system/multi-user.target.wants
 install -d "$wants"
-for unit in kiosk-provision.service kiosk-code.path kiosk-prove.service systemd-networkd.service systemd-resolved.service; do
+for unit in kiosk-provision.service kiosk-code.path kiosk-prove.service kiosk-fetch.timer kiosk-update.path \
+    systemd-networkd.service systemd-resolved.service; do
     ln -sf "../$unit" "$wants/$unit"
 done
 install -d "$root/usr/lib/systemd/system/sysinit.target.wants"

@@ -17,7 +17,7 @@ import zstandard
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jsonschema import Draft202012Validator
 
-from kiosk import cose, health, remote, trust_list, wire
+from kiosk import cose, health, remote, trust_list, updating, wire
 from kiosk.clock import SystemClock
 from kiosk.config import Config
 from kiosk.errors import WireError
@@ -60,7 +60,8 @@ def test_status_fits_its_schema(make_config: Callable[..., Config], make_entry: 
         "main", time.clock_gettime_ns(time.CLOCK_BOOTTIME), 10, 29.5, 1.0, 2.0, 3.0, 4.0, 5, 6, 7, 1_764_000_000_000, ""
     )
     health.write_marks(config.state.runtime_dir, "scan-main", marks.to_dict())
-    message = json.loads(health.status_message(config, outbox, SystemClock().now(), "online"))
+    update = updating.report(config, {})
+    message = json.loads(health.status_message(config, outbox, SystemClock().now(), "online", update=update))
     outbox.close()
     _validator("status").validate(message)
     _validator("status").validate(json.loads(health.last_will(config)))

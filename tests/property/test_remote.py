@@ -13,12 +13,14 @@ from kiosk import cose, remote
 from kiosk.errors import CoseError
 from kiosk.model import ClockQuality, Moment
 from kiosk.remote import Command, Reason, Refusal, Verb, judge, signed
+from kiosk.update import Offer
 
 KEY = Ed25519PrivateKey.generate()
 FOREIGN = Ed25519PrivateKey.generate()
 KEYS = {cose.key_id(KEY.public_key()): KEY.public_key()}
 NOW_S = 1_800_000_000
 ID = bytes(range(16))
+OFFER = Offer("0.2.0+20261201000000", "https://updates.example/" + "x" * 176, bytes(32), 2 << 30)
 IDENTIFY = Command(ID, 7, Verb.IDENTIFY)
 
 
@@ -44,6 +46,7 @@ def _claims(**changes: object) -> dict[int, object]:
         "counter": remote.COUNTER,
         "verb": remote.VERB,
         "numbers": remote.NUMBERS,
+        "update": remote.UPDATE,
     }
     return {labels[name]: value for name, value in claims.items() if value is not ...}
 
@@ -65,6 +68,7 @@ def _judged(claims: dict[int, object], counter: int = 6, now: Moment | None = No
         Command(ID, 7, Verb.RELOAD),
         Command(ID, 7, Verb.REBOOT),
         Command(ID, remote.MAX_NUMBER, Verb.DIAGNOSTICS),
+        Command(ID, remote.MAX_NUMBER, Verb.UPDATE, update=OFFER),
     ],
     ids=lambda command: f"{command.verb}{command.numbers}",
 )
@@ -76,7 +80,9 @@ def test_what_the_fleet_signs_is_understood(command: Command) -> None:
 
 
 def test_longest_kiosk_name_fits() -> None:
-    """A station whose name has 64 letters can be commanded."""
+    """A station whose name has 64 letters can be commanded, and told the longest address of an update."""
+    message = signed(Command(ID, remote.MAX_NUMBER, Verb.UPDATE, update=OFFER), "k" * 64, KEY, NOW_S, 300)
+    assert isinstance(judge(message, KEYS, "k" * 64, 6, _now()), Command)
     message = signed(Command(ID, remote.MAX_NUMBER, Verb.RESEND, (1, remote.MAX_NUMBER)), "k" * 64, KEY, NOW_S, 300)
     assert isinstance(judge(message, KEYS, "k" * 64, 6, _now()), Command)
 
@@ -121,6 +127,9 @@ def test_a_station_without_a_key_obeys_nobody() -> None:
         {"verb": "volume", "numbers": [101]}, {"verb": "volume", "numbers": [1, 2]}, {"verb": "volume", "numbers": [True]},
         {"verb": "resend", "numbers": []}, {"verb": "resend", "numbers": [5]}, {"verb": "resend", "numbers": [5, 4]},
         {"verb": "resend", "numbers": [0, 4]}, {"verb": "reboot", "numbers": [0]},
+        {"verb": "update"}, {"verb": "update", "update": []}, {"verb": "update", "update": ["1", "2", b"3", True]},
+        {"verb": "update", "update": ["0.2.0+20261201000000", "http://u.example/b", bytes(32), 1]},
+        {"update": ["0.2.0+20261201000000", "https://u.example/b", bytes(32), 1]},
     ],
     ids=str,
 )  # fmt: skip

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from kiosk import cose, diagnostics, durable, errand, health, log, remote, trust
+from kiosk import cose, diagnostics, durable, errand, health, log, remote, trust, updating
 from kiosk.clock import SystemClock
 from kiosk.config import Config, Sound
 from kiosk.cues import Cue, CueName
@@ -27,6 +27,7 @@ from kiosk.executor import ANSWER_S, REBOOT_FILE, Executor
 from kiosk.model import Entry, Moment
 from kiosk.outbox import Outbox
 from kiosk.remote import Command, Verb
+from kiosk.update import Offer
 
 KEY = Ed25519PrivateKey.generate()
 KEYS = {cose.key_id(KEY.public_key()): KEY.public_key()}
@@ -155,6 +156,19 @@ def test_volume_is_kept(station: Station) -> None:
     assert errand.sound_of(station.config) == station.panel.sound
     station.tell(Verb.VOLUME)
     assert station.panel.sound == station.config.sound == errand.sound_of(station.config)
+
+
+def test_update_is_laid_down_for_the_night(station: Station) -> None:
+    """The signed order is kept as it came, so that whoever fetches and installs can judge it anew."""
+    offer = Offer("0.2.0+20261201000000", "https://updates.example/kiosk.raucb", bytes(32), 1000)
+    now_s = station.clock.now().wall_ns // 10**9
+    message = remote.signed(Command(bytes(16), 1, Verb.UPDATE, update=offer), "test-1", KEY, now_s, 60)
+    station.executor.take(message)
+    assert station.last == ("done", "from 01:00 on")
+    order = updating.order_in(updating.inbox_of(station.config.state.dir), KEYS)
+    assert order is not None
+    assert order.update == offer
+    assert updating.report(station.config, KEYS)["state"] == "waiting"
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"volume_percent": 101}', '{"volume_percent": true}', "[" * 5000])

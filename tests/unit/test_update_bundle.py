@@ -147,6 +147,7 @@ def test_build_is_marked(tmp_path: Path) -> None:
     conf.write_text((ROOT / "image-build/overlay/station/etc/rauc/system.conf").read_text("utf-8"))
     release.stamp(tmp_path, "pi4", 1_795_556_275)
     assert (tmp_path / release.VERSION_FILE).read_text("utf-8").startswith(f"{__version__}+2026")
+    assert (tmp_path / release.BOARD_FILE).read_text("utf-8") == "pi4\n"
     assert "compatible=kiosk-pi4\n" in conf.read_text("utf-8")
     with pytest.raises(HostError, match="kiosk-station"):
         release.stamp(tmp_path, "pi4", 1_795_556_275)

@@ -1,0 +1,119 @@
+"""`kiosk update`: fetch at night what the centre has ordered; install it; say how it stands."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from kiosk import fetch, install, log, settings, trust, updating
+from kiosk.clock import SystemClock
+from kiosk.commands import until_signalled
+from kiosk.errors import UpdateError
+from kiosk.model import ClockQuality
+from kiosk.update import Mark, State, is_night, standing
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from kiosk.config import Config
+    from kiosk.update import Offer
+
+_log = logging.getLogger(__name__)
+_OVER = frozenset({State.INSTALLED, State.ON_TRIAL, State.PROVED, State.FAILED})
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """fetch: 0; install: 0 if a new version waits for its trial, 1 if nothing is to do; status: 0."""
+    match arguments.what:
+        case "install":
+            log.start("info")
+            places = install.Places(arguments.inbox, arguments.data, arguments.version_file)
+            return 0 if install.install(places, trust.fleet_keys(arguments.fleet_key)) else 1
+        case "fetch":
+            config = settings.load(arguments.config)
+            log.start(config.log.level)
+            tend(config, until_signalled())
+        case _:
+            config = settings.load(arguments.config)
+            report = updating.report(config, trust.fleet_keys(config.trust.fleet_key_file))
+            if arguments.json:
+                print(json.dumps(report))
+            else:
+                print(
+                    "".join(f"{key:8} {'-' if value in {None, ''} else value}\n" for key, value in report.items()),
+                    end="",
+                )
+    return 0
+
+
+def tend(config: Config, stop: Callable[[], bool]) -> None:
+    """One look at what is ordered, and what follows from it now.
+
+    Raises:
+        UpdateError: It could not be fetched; the next look tries again.
+    """
+    inbox = updating.inbox_of(config.state.dir)
+    order = updating.order_in(inbox, trust.fleet_keys(config.trust.fleet_key_file))
+    if order is None or order.update is None:
+        return
+    running = updating.version_of(config.update.version_file)
+    seen = updating.found(running, order, inbox, config.update.dir)
+    mark = standing(seen)
+    part, bundle = inbox / updating.PART, inbox / updating.BUNDLE
+    if mark.state in _OVER:
+        part.unlink(missing_ok=True)
+        bundle.unlink(missing_ok=True)
+        return
+
+    def say(state: State, reason: str = "") -> None:
+        updating.write_mark(inbox / updating.FETCH, Mark(mark.id, state, reason))
+
+    if seen.pending:
+        say(State.WAITING, "until the trial of another version is over")
+        return
+    if not _is_night(config):
+        say(State.WAITING, f"until {config.update.window_from}")
+        return
+    say(State.FETCHING)
+    try:
+        whole = _fetched(config, order.update, stop)
+    except UpdateError as error:
+        say(State.FETCHING, str(error)[:200])
+        raise
+    if not whole:
+        say(State.WAITING, "it was broken off and will be resumed")
+        return
+    say(State.FETCHED)
+    _log.info(log.line("update-fetched", version=order.update.version))
+    (inbox / updating.READY).touch()
+
+
+def _fetched(config: Config, offer: Offer, stop: Callable[[], bool]) -> bool:
+    """Whether the bundle is whole; a file from before is judged by its hash once more."""
+    inbox = updating.inbox_of(config.state.dir)
+    part, bundle = inbox / updating.PART, inbox / updating.BUNDLE
+    if bundle.exists():
+        if bundle.stat().st_size == offer.size_bytes and fetch.sha256_of(bundle) == offer.sha256:
+            return True
+        bundle.unlink()
+    source = inbox / "bundle.sha256"  # a part of another bundle is none of this one
+    if not part.exists() or updating.small_file(source) != offer.sha256:
+        part.unlink(missing_ok=True)
+        source.write_bytes(offer.sha256)
+        part.touch()
+    return fetch.fetch(offer, part, bundle, config, lambda: not stop() and _is_night(config))
+
+
+def _is_night(config: Config) -> bool:
+    """Whether it is in the window; never, while nobody has told the time."""
+    now = SystemClock(config.state.runtime_dir).now()
+    if config.update.window_from == config.update.window_to:
+        return True
+    if now.quality is ClockQuality.UNSET:
+        return False
+    local = datetime.fromtimestamp(now.wall_ns / 1e9)  # noqa: DTZ006  the door's own time is meant
+    start, end = (int(text[:2]) * 60 + int(text[3:]) for text in (config.update.window_from, config.update.window_to))
+    return is_night(local.hour * 60 + local.minute, start, end)
