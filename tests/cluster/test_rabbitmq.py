@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from threading import Event, Thread
 
 import pytest
 
 from bench.postgres import Postgres
 from bench.rabbit import RabbitCluster
-from kiosk import uplink
 from kiosk.config import Config
 from kiosk.model import Entry
 from kiosk.outbox import Outbox
+from tests.running import delivering, until
 
-LONGEST_S = 180.0
 ENTRIES = 3000
 Make = Callable[[int], Entry]
 
@@ -29,13 +26,6 @@ def cluster() -> Iterator[RabbitCluster]:
     """The three nodes."""
     with ExitStack() as stack:
         yield RabbitCluster(stack)
-
-
-def _until(true: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + LONGEST_S
-    while not true():
-        assert time.monotonic() < deadline_s, "not in time"
-        time.sleep(0.1)
 
 
 def _ended(process: subprocess.Popen[bytes]) -> None:
@@ -67,28 +57,25 @@ def test_node_that_is_killed_under_load_loses_and_doubles_nothing(
 
         collect(1)
         other = collect(2)
-        _until(lambda: log.read_text().count(" collecting ") == 2)
+        until(lambda: log.read_text().count(" collecting ") == 2, longest_s=180)
         urls = [node.mqtt_url for node in cluster.nodes]
         config = make_config(
             uplink={"brokers": urls, "receipt_timeout_s": 3.0, "backoff_max_s": 2.0, "batch_entries": 10}
         )
         outbox = Outbox.open(config.state.dir / "outbox.db", config.outbox)
-        stop = Event()
-        delivery = Thread(target=lambda: uplink.run(config, stop=stop.is_set), name="uplink")
-        delivery.start()
+        delivery = delivering(config)
         try:
             for number in range(ENTRIES):
                 outbox.append(make_entry(number))
                 if number == ENTRIES // 3:
-                    _until(lambda: outbox.settled > 0)
+                    until(lambda: outbox.settled > 0, longest_s=180)
                     cluster.nodes[victim].kill()
                 elif number == 2 * ENTRIES // 3:
                     other.kill()
                     other.wait(10)
                     collect(0)
-            _until(lambda: outbox.depth() == 0)
+            until(lambda: outbox.depth() == 0, longest_s=180)
         finally:
-            stop.set()
-            delivery.join(30)
+            delivery.stop()
             outbox.close()
     judge_ledger(place, ENTRIES)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from kiosk.gpio import CuePlayer, GpioOutputs, Outputs
 from kiosk.lamp import LitCamera
 from kiosk.sim.door import SimulatedDoor
 from kiosk.sim.terminal import SeenOutputs, TerminalOutputs
+from tests.running import until
 
 LOUD = Sound(quiet_from="00:00", quiet_to="00:00", volume_percent=100)
 QUICK = Cue(CueName.RECORDED_IN, (Step((0, 255, 0), 1000, 20), Step((0, 255, 0), 0, 20)))
@@ -60,13 +60,6 @@ class Recorder:
         return names
 
 
-def _until(true: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 5
-    while not true():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.005)
-
-
 @pytest.fixture
 def recorder() -> Recorder:
     """Outputs with a memory."""
@@ -86,43 +79,43 @@ def player(recorder: Recorder) -> Iterator[CuePlayer]:
 def test_cues_are_played_one_after_another(player: CuePlayer, recorder: Recorder) -> None:
     """Two people on one phone get two answers."""
     player.show(QUICK, OTHER)
-    _until(lambda: recorder.names[-3:] == [CueName.RECORDED_IN, CueName.REPEAT, None])
+    until(lambda: recorder.names[-3:] == [CueName.RECORDED_IN, CueName.REPEAT, None])
     assert (0, 255, 0) in [rgb for rgb, *_ in recorder.calls]
 
 
 def test_newest_answer_replaces_the_one_that_plays(player: CuePlayer, recorder: Recorder) -> None:
     """Whoever stands there now is answered now."""
     player.show(LONG, LONG)
-    _until(lambda: CueName.WRONG_CODE in recorder.names)
+    until(lambda: CueName.WRONG_CODE in recorder.names)
     player.show(QUICK)
-    _until(lambda: recorder.names[-1] is None and CueName.RECORDED_IN in recorder.names)
+    until(lambda: recorder.names[-1] is None and CueName.RECORDED_IN in recorder.names)
     assert recorder.names[-3:] == [CueName.WRONG_CODE, CueName.RECORDED_IN, None]
 
 
 def test_standing_cue_goes_on_and_sounds_once(player: CuePlayer, recorder: Recorder) -> None:
     """It shines whenever nothing plays, comes back after an answer, and is silent after its first round."""
     player.stand(STANDING)
-    _until(lambda: len(recorder.calls) > 8)
+    until(lambda: len(recorder.calls) > 8)
     player.stand(STANDING)
     player.show(QUICK)
-    _until(lambda: recorder.names[-2:] == [CueName.RECORDED_IN, CueName.READY])
-    _until(lambda: len(recorder.calls) > 20)
+    until(lambda: recorder.names[-2:] == [CueName.RECORDED_IN, CueName.READY])
+    until(lambda: len(recorder.calls) > 20)
     assert sum(tone_hz == 500 for _, tone_hz, _ in recorder.calls) == 1
 
 
 def test_another_standing_cue_takes_over_at_once(player: CuePlayer, recorder: Recorder) -> None:
     """A fault is shown when it begins, not when a long step is over."""
     player.stand(Cue(CueName.READY, (Step(DARK, 0, 20_000),), standing=True))
-    _until(lambda: recorder.names[-1] is CueName.READY)
+    until(lambda: recorder.names[-1] is CueName.READY)
     player.stand(CUES[CueName.FAULT_STANDING])
-    _until(lambda: recorder.names[-1] is CueName.FAULT_STANDING)
+    until(lambda: recorder.names[-1] is CueName.FAULT_STANDING)
 
 
 def test_closed_panel_is_dark(recorder: Recorder) -> None:
     """Nothing shines on after the end, even in the middle of a cue."""
     player = CuePlayer(recorder)
     player.show(LONG)
-    _until(lambda: CueName.WRONG_CODE in recorder.names)
+    until(lambda: CueName.WRONG_CODE in recorder.names)
     player.close()
     assert recorder.calls[-1] == (DARK, 0, None)
     assert recorder.closed
@@ -133,7 +126,7 @@ def test_pin_that_fails_is_told_to_the_scan_loop(recorder: Recorder) -> None:
     player = CuePlayer(recorder)
     recorder.broken = True
     player.show(QUICK)
-    _until(lambda: recorder.closed)
+    until(lambda: recorder.closed)
     with pytest.raises(PanelError, match="the panel has failed: pin gone; check the wiring"):
         player.show(QUICK)
     with pytest.raises(PanelError):

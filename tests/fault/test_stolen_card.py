@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -30,16 +30,17 @@ import zstandard
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from central.collector import Broker, Collector
+from central.collector import Broker
 from central.keystore import KeyStore
 from central.opening import Opener
 from central.sqlite_ledger import SqliteLedger
-from kiosk import base45, uplink
+from kiosk import base45
 from kiosk.config import Config
 from kiosk.model import ClockQuality, Moment
 from kiosk.outbox import Outbox
 from kiosk.seal import CLASSIC
 from tests.fault.door import Door, MovedClock, S
+from tests.running import collecting, delivering, until
 
 PEOPLE = 3000
 CARD_MB = 96
@@ -194,7 +195,6 @@ def _live(memory: Path, broker: Any, config_of: Callable[..., Config], store: Ke
     card = Card(memory / "card", memory / "card.img")
     tap = Tap(broker.url)
     ledger_path = memory / "ledger.db"
-    stop = Event()
     listener = tap.start()
     with card.inserted() as folder:
         for name in ("tmp", "log"):
@@ -202,33 +202,17 @@ def _live(memory: Path, broker: Any, config_of: Callable[..., Config], store: Ke
         config = config_of(folder)
         log = logging.FileHandler(folder / "log" / "kiosk.log")
         logging.getLogger().addHandler(log)
-
-        def collect() -> None:
-            ledger = SqliteLedger(ledger_path)
-            try:
-                Collector(Broker(broker.url), ledger).run(stop.is_set)
-            finally:
-                ledger.close()
-
-        threads = [Thread(target=collect), Thread(target=lambda: uplink.run(config, stop=stop.is_set))]
-        for thread in threads:
-            thread.start()
+        running = [collecting(Broker(broker.url), ledger_path), delivering(config)]
         outbox = Outbox.open(config.state.dir / "outbox.db", config.outbox)
         door = Door(config, outbox)
         try:
             for number in range(len(people)):
                 (cue,) = door.show(number)
                 assert cue.startswith("recorded"), cue
-            waited = Event()
-            for _ in range(int(LONGEST_S / 0.05)):
-                if outbox.depth() == 0:
-                    break
-                waited.wait(0.05)
-            assert outbox.depth() == 0
+            until(lambda: outbox.depth() == 0)
         finally:
-            stop.set()
-            for thread in threads:
-                thread.join(20)
+            for each in running:
+                each.stop()
         later = Moment(door.clock.now().wall_ns + 3 * 86_400 * S, "boot-2", 1, ClockQuality.SYNCED)
         for _ in range(2 * len(people)):
             if not outbox.sweep(later):

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any, cast
 
 import pytest
@@ -18,13 +17,12 @@ from paho.mqtt.enums import MQTTErrorCode
 from bench.postgres import Postgres
 from central.collector import Broker, Collector
 from central.ledgers import open_ledger
-from kiosk import uplink
 from kiosk.config import Config
 from kiosk.errors import ConfigError
 from kiosk.model import Entry
 from kiosk.outbox import Outbox
+from tests.running import delivering, until
 
-LONGEST_S = 90.0
 ENTRIES = 1500
 Make = Callable[[int], Entry]
 
@@ -49,7 +47,7 @@ def collectors(broker: Any, ledger_place: str, tmp_path: Path) -> Iterator[Calla
             log = stack.enter_context((tmp_path / f"{name}.log").open("ab"))
             process = subprocess.Popen(argv, stderr=log)
             stack.callback(_ended, process)
-            _until(lambda: " collecting " in (tmp_path / f"{name}.log").read_text())
+            until(lambda: " collecting " in (tmp_path / f"{name}.log").read_text())
             return process
 
         yield start
@@ -58,13 +56,6 @@ def collectors(broker: Any, ledger_place: str, tmp_path: Path) -> Iterator[Calla
 def _ended(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     process.wait(20)
-
-
-def _until(true: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + LONGEST_S
-    while not true():
-        assert time.monotonic() < deadline_s, "not in time"
-        time.sleep(0.05)
 
 
 def _messages(log: Path) -> int:
@@ -86,24 +77,21 @@ def test_collector_that_is_killed_loses_and_doubles_nothing(
     config = make_config(uplink=settings)
     outbox = Outbox.open(config.state.dir / "outbox.db", config.outbox)
     first, second = collectors("first"), collectors("second")
-    stop = Event()
-    delivery = Thread(target=lambda: uplink.run(config, stop=stop.is_set), name="uplink")
-    delivery.start()
+    delivery = delivering(config)
     try:
         for number in range(ENTRIES):
             outbox.append(make_entry(number))
             if number == ENTRIES // 3:
-                _until(lambda: _messages(tmp_path / "first.log") > 0 and _messages(tmp_path / "second.log") > 0)
+                until(lambda: _messages(tmp_path / "first.log") > 0 and _messages(tmp_path / "second.log") > 0)
                 first.kill()
                 first.wait(10)
             elif number == 2 * ENTRIES // 3:
                 collectors("third")
                 second.kill()
                 second.wait(10)
-        _until(lambda: outbox.depth() == 0)
+        until(lambda: outbox.depth() == 0)
     finally:
-        stop.set()
-        delivery.join(20)
+        delivery.stop()
         outbox.close()
     judge_ledger(ledger_place, ENTRIES)
 

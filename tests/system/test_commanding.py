@@ -26,8 +26,7 @@ from kiosk.config import Config
 from kiosk.executor import REBOOT_FILE
 from kiosk.outbox import Outbox
 from kiosk.remote import Command, Verb
-
-LONGEST_S = 40.0
+from tests.running import until
 
 
 class Broker:
@@ -95,13 +94,6 @@ class Station:
         return central(["command", *words, *options, "--journal", str(self.folder / "commands.jsonl")])
 
 
-def _until(true: Callable[[], bool], what: Callable[[], object]) -> None:
-    deadline_s = time.monotonic() + LONGEST_S
-    while not true():
-        assert time.monotonic() < deadline_s, what()
-        time.sleep(0.05)
-
-
 @pytest.fixture
 def everyone(broker: Any) -> Iterator[Broker]:
     """Somebody who holds the broker."""
@@ -127,14 +119,14 @@ def station(make_config: Callable[..., Config], broker: Any, tmp_path: Path) -> 
 def _online(station: Station, everyone: Broker, verb: str = "run") -> None:
     before = len(everyone.statuses())
     station.start(verb)
-    _until(lambda: any(each["state"] == "online" for each in everyone.statuses()[before:]), lambda: station.said)
+    until(lambda: any(each["state"] == "online" for each in everyone.statuses()[before:]), lambda: station.said)
 
 
 def test_each_command_does_its_thing(station: Station, everyone: Broker, capsys: pytest.CaptureFixture[str]) -> None:
     """Every verb on one running station: light, sound, disk, restart, and the station's own word that it is done."""
     _online(station, everyone)
     marks = station.config.state.runtime_dir / "scan-main.json"
-    _until(marks.exists, lambda: station.said)
+    until(marks.exists, lambda: station.said)
 
     assert station.command("identify") == 0
     assert "panel: identify" in station.said
@@ -147,7 +139,7 @@ def test_each_command_does_its_thing(station: Station, everyone: Broker, capsys:
 
     outbox = Outbox.open_existing(station.config.state.dir / "outbox.db", station.config.outbox)
     try:
-        _until(lambda: outbox.last_seq >= 1, lambda: station.said)
+        until(lambda: outbox.last_seq >= 1, lambda: station.said)
         outbox.settle(1)
         assert station.command("resend", "1..1") == 0
         assert outbox.settled == 1
@@ -165,8 +157,8 @@ def test_each_command_does_its_thing(station: Station, everyone: Broker, capsys:
 
     station.write(site="office-2")
     assert station.command("reload") == 0
-    _until(lambda: everyone.statuses()[-1]["site"] == "office-2", lambda: everyone.statuses()[-1])
-    _until(lambda: station.said.count("scanning") == 2, lambda: station.said)
+    until(lambda: everyone.statuses()[-1]["site"] == "office-2", lambda: everyone.statuses()[-1])
+    until(lambda: station.said.count("scanning") == 2, lambda: station.said)
 
     assert station.command("reboot") == 0
     assert (station.config.state.runtime_dir / REBOOT_FILE).exists()
@@ -198,7 +190,7 @@ def test_whoever_holds_the_broker_commands_nothing(station: Station, everyone: B
     for message in messages.values():
         everyone.say(topic, message)
     total = {"too-large": 1, "not-genuine": 3, "other-kiosk": 2, "expired": 1, "not-a-command": 1}
-    _until(lambda: everyone.statuses()[-1]["commands"]["refused"] == total, lambda: everyone.statuses()[-1]["commands"])
+    until(lambda: everyone.statuses()[-1]["commands"]["refused"] == total, lambda: everyone.statuses()[-1]["commands"])
     assert not (station.config.state.runtime_dir / REBOOT_FILE).exists()
     assert not (station.config.state.dir / "identity" / "commands.json").exists()
     from_station = {heard for heard, _ in everyone.heard} - {topic}
@@ -215,15 +207,15 @@ def test_replay_is_refused_after_restart_and_cut(station: Station, everyone: Bro
     topic = remote.commands_topic("test-1")
 
     everyone.say(topic, recorded, retain=True)
-    _until(lambda: everyone.statuses()[-1]["commands"]["refused"] == {"replayed": 1}, lambda: everyone.statuses()[-1])
+    until(lambda: everyone.statuses()[-1]["commands"]["refused"] == {"replayed": 1}, lambda: everyone.statuses()[-1])
     station.stop(signal.SIGKILL)
     _online(station, everyone, "uplink")  # the broker hands over what it kept
-    _until(
+    until(
         lambda: everyone.statuses()[-1].get("commands", {}).get("refused") == {"replayed": 1},
         lambda: everyone.statuses()[-1],
     )
     everyone.say(topic, recorded)
-    _until(lambda: everyone.statuses()[-1]["commands"]["refused"] == {"replayed": 2}, lambda: everyone.statuses()[-1])
+    until(lambda: everyone.statuses()[-1]["commands"]["refused"] == {"replayed": 2}, lambda: everyone.statuses()[-1])
     assert not reboot_file.exists()
 
 

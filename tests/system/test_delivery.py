@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -21,9 +20,9 @@ import yaml
 from paho.mqtt.client import Client, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 
-from central.collector import Broker, Collector
+from central.collector import Broker
 from central.sqlite_ledger import SqliteLedger
-from kiosk import mqtt, uplink, wire
+from kiosk import mqtt, wire
 from kiosk.clock import SystemClock
 from kiosk.config import Config
 from kiosk.demo import broker as demo_broker
@@ -31,53 +30,9 @@ from kiosk.errors import LinkError
 from kiosk.model import ClockQuality, Entry, Moment
 from kiosk.outbox import Outbox
 from kiosk.supervise import Supervisor
+from tests.running import collecting, delivering, until
 
-LONGEST_S = 60.0
 Make = Callable[[int], Entry]
-
-
-class Running:
-    """A loop on a thread of its own, with its own connections."""
-
-    def __init__(self, loop: Callable[[Callable[[], bool]], None]) -> None:
-        self._stop = Event()
-        self._errors: list[BaseException] = []
-        self._thread = Thread(target=self._run, args=(loop,), name="loop")
-        self._thread.start()
-
-    def _run(self, loop: Callable[[Callable[[], bool]], None]) -> None:
-        try:
-            loop(self._stop.is_set)
-        except BaseException as error:  # noqa: BLE001  told by `stop`
-            self._errors.append(error)
-
-    def stop(self) -> None:
-        self._stop.set()
-        self._thread.join(20)
-        assert not self._thread.is_alive()
-        assert not self._errors, self._errors
-
-
-def _collecting(broker: Broker, path: Path) -> Running:
-    def collect(stop: Callable[[], bool]) -> None:
-        ledger = SqliteLedger(path)
-        try:
-            Collector(broker, ledger).run(stop)
-        finally:
-            ledger.close()
-
-    return Running(collect)
-
-
-def _delivering(config: Config) -> Running:
-    return Running(lambda stop: uplink.run(config, stop=stop))
-
-
-def _until(true: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + LONGEST_S
-    while not true():
-        assert time.monotonic() < deadline_s, "not in time"
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -137,11 +92,11 @@ def test_every_entry_arrives_once(
 ) -> None:
     """A backlog and what is added while it drains are in the ledger once, and the outbox is settled."""
     _fill(outbox, make_entry, 0, 300)
-    centre = _collecting(Broker(broker.url), ledger_path)
-    running = _delivering(config)
+    centre = collecting(Broker(broker.url), ledger_path)
+    running = delivering(config)
     try:
         _fill(outbox, make_entry, 300, 400)
-        _until(lambda: outbox.depth() == 0)
+        until(lambda: outbox.depth() == 0)
     finally:
         running.stop()
         centre.stop()
@@ -152,17 +107,17 @@ def test_broker_that_is_killed_loses_nothing(
     config: Config, broker: Any, outbox: Outbox, make_entry: Make, ledger_path: Path
 ) -> None:
     """kill -9 of a broker that keeps nothing, three times, in the middle of a drain."""
-    centre = _collecting(Broker(broker.url), ledger_path)
-    running = _delivering(config)
+    centre = collecting(Broker(broker.url), ledger_path)
+    running = delivering(config)
     try:
         for round_ in range(3):
             _fill(outbox, make_entry, round_ * 200, round_ * 200 + 200)
             settled = outbox.settled
-            _until(lambda settled=settled: outbox.settled > settled)  # type: ignore[misc]
+            until(lambda settled=settled: outbox.settled > settled)  # type: ignore[misc]
             broker.kill()
             time.sleep(0.3)
             broker.start()
-        _until(lambda: outbox.depth() == 0)
+        until(lambda: outbox.depth() == 0)
     finally:
         running.stop()
         centre.stop()
@@ -173,17 +128,17 @@ def test_uplink_that_is_killed_loses_nothing(
     config: Config, broker: Any, outbox: Outbox, make_entry: Make, ledger_path: Path, tmp_path: Path
 ) -> None:
     """SIGKILL of the uplink's process at any moment; the next one goes on behind the last receipt."""
-    centre = _collecting(Broker(broker.url), ledger_path)
+    centre = collecting(Broker(broker.url), ledger_path)
     try:
         for round_ in range(4):
             _fill(outbox, make_entry, round_ * 250, round_ * 250 + 250)
             process = _process(config, tmp_path)
             settled = outbox.settled
-            _until(lambda settled=settled: outbox.settled > settled)  # type: ignore[misc]
+            until(lambda settled=settled: outbox.settled > settled)  # type: ignore[misc]
             process.send_signal(signal.SIGKILL if round_ < 3 else 0)
             if round_ < 3:
                 process.wait(10)
-        _until(lambda: outbox.depth() == 0)
+        until(lambda: outbox.depth() == 0)
         process.terminate()
         assert process.wait(10) == 0
     finally:
@@ -196,12 +151,12 @@ def test_centre_that_comes_late_gets_everything(
 ) -> None:
     """PUBACKs alone settle nothing; when the collector comes, everything arrives."""
     _fill(outbox, make_entry, 0, 100)
-    running = _delivering(config)
+    running = delivering(config)
     time.sleep(1.5)
     assert outbox.settled == 0
-    centre = _collecting(Broker(broker.url), ledger_path)
+    centre = collecting(Broker(broker.url), ledger_path)
     try:
-        _until(lambda: outbox.depth() == 0)
+        until(lambda: outbox.depth() == 0)
     finally:
         running.stop()
         centre.stop()
@@ -215,10 +170,10 @@ def test_row_that_rotted_does_not_block_the_rest(
     _fill(outbox, make_entry, 0, 30)
     outbox._live().execute("UPDATE entry SET body = x'ff00' WHERE seq = 7")
     outbox._live().execute("""UPDATE entry SET body = '{"id": 5}' WHERE seq = 12""")
-    centre = _collecting(Broker(broker.url), ledger_path)
-    running = _delivering(config)
+    centre = collecting(Broker(broker.url), ledger_path)
+    running = delivering(config)
     try:
-        _until(lambda: outbox.depth() == 0)
+        until(lambda: outbox.depth() == 0)
     finally:
         running.stop()
         centre.stop()
@@ -232,7 +187,7 @@ def test_poison_on_the_broker_does_not_stop_the_collector(
     config: Config, broker: Any, outbox: Outbox, make_entry: Make, ledger_path: Path
 ) -> None:
     """Garbage, other kiosks' names and huge messages are set aside, and entries go on arriving."""
-    centre = _collecting(Broker(broker.url), ledger_path)
+    centre = collecting(Broker(broker.url), ledger_path)
     stranger = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5)
     stranger.connect("127.0.0.1", broker.port)
     stranger.loop_start()
@@ -242,9 +197,9 @@ def test_poison_on_the_broker_does_not_stop_the_collector(
     stranger.disconnect()
     stranger.loop_stop()
     _fill(outbox, make_entry, 0, 20)
-    running = _delivering(config)
+    running = delivering(config)
     try:
-        _until(lambda: outbox.depth() == 0)
+        until(lambda: outbox.depth() == 0)
     finally:
         running.stop()
         centre.stop()
@@ -264,9 +219,9 @@ def test_puback_settles_without_a_centre(
     listener.subscribe("kiosks/+/entries", 1)
     listener.loop_start()
     _fill(outbox, make_entry, 0, 100)
-    running = _delivering(make_config(**_impatient(broker.url, settle_on="puback")))
+    running = delivering(make_config(**_impatient(broker.url, settle_on="puback")))
     try:
-        _until(lambda: outbox.depth() == 0 and len(received) >= 100)
+        until(lambda: outbox.depth() == 0 and len(received) >= 100)
     finally:
         running.stop()
         listener.disconnect()
@@ -292,10 +247,10 @@ def test_broker_that_speaks_only_the_older_protocol(
     config = make_config(**_impatient(url))
     outbox = Outbox.open(config.state.dir / "outbox.db", config.outbox)
     _fill(outbox, make_entry, 0, 60)
-    centre = _collecting(Broker(url), ledger_path)
-    running = _delivering(config)
+    centre = collecting(Broker(url), ledger_path)
+    running = delivering(config)
     try:
-        _until(lambda: outbox.depth() == 0)
+        until(lambda: outbox.depth() == 0)
     finally:
         running.stop()
         centre.stop()
@@ -314,9 +269,9 @@ def test_publish_that_is_denied_settles_nothing(
     broker.start()
     _fill(outbox, make_entry, 0, 5)
     caplog.set_level("INFO")
-    running = _delivering(config)
+    running = delivering(config)
     try:
-        _until(lambda: "Not authorized" in caplog.text)
+        until(lambda: "Not authorized" in caplog.text)
     finally:
         running.stop()
     assert outbox.depth() == 5
@@ -327,17 +282,17 @@ def test_restored_card_does_not_lose_new_entries(
 ) -> None:
     """A card put back from an old copy counts numbers again that the centre knows: a new file is begun instead."""
     _fill(outbox, make_entry, 0, 40)
-    centre = _collecting(Broker(broker.url), ledger_path)
-    running = _delivering(config)
-    _until(lambda: outbox.depth() == 0)
+    centre = collecting(Broker(broker.url), ledger_path)
+    running = delivering(config)
+    until(lambda: outbox.depth() == 0)
     running.stop()
     connection = outbox._live()
     connection.execute("DELETE FROM entry WHERE seq > 20")
     connection.execute("UPDATE outbox SET settled = 20")
     _fill(outbox, make_entry, 40, 50)
-    running = _delivering(config)
+    running = delivering(config)
     try:
-        _until(lambda: outbox.quarantined() != [] and outbox.depth() == 0)
+        until(lambda: outbox.quarantined() != [] and outbox.depth() == 0)
     finally:
         running.stop()
         centre.stop()
@@ -352,16 +307,16 @@ def test_ledger_restored_from_a_copy_is_filled_again(
 ) -> None:
     """What the kiosk still holds comes again by itself; the audit names what it no longer holds."""
     _fill(outbox, make_entry, 0, 60)
-    centre = _collecting(Broker(broker.url), tmp_path / "first.db")
-    running = _delivering(config)
+    centre = collecting(Broker(broker.url), tmp_path / "first.db")
+    running = delivering(config)
     try:
-        _until(lambda: outbox.depth() == 0)
+        until(lambda: outbox.depth() == 0)
         centre.stop()
         outbox._live().execute("DELETE FROM entry WHERE seq <= 20")  # as the sweeper does after a day
-        centre = _collecting(Broker(broker.url), tmp_path / "second.db")
+        centre = collecting(Broker(broker.url), tmp_path / "second.db")
         _fill(outbox, make_entry, 60, 65)
-        _until(lambda: outbox.depth() == 0)
-        _until(lambda: _through(tmp_path / "second.db") == 65)
+        until(lambda: outbox.depth() == 0)
+        until(lambda: _through(tmp_path / "second.db") == 65)
     finally:
         running.stop()
         centre.stop()
@@ -388,10 +343,10 @@ def test_time_is_corrected_before_sending(
     outbox.append(replace(make_entry(0), at=early))
     outbox.append(replace(make_entry(1), at=replace(early, boot_id="another boot")))
     monkeypatch.setattr(SystemClock, "_quality", lambda _self, _wall_ns: ClockQuality.SYNCED)
-    centre = _collecting(Broker(broker.url), ledger_path)
-    running = _delivering(config)
+    centre = collecting(Broker(broker.url), ledger_path)
+    running = delivering(config)
     try:
-        _until(lambda: outbox.depth() == 0)
+        until(lambda: outbox.depth() == 0)
     finally:
         running.stop()
         centre.stop()
@@ -431,19 +386,19 @@ def test_status_is_retained_and_the_last_will_speaks(config: Config, broker: Any
     """Online while it runs, lost when it is killed, stopped when it is asked to end; a late reader sees the last."""
     listener = Listener(broker.port)
     process = _process(config, tmp_path)
-    _until(lambda: listener.last() == "online")
+    until(lambda: listener.last() == "online")
     assert listener.states[-1]["outbox"]["waiting"] == 0
     late = Listener(broker.port)
-    _until(lambda: late.last() == "online")
+    until(lambda: late.last() == "online")
     assert late.retained[0]
     process.kill()
     process.wait(10)
-    _until(lambda: listener.last() == "lost")
+    until(lambda: listener.last() == "lost")
     process = _process(config, tmp_path)
-    _until(lambda: listener.last() == "online")
+    until(lambda: listener.last() == "online")
     process.terminate()
     assert process.wait(10) == 0
-    _until(lambda: listener.last() == "stopped")
+    until(lambda: listener.last() == "stopped")
     time.sleep(0.3)
     assert listener.last() == "stopped", "no Last Will after a goodbye"
     listener.close()
@@ -491,12 +446,12 @@ def test_entries_travel_over_mutual_tls(
     config = make_config(**_impatient(url, tls={name: str(path) for name, path in files.items()}))
     outbox = Outbox.open(config.state.dir / "outbox.db", config.outbox)
     _fill(outbox, make_entry, 0, 20)
-    centre = _collecting(
+    centre = collecting(
         Broker(url, ca_file=files["ca_file"], cert_file=files["cert_file"], key_file=files["key_file"]), ledger_path
     )
-    running = _delivering(config)
+    running = delivering(config)
     try:
-        _until(lambda: outbox.depth() == 0)
+        until(lambda: outbox.depth() == 0)
     finally:
         running.stop()
         centre.stop()
@@ -588,7 +543,7 @@ def test_broker_that_is_not_there_is_named(make_config: Callable[..., Config], b
 
 def test_half_open_connection_is_noticed(config: Config, broker: Any, outbox: Outbox, make_entry: Make) -> None:
     """A broker that stops answering without closing is left after one and a half keep-alive times."""
-    running = _delivering(config)
+    running = delivering(config)
     marks = config.state.runtime_dir / "uplink.json"
 
     def state() -> str:
@@ -596,12 +551,12 @@ def test_half_open_connection_is_noticed(config: Config, broker: Any, outbox: Ou
             return str(json.loads(marks.read_text())["state"])
         return ""
 
-    _until(lambda: state() == "online")
+    until(lambda: state() == "online")
     broker._process.send_signal(signal.SIGSTOP)
     stopped_s = time.monotonic()
     try:
         _fill(outbox, make_entry, 0, 3)
-        _until(lambda: state() != "online")
+        until(lambda: state() != "online")
         assert time.monotonic() - stopped_s < 3 * config.uplink.keepalive_s
     finally:
         broker._process.send_signal(signal.SIGCONT)

@@ -52,6 +52,7 @@ from kiosk.provisioning import (
 )
 from kiosk.session import Route
 from kiosk.sim.cards import write_cards
+from tests.running import until
 
 # paho drops the socket of a link that is closed while it reads.
 pytestmark = [
@@ -129,13 +130,6 @@ def _number(path: Path, text: str, **how: Any) -> int:
     with pytest.raises(ProvisionError) as caught:
         provision.set_up(path, text, **{"wait_s": 0.0, **how})
     return caught.value.number
-
-
-def _until(true: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline_s = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline_s, "not in time"
-        time.sleep(0.05)
 
 
 def test_code_becomes_an_identity(centre: Centre, board: Callable[..., Path]) -> None:
@@ -507,9 +501,9 @@ def test_from_the_sheet_to_the_ledger(centre: Centre, board: Callable[..., Path]
         _process("kiosk", "uplink", "--config", str(path)),
         _process("kiosk", "scan", "--config", str(path)),
     ):  # fmt: skip
-        _until(lambda: identity.is_there(tmp_path / "board" / "state"))
+        until(lambda: identity.is_there(tmp_path / "board" / "state"))
         assert time.monotonic() - started_s < 60
-        _until(lambda: (tmp_path / "ledger.db").exists() and bool(_entries(tmp_path / "ledger.db")))
+        until(lambda: (tmp_path / "ledger.db").exists() and bool(_entries(tmp_path / "ledger.db")))
     (entry,) = _entries(tmp_path / "ledger.db")
     assert (entry.kiosk, entry.site, entry.lane) == ("door-a", "office-1", "main")
 

@@ -16,15 +16,7 @@ from central.sqlite_ledger import SqliteLedger
 from kiosk.config import Config
 from kiosk.model import Entry
 from kiosk.outbox import Outbox
-
-LONGEST_S = 40.0
-
-
-def _until(true: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + LONGEST_S
-    while not true():
-        assert time.monotonic() < deadline_s, "not in time"
-        time.sleep(0.05)
+from tests.running import until
 
 
 def test_range_is_sent_once_more_and_nothing_else(
@@ -50,7 +42,7 @@ def test_range_is_sent_once_more_and_nothing_else(
             outbox.append(make_entry(number))
         collector = start(*collect)
         uplink = start("kiosk", "uplink", "--config", str(path))
-        _until(lambda: outbox.depth() == 0)
+        until(lambda: outbox.depth() == 0)
         collector.kill()
         collector.wait(10)
         argv = [sys.executable, "-m", "kiosk", "outbox", "--config", str(path), "--resend", "11..30"]
@@ -63,7 +55,7 @@ def test_range_is_sent_once_more_and_nothing_else(
         broker.start()
         start("kiosk", "uplink", "--config", str(path))
         start(*collect)
-        _until(lambda: outbox.wanted() is None)
+        until(lambda: outbox.wanted() is None)
         assert outbox.settled == 50
         with closing(SqliteLedger(ledger_path)) as ledger:
             (stream,) = ledger.streams()

@@ -7,16 +7,14 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 import pytest
 
 from central import sqlite_ledger
 from central.__main__ import main as central
-from central.collector import Broker, Collector
+from central.collector import Broker
 from central.keystore import KeyStore
-from kiosk import uplink
 from kiosk.clock import SystemClock
 from kiosk.config import Config
 from kiosk.errors import KioskError, LedgerError
@@ -25,16 +23,9 @@ from kiosk.outbox import Outbox
 from kiosk.seal import HYBRID
 from kiosk.sealer import Sealer, list_path
 from kiosk.wire import Batch
+from tests.running import collecting, delivering, until
 
-LONGEST_S = 30.0
 Make = Callable[[int], Entry]
-
-
-def _until(true: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + LONGEST_S
-    while not true():
-        assert time.monotonic() < deadline_s, "not in time"
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -85,30 +76,18 @@ def test_list_reaches_a_station_that_comes_later(
     outbox = Outbox.open(config.state.dir / "outbox.db", config.outbox)
     with pytest.raises(KioskError):
         Sealer(config).check(SystemClock().now())
-    stop = Event()
     ledger = tmp_path / "ledger.db"
-
-    def collect() -> None:
-        kept = sqlite_ledger.SqliteLedger(ledger)
-        try:
-            Collector(Broker(broker.url), kept).run(stop.is_set)
-        finally:
-            kept.close()
-
-    threads = [Thread(target=collect), Thread(target=lambda: uplink.run(config, stop=stop.is_set))]
-    for thread in threads:
-        thread.start()
+    running = [collecting(Broker(broker.url), ledger), delivering(config)]
     try:
-        _until(list_path(config).exists)
+        until(list_path(config).exists)
         assert list_path(config).read_bytes() == store.list_path.read_bytes()
         old = make_entry(1)  # as software without seals left it
         for entry in (old, _sealed(make_entry(2), config)):
             outbox.append(entry)
-        _until(lambda: outbox.depth() == 0)
+        until(lambda: outbox.depth() == 0)
     finally:
-        stop.set()
-        for thread in threads:
-            thread.join(20)
+        for each in running:
+            each.stop()
         outbox.close()
     out = tmp_path / "names.json"
     words = ["open", "--keys", str(store.folder), "--ledger", str(ledger), "--reason", "test", "--format", "json"]
@@ -125,14 +104,11 @@ def test_forged_list_is_not_taken(
     words = ["keys", "publish", "--keys", str(forger.folder), "--broker", broker.url, "--kiosk", "test-1"]
     assert central(words) == 0
     config = make_config(seal={"authority_file": str(store.authority_path)}, uplink={"brokers": [broker.url]})
-    stop = Event()
-    thread = Thread(target=lambda: uplink.run(config, stop=stop.is_set))
-    thread.start()
+    running = delivering(config)
     try:
-        _until(lambda: any("keys-not-taken" in message for message in caplog.messages))
+        until(lambda: any("keys-not-taken" in message for message in caplog.messages))
     finally:
-        stop.set()
-        thread.join(20)
+        running.stop()
     assert not list_path(config).exists()
 
 

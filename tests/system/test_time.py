@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Event, Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,16 +16,16 @@ import trustme
 
 from bench.drain import free_port
 from central import intake
-from central.collector import Broker, Collector
+from central.collector import Broker
 from central.sqlite_ledger import SqliteLedger
-from kiosk import clock, uplink
+from kiosk import clock
 from kiosk.clock import SystemClock
 from kiosk.config import Config
 from kiosk.model import ClockQuality, Entry
 from kiosk.outbox import Outbox
+from tests.running import Running, collecting, delivering, until
 
 DAY_NS = 86_400_000_000_000
-LONGEST_S = 30.0
 pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # paho drops the socket of a failed
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # handshake
@@ -88,43 +87,13 @@ def station(make_config: Callable[..., Config], broker: Any, tmp_path: Path) -> 
     return make_config(uplink={"brokers": [url], "tls": tls, "receipt_timeout_s": 5.0, "backoff_max_s": 1.0})
 
 
-class Work:
-    """Uplink and collector, each on a thread."""
-
-    def __init__(self, config: Config, url: str, ledger: Path) -> None:
-        self._stop = Event()
-        self._threads = [
-            Thread(target=self._collect, args=(url, ledger), name="collector"),
-            Thread(target=uplink.run, args=(config,), kwargs={"stop": self._stop.is_set}, name="uplink"),
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def _collect(self, url: str, path: Path) -> None:
-        with closing(SqliteLedger(path)) as ledger:
-            Collector(Broker(url), ledger).run(self._stop.is_set)
-
-    def stop(self) -> None:
-        """End both."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(20)
-
-
 @pytest.fixture
 def work(station: Config, tmp_path: Path) -> Iterator[Callable[[str], None]]:
     """Starts both, and ends them."""
-    running: list[Work] = []
-    yield lambda url: running.append(Work(station, url, tmp_path / "ledger.db"))
+    running: list[Running] = []
+    yield lambda url: running.extend((collecting(Broker(url), tmp_path / "ledger.db"), delivering(station)))
     for each in running:
         each.stop()
-
-
-def _until(true: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + LONGEST_S
-    while not true():
-        assert time.monotonic() < deadline_s, "not in time"
-        time.sleep(0.05)
 
 
 @pytest.mark.usefixtures("in_1970")
@@ -144,7 +113,7 @@ def test_entries_of_1970_arrive_with_the_centres_time(
             assert make_entry(number).at.quality is ClockQuality.UNSET
             outbox.append(make_entry(number))
         work(plain)
-        _until(lambda: outbox.depth() == 0)
+        until(lambda: outbox.depth() == 0)
     with closing(SqliteLedger(tmp_path / "ledger.db")) as ledger:
         found = [row.entry.at for row in ledger.entries()]
     assert [at.quality for at in found] == 5 * [ClockQuality.ESTIMATED]
@@ -175,7 +144,7 @@ def test_certificate_that_is_wrong_at_the_centres_time_gets_no_entry(
     with closing(Outbox.open(station.state.dir / "outbox.db", station.outbox)) as outbox:
         outbox.append(make_entry(1))
         work(plain)
-        _until(lambda: f"{said}, by the centre's time" in caplog.text)
+        until(lambda: f"{said}, by the centre's time" in caplog.text)
         assert "clock-set by=centre" in caplog.text
         assert outbox.depth() == 1
     with closing(SqliteLedger(station.state.dir.parent / "ledger.db")) as ledger:
@@ -192,10 +161,11 @@ def test_centre_that_tells_no_time_gets_its_entries_all_the_same(
     config = make_config(uplink={"brokers": [broker.url], "receipt_timeout_s": 20.0})
     with closing(Outbox.open(config.state.dir / "outbox.db", config.outbox)) as outbox:
         outbox.append(make_entry(1))
-        running = Work(config, broker.url, tmp_path / "ledger.db")
+        running = [collecting(Broker(broker.url), tmp_path / "ledger.db"), delivering(config)]
         try:
-            _until(lambda: outbox.depth() == 0)
+            until(lambda: outbox.depth() == 0)
         finally:
-            running.stop()
+            for each in running:
+                each.stop()
     with closing(SqliteLedger(tmp_path / "ledger.db")) as ledger:
         assert [row.entry.at.quality for row in ledger.entries()] == [ClockQuality.UNSET]

@@ -20,6 +20,7 @@ from kiosk import mqtt
 from kiosk.config import Config
 from kiosk.errors import LinkError
 from kiosk.session import routes_of
+from tests.running import until
 
 # paho drops the socket of a handshake that failed.
 pytestmark = [
@@ -51,7 +52,7 @@ class Peer:
         self.client.on_disconnect = lambda _c, _u, _f, reason, _p: self.lost.append(str(reason))
         self.client.connect("127.0.0.1", broker.port, 30)
         self.client.loop_start()
-        _until(self.client.is_connected)
+        until(self.client.is_connected)
 
     def _on_publish(self, _client: object, _user: object, _mid: int, reason: Any, _properties: object) -> None:
         if reason.is_failure:
@@ -65,26 +66,19 @@ class Peer:
         """Send, and wait for the answer."""
         before = self._acknowledged
         self.client.publish(topic, payload, 1, retain=retain)
-        _until(lambda: self._acknowledged > before or bool(self.lost))
+        until(lambda: self._acknowledged > before or bool(self.lost))
         assert self.lost == []
 
     def subscribe(self, *topics: str) -> None:
         """Ask for topics, and wait for the answer; the broker may say yes and still deliver nothing."""
         before = self._subscribed
         self.client.subscribe([(topic, 1) for topic in topics])
-        _until(lambda: self._subscribed > before)
+        until(lambda: self._subscribed > before)
 
     def close(self) -> None:
         """Say goodbye."""
         self.client.disconnect()
         self.client.loop_stop()
-
-
-def _until(true: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + WAIT_S
-    while not true():
-        assert time.monotonic() < deadline_s, "not in time"
-        time.sleep(0.01)
 
 
 @contextmanager
@@ -109,7 +103,7 @@ def test_kiosk_writes_only_its_own_branch(fleet_broker: Any) -> None:
         centre.subscribe("kiosks/+/entries", "kiosks/+/status")
         kiosk.publish("kiosks/door-a/entries", b"mine")
         kiosk.publish("kiosks/door-a/status", b"well")
-        _until(lambda: len(centre.got) == 2)
+        until(lambda: len(centre.got) == 2)
         assert kiosk.refusals == []
         for topic in (
             "kiosks/door-b/entries",
@@ -125,7 +119,7 @@ def test_kiosk_writes_only_its_own_branch(fleet_broker: Any) -> None:
             kiosk.publish(topic, b"forged")
             assert kiosk.refusals == ["Not authorized"], topic
         kiosk.publish("kiosks/door-a/entries", b"last")
-        _until(lambda: ("kiosks/door-a/entries", b"last") in centre.got)
+        until(lambda: ("kiosks/door-a/entries", b"last") in centre.got)
         assert b"forged" not in [payload for _, payload in centre.got]
 
 
@@ -145,7 +139,7 @@ def test_kiosk_hears_only_its_own_branch(fleet_broker: Any) -> None:
         centre.publish("kiosks/door-a/receipts", b"mine")
         operator.publish("kiosks/door-a/commands", b"mine")
         operator.publish("kiosks/door-a/keys", b"mine")
-        _until(lambda: {topic.rpartition("/")[2] for topic, _ in spy.got} >= {"receipts", "commands", "keys"})
+        until(lambda: {topic.rpartition("/")[2] for topic, _ in spy.got} >= {"receipts", "commands", "keys"})
         assert {payload for _, payload in spy.got} == {b"mine"}
 
 
@@ -160,7 +154,7 @@ def test_centre_has_no_more_than_its_tasks(fleet_broker: Any) -> None:
         kiosk.publish("kiosks/door-a/entries", b"secret")
         kiosk.publish("kiosks/door-a/status", b"well")
         kiosk.publish("kiosks/door-a/diagnostics", b"facts")
-        _until(lambda: len(operator.got) == 2)
+        until(lambda: len(operator.got) == 2)
         assert set(operator.got) == {("kiosks/door-a/status", b"well"), ("kiosks/door-a/diagnostics", b"facts")}
 
 
@@ -173,7 +167,7 @@ def test_collectors_share_the_work_over_the_shipped_files(fleet_broker: Any) -> 
             collector.subscribe("$share/group/kiosks/+/entries")
         for number in range(20):
             kiosk.publish("kiosks/door-a/entries", str(number).encode())
-        _until(lambda: len(first.got) + len(second.got) >= 20)
+        until(lambda: len(first.got) + len(second.got) >= 20)
         assert sorted(int(payload) for _, payload in first.got + second.got) == list(range(20))
         assert first.got
         assert second.got

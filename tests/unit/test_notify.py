@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from kiosk import supervise
 from kiosk.commands import run as run_command
 from kiosk.notify import Listener, Notifier
 from kiosk.supervise import Child
+from tests.running import until
 
 QUIET = "import time; time.sleep(60)"
 READY_THEN_QUIET = f"from kiosk.notify import Notifier; Notifier().ready('up'); {QUIET}"
@@ -29,13 +29,6 @@ while True:
     notifier.alive()
     time.sleep(0.05)
 """
-
-
-def _until(true: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)
 
 
 def test_supervisor_is_told_of_changes_only(tmp_path: Path) -> None:
@@ -101,7 +94,7 @@ def test_process_that_hangs_is_started_again(monkeypatch: pytest.MonkeyPatch, tm
         return child.restarts == 1 and child.process is not None
 
     try:
-        _until(again)
+        until(again)
         assert sign.exists(), "a new process must not be started before its predecessor's light is put right"
     finally:
         supervise.Supervisor([child]).stop()
@@ -136,7 +129,7 @@ def test_epitaph_that_hangs_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) ->
         return child.restarts == 2
 
     try:
-        _until(again)
+        until(again)
     finally:
         supervise.Supervisor([child]).stop()
 
@@ -184,7 +177,7 @@ lanes:
                 while b"STATUS=1 of 2 lanes scanning" not in said:
                     said.add(systemd.recv(4096))
                 assert {b"READY=1", b"WATCHDOG=1"} <= said
-                _until((tmp_path / "run" / "panel-two.json").exists)
+                until((tmp_path / "run" / "panel-two.json").exists)
                 assert '"left": "fault"' in (tmp_path / "run" / "panel-two.json").read_text()
             finally:
                 process.terminate()
