@@ -31,6 +31,9 @@ if [ "$extra" = dev ]; then
     compgen -G "/usr/lib/postgresql/*/bin/postgres" >/dev/null || missing+=(postgresql)
     command -v rauc >/dev/null || missing+=(rauc)
     command -v mksquashfs >/dev/null || missing+=(squashfs-tools)
+    command -v zstd >/dev/null || missing+=(zstd)
+    [ -x /usr/sbin/mke2fs ] || [ -x /sbin/mke2fs ] || missing+=(e2fsprogs)
+    [ -x /usr/sbin/sfdisk ] || [ -x /sbin/sfdisk ] || missing+=(fdisk)
 fi
 
 if [ "$more" = cluster ] && [ ! -d /usr/lib/rabbitmq ]; then missing+=(rabbitmq-server); fi
@@ -43,7 +46,6 @@ if [ "$more" = updates ]; then
     command -v dbus-daemon >/dev/null || missing+=(dbus-daemon)
     command -v mtype >/dev/null || missing+=(mtools)
     [ -x /usr/sbin/mkfs.vfat ] || missing+=(dosfstools)
-    [ -x /usr/sbin/sfdisk ] || missing+=(fdisk)
 fi
 
 if [ "$more" = page ]; then
