@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kiosk.config import Lane
 
 Location = tuple[str | int, ...]
+Section = dict[str, Any]
 Problem = tuple[Location, str, str]
 """Where, what is wrong, what to do."""
 
@@ -36,9 +37,21 @@ IDENTITY = "identity"
 """The folder in `state.dir` that provisioning writes."""
 NOBODY = "unprovisioned"
 """The id of a station that is not set up."""
-LARGEST_BYTES = 1 << 20
 SOURCES = ("picamera2", "v4l2", "folder", "video", "sim")
 _REFERENCE = "see docs/configuration.md"
+
+
+class _GivenUplink(BaseModel, extra="allow"):
+    tls: Section
+
+
+class _Given(BaseModel):
+    """The form of what provisioning writes; its values are checked together with the board's."""
+
+    kiosk: Section
+    lanes: list[Section]
+    uplink: _GivenUplink
+    trust: Section
 
 
 def load(path: Path, *, for_link: bool = True) -> Config:
@@ -105,7 +118,7 @@ def identity_mark(config: Config) -> tuple[int, int] | None:
 
 def _parsed(path: Path) -> tuple[yaml.Node, dict[str, Any]]:
     """The file as nodes and as values; the default file, where there is none, has nothing in it."""
-    text = "{}" if path == DEFAULT_CONFIG and not path.exists() else _read(path)
+    text = "{}" if path == DEFAULT_CONFIG and not path.exists() else plain_yaml.text_of(path)
     try:
         node, values = plain_yaml.composed(text)
     except yaml.YAMLError as error:
@@ -139,10 +152,11 @@ def _identity(path: Path) -> dict[str, Any] | None:
     """What provisioning has written; None if it has not."""
     if not path.exists():
         return None
-    given = yaml.safe_load(_read(path))
-    if not isinstance(given, dict) or not {"kiosk", "lanes", "uplink", "trust"} <= given.keys():
-        raise ConfigError(f"{path} is damaged", hint="wipe the station with `kiosk wipe` and set it up anew")
-    return given
+    try:
+        _, given = plain_yaml.composed(plain_yaml.text_of(path))
+        return _Given.model_validate(given).model_dump()
+    except (yaml.YAMLError, ValidationError, ConfigError) as error:
+        raise ConfigError(f"{path} is damaged", hint="wipe the station with `kiosk wipe` and set it up anew") from error
 
 
 def _joined(values: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
@@ -158,23 +172,6 @@ def _joined(values: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         "uplink": {**uplink, **given["uplink"], "tls": tls},
         "trust": {**(values.get("trust") or {}), **given["trust"]},
     }
-
-
-def _read(path: Path) -> str:
-    try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise ConfigError(
-                f"{path} is larger than {LARGEST_BYTES} bytes", hint="name the configuration with --config"
-            )
-        return path.read_text("utf-8")
-    except FileNotFoundError as error:
-        raise ConfigError(
-            f"{path} does not exist", hint="copy config/kiosk.yaml there, or name a file with --config"
-        ) from error
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="check its owner and its mode") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8", hint="save it as UTF-8") from error
 
 
 def _refused(path: Path, root: yaml.Node, problems: list[Problem]) -> ConfigError:
