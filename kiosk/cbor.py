@@ -99,9 +99,7 @@ class _Walk:
         return bytes(kept)
 
     def _item(self, depth: int, *, majors: frozenset[int] = frozenset(range(8))) -> None:
-        self._left -= 1
-        if self._left < 0:
-            raise CborError(f"more than {self._limits.items} items")
+        self._count()
         major, extra, value = self._head()
         if major not in majors:
             raise CborError("a key that is no number and no string")
@@ -149,8 +147,14 @@ class _Walk:
             chunk_major, chunk_extra, chunk_bytes = self._head()
             if chunk_major != major or chunk_extra == _INDEFINITE:
                 raise CborError("a string in pieces of another kind")
-            self._left -= 1
+            self._count()
             self._skip(chunk_bytes)
+
+    def _count(self) -> None:
+        """One item, or one piece of a string, more."""
+        self._left -= 1
+        if self._left < 0:
+            raise CborError(f"more than {self._limits.items} items")
 
     def _skip(self, size_bytes: int) -> None:
         if size_bytes > len(self._data) - self._at:

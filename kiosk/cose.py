@@ -12,7 +12,7 @@ expired depends on the clock, and on what is asked.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, cast
 
@@ -37,6 +37,8 @@ EDDSA, ES256, PS256 = -8, -7, -37
 ISS, SUB, EXP, NBF, IAT, CTI = 1, 2, 4, 5, 6, 7
 """Claims of a CWT."""
 
+MOST_ITEMS = 200
+"""In what nobody's signature vouches for yet: an envelope's four parts and its headers."""
 KID_BYTES = 8
 SIGNATURE_BYTES = 64
 
@@ -119,11 +121,12 @@ def parse(message: bytes, limits: cbor.Limits = cbor.THEIRS) -> Sign1:
 
     Args:
         message: With tag 18, inside tag 61 or not, or without either.
-        limits: How much is let pass in it and in its protected header.
+        limits: How much is let pass in it and in its protected header; of items no more than `MOST_ITEMS` each.
 
     Raises:
         CoseError: It is none.
     """
+    limits = replace(limits, items=MOST_ITEMS)
     try:
         parts = cbor.loads(cbor.without_tags(message, (CWT_TAG, SIGN1_TAG)), limits)
         match parts:

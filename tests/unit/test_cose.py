@@ -235,3 +235,13 @@ def test_size_is_bounded() -> None:
     """A message beyond its measure is refused unread."""
     with pytest.raises(CborError, match="more than"):
         cbor.loads(bytes(cbor.THEIRS.size_bytes + 1), cbor.THEIRS)
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_headers_are_few(part: int) -> None:
+    """Ten thousand headers, which nobody has signed yet, are refused after the first two hundred."""
+    parts: list[object] = [b"", {}, b"", bytes(64)]
+    headers = dict.fromkeys(range(10_000), 0)
+    parts[part] = headers if part else cbor2.dumps(headers)
+    with pytest.raises(CoseError, match="more than 200 items"):
+        cose.parse(cbor2.dumps(cbor2.CBORTag(18, parts)), cbor.OURS)
