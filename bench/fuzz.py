@@ -5,34 +5,41 @@ layers: the text of a code, the envelope in it, and the claims inside, which are
 what stands behind the signature is reached, too. A code whose claims nobody signed anew must never be believed for
 anything else than what was signed: such a verdict counts as a crash.
 
-A slow input is measured again, thrice; what is shown is the least, so that a busy machine is not taken for a slow parser.
-What crashed is kept in a folder. The same seed makes the same inputs, but for the keys, which are made anew.
+A slow input is measured again, thrice; what counts is the least, so that a busy machine is not taken for a slow parser.
+What crashed, or took longer than a payload may, is kept in a folder. The same seed makes the same inputs, but for the keys,
+which are made anew. First comes what is small and stands for much: inflate and CBOR bombs, by time and memory; last,
+with `--guided`, atheris (`bench.guided`).
 
-    python -m bench.fuzz [--inputs N] [--seed N] [--only PARSER] [--crashes FOLDER] [--atheris PARSER]
+    python -m bench.fuzz [--inputs N] [--seed N] [--jobs N] [--only PARSER] [--crashes FOLDER] [--guided SECONDS]
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
-import importlib
+import os
 import random
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench import bombs, guided
+from bench.children import ChildDiedError, spread
 from bench.fuzz_parsers import PARSERS, ForgedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from bench.fuzz_parsers import Layer, Parser
 
 LARGEST_BYTES = 4096
 """A code has at most 2,953."""
+LONGEST_MS = 20.0
+"""For any payload, of processor time."""
 CRASHES_KEPT = 20
+PIECE = 20_000
+"""So many inputs go into one process."""
 _FEWEST = 100
 _LETTERS = b'0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:|{}[]",_=#\n'
 _NASTY = (
@@ -53,42 +60,109 @@ class Row:
     accepted: int = 0
     crashes: list[tuple[str, bytes]] = field(default_factory=list)
     slowest_ms: float = 0.0
+    slowest: bytes = b""
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing crashed and nothing took too long."""
+        return not self.crashes and self.slowest_ms < LONGEST_MS
+
+    def add(self, piece: Row) -> None:
+        """Count a piece's inputs, too."""
+        self.inputs += piece.inputs
+        self.refused += piece.refused
+        self.accepted += piece.accepted
+        self.crashes += piece.crashes[:CRASHES_KEPT]
+        if piece.slowest_ms > self.slowest_ms:
+            self.slowest_ms, self.slowest = piece.slowest_ms, piece.slowest
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Throw and print; 1 if anything crashed."""
+    """Throw and print; 1 if anything crashed, took too long or swelled."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument(
         "--inputs", type=int, default=1_000_000, help="in all; the loader of configurations gets fewer"
     )
     options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at once")
     options.add_argument("--only", choices=[parser.name for parser in PARSERS], action="append")
     options.add_argument("--crashes", type=Path, default=Path("build/fuzz"))
-    options.add_argument(
-        "--atheris", choices=[parser.name for parser in PARSERS], help="coverage-guided, until it is stopped"
-    )
-    given, further = options.parse_known_args(arguments)
-    if given.atheris:
-        return guided(next(parser for parser in PARSERS if parser.name == given.atheris), further)
-    if further:
-        options.error(f"unrecognized arguments: {' '.join(further)}")
+    options.add_argument("--guided", type=int, default=0, help="seconds a parser for atheris, guided by coverage")
+    given = options.parse_args(arguments)
     parsers = [parser for parser in PARSERS if given.only is None or parser.name in given.only]
-    shares = sum(parser.share for parser in parsers)
+    started_s = time.monotonic()
     print(f"fuzz inputs={given.inputs} seed={given.seed}")
+    sound = given.only is not None or _defused()
     print(f"{'parser':<20}{'inputs':>10}{'refused':>10}{'accepted':>10}{'crashes':>9}{'slowest ms':>12}", flush=True)
-    rows = []
-    for parser in parsers:
-        row = thrown(parser, max(_FEWEST, given.inputs * parser.share // shares), given.seed)
-        rows.append(row)
-        print(
-            f"{row.parser:<20}{row.inputs:>10}{row.refused:>10}{row.accepted:>10}{len(row.crashes):>9}{row.slowest_ms:>12.2f}",
-            flush=True,
-        )
+    rows = list(_rows(parsers, given.inputs, given.seed, given.jobs))
+    for row in rows:
         _keep(row, given.crashes)
-    return 1 if any(row.crashes for row in rows) else 0
+    sound &= all(row.sound for row in rows)
+    total = Row("all")
+    for row in rows:
+        total.add(row)
+    _print(total)
+    if given.guided:
+        sound &= guided.each([parser.name for parser in parsers], given.guided, given.jobs)
+    print(f"fuzz seconds={time.monotonic() - started_s:.0f} limit_ms={LONGEST_MS:.0f} sound={'yes' if sound else 'no'}")
+    return not sound
 
 
-def thrown(parser: Parser, inputs: int, seed: int) -> Row:
+def _defused() -> bool:
+    """Refuse every bomb; whether each was, within its bounds."""
+    costs = bombs.defused()
+    slowest, largest = max(cost.cpu_ms for cost in costs), max(cost.memory_mb for cost in costs)
+    bad = [
+        cost
+        for cost in costs
+        if not cost.refused or cost.cpu_ms >= bombs.LONGEST_MS or cost.memory_mb >= bombs.LARGEST_MB
+    ]
+    print(
+        f"bombs={len(costs)} refused={sum(cost.refused for cost in costs)} slowest_ms={slowest:.2f} most_mb={largest:.1f}"
+        f" limits: {bombs.LONGEST_MS:.0f} ms, {bombs.LARGEST_MB:.0f} MB",
+        flush=True,
+    )
+    for cost in bad:
+        print(f"  {cost}", flush=True)
+    return not bad
+
+
+def _rows(parsers: Sequence[Parser], inputs: int, seed: int, jobs: int) -> Iterator[Row]:
+    """Throw at all of them in pieces, and print each parser's row when its last piece is done."""
+    shares = sum(parser.share for parser in parsers)
+    pieces: list[tuple[Parser, int, str]] = []
+    left: dict[str, int] = {}
+    for parser in parsers:
+        whole = max(_FEWEST, inputs * parser.share // shares)
+        sizes = [min(PIECE, whole - begun) for begun in range(0, whole, PIECE)]
+        left[parser.name] = len(sizes)
+        pieces += [(parser, size, f"{seed}.{number}") for number, size in enumerate(sizes)]
+    rows = {parser.name: Row(parser.name) for parser in parsers}
+    try:
+        for piece in spread(_thrown, pieces, jobs):
+            row = rows[piece.parser]
+            row.add(piece)
+            left[row.parser] -= 1
+            if not left[row.parser]:
+                _print(row)
+                yield row
+    except ChildDiedError as error:
+        rows["all"] = Row("all", crashes=[(f"the process died: {error}", b"")])
+        yield rows["all"]
+
+
+def _print(row: Row) -> None:
+    print(
+        f"{row.parser:<20}{row.inputs:>10}{row.refused:>10}{row.accepted:>10}{len(row.crashes):>9}{row.slowest_ms:>12.2f}",
+        flush=True,
+    )
+
+
+def _thrown(piece: tuple[Parser, int, str]) -> Row:
+    return thrown(*piece)
+
+
+def thrown(parser: Parser, inputs: int, seed: int | str) -> Row:
     """Throw so many inputs at one parser.
 
     Args:
@@ -107,7 +181,9 @@ def thrown(parser: Parser, inputs: int, seed: int) -> Row:
         cost_ms = _count(row, parser, layer, data)
         if cost_ms > row.slowest_ms:
             again = Row(parser.name)
-            row.slowest_ms = max(row.slowest_ms, min(cost_ms, *(_count(again, parser, layer, data) for _ in range(3))))
+            cost_ms = min(cost_ms, *(_count(again, parser, layer, data) for _ in range(3)))
+        if cost_ms > row.slowest_ms:
+            row.slowest_ms, row.slowest = cost_ms, data
     gc.unfreeze()
     return row
 
@@ -174,41 +250,11 @@ def _keep(row: Row, folder: Path) -> None:
         path = folder / f"{row.parser}-{number}.bin"
         path.write_bytes(data)
         print(f"  {error}: {path}", flush=True)
-
-
-def guided(parser: Parser, further: Sequence[str]) -> int:
-    """Let atheris look for inputs by what they reach in the code, until it is stopped or something crashes.
-
-    Args:
-        parser: At which.
-        further: Arguments of libFuzzer, such as -max_total_time=60.
-    """
-    try:
-        import atheris  # noqa: PLC0415  an extra that not every Python has a wheel for
-    except ImportError:
-        print("atheris is not installed: .venv/bin/pip install -e '.[fuzz]', on Python 3.11 to 3.13", file=sys.stderr)
-        return 2
-    # Loaded again, and of it our own code alone: all that Python has loaded takes minutes.
-    for module in [name for name in sys.modules if name.split(".")[0] == "kiosk" or name == "bench.fuzz_parsers"]:
-        del sys.modules[module]
-    with atheris.instrument_imports(include=["kiosk"], enable_loader_override=False):
-        parsers = importlib.import_module("bench.fuzz_parsers").PARSERS
-    parser = next(each for each in parsers if each.name == parser.name)
-
-    def once(data: bytes) -> None:
-        for layer in parser.layers:
-            try:
-                parser.parse(layer.wrap(data), layer)
-            except parser.refusals:
-                continue
-
-    folder = Path("build/fuzz") / f"{parser.name}-corpus"
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, example in enumerate(example for layer in parser.layers for example in layer.examples):
-        (folder / f"example-{number}").write_bytes(example)
-    atheris.Setup([sys.argv[0], *further, str(folder)], once)
-    atheris.Fuzz()
-    return 0
+    if row.slowest_ms >= LONGEST_MS:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{row.parser}-slowest.bin"
+        path.write_bytes(row.slowest)
+        print(f"  {row.slowest_ms:.1f} ms: {path}", flush=True)
 
 
 __all__ = ["ForgedError", "Row", "broken", "main", "thrown"]
