@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 TOKEN_BYTES = 16
 RESERVED = "central"
 """Names that begin so are the centre's own at the broker."""
+STATES = ("invited", "enrolled", "revoked", "lapsed")
+"""Of a kiosk; see `Station.state`."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS kiosks (
     kiosk TEXT PRIMARY KEY, site TEXT NOT NULL, lanes TEXT NOT NULL, broker TEXT NOT NULL, enrolment TEXT NOT NULL,

@@ -11,14 +11,16 @@ import os
 import re
 import signal
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from central import authority, invitation, paper
+from central import authority, invitation, options, paper, presence
 from central.enrolment_server import EnrolmentServer
-from central.fleet import RESERVED, Fleet
+from central.fleet import RESERVED, STATES, Fleet
+from central.ledgers import open_ledger
 from kiosk.errors import FleetError
 from kiosk.model import Direction
 from kiosk.provisioning import ProvisioningCode, Wifi
@@ -61,6 +63,14 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="list all; revoke one; replace one's board: revoke it and make a code for its successor",
     )
     fleet.add_argument("kiosk", nargs="?", metavar="ID", help="which kiosk")
+    seen = fleet.add_argument_group("list: when each was last heard, whoever has been silent for longest first")
+    seen.add_argument("--ledger", metavar="FILE|URL", help="its newest entry, from here")
+    seen.add_argument("--state", choices=STATES, action="append", help="only those in this state (default: all)")
+    seen.add_argument("--silent-hours", type=float, default=0.0, metavar="N", help="only those not heard for so long")
+    seen.add_argument(
+        "--at-broker", dest="url", metavar="URL", help="its status, which this broker keeps; as mqtt(s)://host:port"
+    )
+    options.add_broker(seen)
     _add_code_options(fleet)
     fleet.set_defaults(command=_fleet)
 
@@ -145,10 +155,7 @@ def _ca(arguments: argparse.Namespace) -> int:
 def _fleet(arguments: argparse.Namespace) -> int:
     with Fleet(_registry(arguments.fleet)) as registry:
         if arguments.action == "list":
-            print(f"{'kiosk':24} {'site':20} {'state':9} {'expires':10} {'reuses':>6} serial")
-            for station in registry.stations(arguments.kiosk):
-                print(_row(station))
-            return 0
+            return _list(registry.stations(arguments.kiosk), arguments)
         if arguments.kiosk is None:
             raise FleetError("which kiosk?", hint="give its id; `central fleet list` names them")
         count = registry.revoke(arguments.kiosk)
@@ -157,6 +164,28 @@ def _fleet(arguments: argparse.Namespace) -> int:
     if arguments.action == "replace":
         arguments.again = False
         return _provision(arguments)
+    return 0
+
+
+def _list(stations: list[Station], arguments: argparse.Namespace) -> int:
+    """A line for each, in the order of their names; where it is known who was heard when, in that order."""
+    arguments.broker = arguments.url
+    told = {} if arguments.url is None else presence.statuses(options.broker_of(arguments, "central-operator"))
+    received_ns: dict[str, int] = {}
+    if arguments.ledger is not None:
+        ledger = open_ledger(arguments.ledger, existing=True)
+        try:
+            received_ns = ledger.last_received_ns()
+        finally:
+            ledger.close()
+    rows = [(station, presence.Presence()) for station in stations]
+    if arguments.url is not None or arguments.ledger is not None:
+        rows = presence.joined(stations, told, received_ns)
+    before_s = time.time() - arguments.silent_hours * 3600
+    print(f"{'kiosk':24} {'site':20} {'state':9} {'expires':10} {'reuses':>6} {'link':10} {'seen (UTC)':16} serial")
+    for station, seen in rows:
+        if (not arguments.state or station.state in arguments.state) and seen.seen_s <= before_s:
+            print(_row(station, seen))
     return 0
 
 
@@ -236,9 +265,13 @@ def _registry(folder: Path) -> Path:
     return path
 
 
-def _row(station: Station) -> str:
-    expires = datetime.fromtimestamp(station.expires_s, UTC).date().isoformat() if station.expires_s else "-"
-    return f"{station.kiosk:24} {station.site:20} {station.state:9} {expires:10} {station.reuses:6} {station.serial or '-'}"
+def _row(station: Station, seen: presence.Presence) -> str:
+    expires = f"{datetime.fromtimestamp(station.expires_s, UTC):%Y-%m-%d}" if station.expires_s else "-"
+    last = f"{datetime.fromtimestamp(seen.seen_s, UTC):%Y-%m-%d %H:%M}" if seen.seen_s else "-"
+    return (
+        f"{station.kiosk:24} {station.site:20} {station.state:9} {expires:10} {station.reuses:6}"
+        f" {seen.link or '-':10} {last:16} {station.serial or '-'}"
+    )
 
 
 def _lane(text: str) -> tuple[str, str]:

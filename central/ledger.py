@@ -125,6 +125,9 @@ class Ledger(Protocol):
     def latest(self, limit: int, kiosk: str | None = None) -> list[Row]:
         """The entries that came last, newest first."""
 
+    def last_received_ns(self) -> dict[str, int]:
+        """When the newest entry of each kiosk came."""
+
     def count(self, kiosk: str | None = None) -> int:
         """How many entries there are."""
 

@@ -26,7 +26,7 @@ def broker_of(arguments: argparse.Namespace, client_id: str) -> Broker:
     )
 
 
-def add_broker(parser: argparse.ArgumentParser) -> None:
+def add_broker(parser: argparse._ActionsContainer) -> None:
     """How to prove oneself at the broker."""
     parser.add_argument("--username", metavar="NAME", help="user at the broker")
     parser.add_argument("--password-file", type=Path, metavar="FILE", help="file with the password, one line")

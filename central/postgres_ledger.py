@@ -153,6 +153,11 @@ class PostgresLedger:
         with self._named("read"):
             return [_row(row) for row in self._all(sql.LATEST, {"kiosk": kiosk, "limit": limit})]
 
+    def last_received_ns(self) -> dict[str, int]:
+        """When the newest entry of each kiosk came."""
+        with self._named("read"):
+            return {str(kiosk): int(last_ns) for kiosk, last_ns in self._all(sql.LAST_RECEIVED)}
+
     def count(self, kiosk: str | None = None) -> int:
         """How many entries there are."""
         with self._named("read"):

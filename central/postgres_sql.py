@@ -132,6 +132,9 @@ SELECT = """
 SELECT entry.*, stream.kiosk, stream.outbox FROM entry JOIN stream USING (stream)
 WHERE (%(kiosk)s::text IS NULL OR stream.kiosk = %(kiosk)s)
 """
+LAST_RECEIVED = """
+SELECT stream.kiosk, max(received_ns) FROM ledger.entry JOIN ledger.stream USING (stream) GROUP BY stream.kiosk
+"""
 LATEST = f"{SELECT} ORDER BY received_ns DESC, seq DESC LIMIT %(limit)s"
 PAGE = f"""
 {SELECT} AND (wall_ns, id) > (%(wall_ns)s, %(id)s) AND (%(until_ns)s::bigint IS NULL OR wall_ns < %(until_ns)s)

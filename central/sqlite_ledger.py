@@ -156,6 +156,12 @@ class SqliteLedger:
         with self._named("read"):
             return [_row(row) for row in self._connection.execute(query, (kiosk, kiosk, limit))]
 
+    def last_received_ns(self) -> dict[str, int]:
+        """When the newest entry of each kiosk came."""
+        query = "SELECT stream.kiosk, max(received_ns) FROM entry JOIN stream USING (stream) GROUP BY stream.kiosk"
+        with self._named("read"):
+            return {str(kiosk): int(last_ns) for kiosk, last_ns in self._connection.execute(query)}
+
     def count(self, kiosk: str | None = None) -> int:
         """How many entries there are."""
         query = "SELECT count(*) FROM entry JOIN stream USING (stream) WHERE ? IS NULL OR kiosk = ?"

@@ -145,6 +145,15 @@ def test_kiosks_do_not_mix(ledger: Ledger, make_entry: Make) -> None:
     assert ledger.count("nobody") == 0
 
 
+def test_newest_entry_of_each_kiosk_is_known(ledger: Ledger, make_entry: Make) -> None:
+    """When each was last heard; a kiosk that has sent none is not there."""
+    assert ledger.last_received_ns() == {}
+    ledger.store([_batch({1: make_entry(1)})], [], 5)
+    ledger.store([_batch({2: make_entry(3)}), _batch({1: replace(make_entry(2), kiosk="b")}, uuid4(), "b")], [], 9)
+    ledger.store([_batch({3: make_entry(4)})], [], 12)
+    assert ledger.last_received_ns() == {_batch({}).kiosk: 12, "b": 9}
+
+
 def test_entries_come_back_as_they_were(ledger: Ledger, make_entry: Make) -> None:
     """In order of time, between two times, with everything they had; and the latest first."""
     entries = [replace(make_entry(seq), flags=("sex-differs", "province-unknown")) for seq in range(1, 6)]
