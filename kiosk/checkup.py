@@ -23,15 +23,16 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 
-from kiosk import health, mqtt, sim
+from kiosk import health, mqtt, provision, sim
 from kiosk.aim import Gauge, Verdict, best_of, verdict_of
 from kiosk.camera import PiCamera
 from kiosk.clock import SystemClock
 from kiosk.cues import Cue, CueName, Step
-from kiosk.errors import ConfigError, KioskError
+from kiosk.errors import ConfigError, KioskError, NotProvisionedError
 from kiosk.model import ClockQuality
 from kiosk.outbox import Outbox
 from kiosk.sealer import Sealer
+from kiosk.settings import NOBODY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,6 +45,7 @@ LOOK_FRAMES = 12
 STEP_MS = 600
 RENEW_DAYS = 30
 SILENT_CENTRE_S = 120
+LAST_TRY_S = 86_400.0
 _PARADE = (("red", (255, 0, 0)), ("green", (0, 255, 0)), ("blue", (0, 0, 255)), ("white", (255, 255, 255)))
 _SEEN_WRONG = frozenset({Verdict.DARK, Verdict.BRIGHT, Verdict.FLAT, Verdict.NO_CODE_BLURRED, Verdict.BLURRED})
 
@@ -98,11 +100,17 @@ def _checks(config: Config, root: Path) -> Iterator[tuple[str, Callable[[], Foun
         yield f"panel {lane.name}", partial(_panel, config, lane)
         if lane.lamp.when != "never" and lane.panel.kind != "none":
             yield f"lamp {lane.name}", partial(_lamp, lane)
-    yield "outbox", partial(_outbox, config)
+    set_up = config.kiosk.id != NOBODY
+    if set_up or (config.state.dir / "outbox.db").exists():
+        yield "outbox", partial(_outbox, config)
     yield "disk", partial(_disk, config)
     yield "card", partial(_card, root)
     yield "board", partial(_board, root)
     yield "clock", _clock
+    if not set_up:
+        yield "fleet's key", partial(_fleet_keys, config)
+        yield "set up", partial(_not_set_up, config)
+        return
     yield "certificate", partial(_certificate, config)
     yield "seal", partial(_seal, config)
     uplink = health.read_marks(config.state.runtime_dir, "uplink", health.FRESH_S)
@@ -112,6 +120,20 @@ def _checks(config: Config, root: Path) -> Iterator[tuple[str, Callable[[], Foun
     else:
         yield f"broker {uplink.get('broker')}", partial(_link, uplink)
     yield "receipts", partial(_receipts, config, uplink)
+
+
+def _fleet_keys(config: Config) -> Found:
+    count = len(provision.fleet_keys(config))
+    return Health.OK, f"{config.trust.fleet_key_file}: {count} key{'s' if count > 1 else ''}"
+
+
+def _not_set_up(config: Config) -> Found:
+    """No fault: the board works, and waits."""
+    said = f"not yet; {NotProvisionedError.hint}"
+    last = health.read_marks(config.state.runtime_dir, provision.MARKS, LAST_TRY_S) or {}
+    if last.get("state") == "failed":
+        return Health.FAILED, f"{said}; the last try failed with number {last.get('number')}: {last.get('reason')}"
+    return Health.WARNING, said
 
 
 def _seal(config: Config) -> Found:
@@ -125,6 +147,8 @@ def _seal(config: Config) -> Found:
 def _at_work(marks: dict[str, Any]) -> Found:
     if marks.get("fault"):
         return Health.FAILED, str(marks["fault"])
+    if marks.get("waits"):
+        return Health.OK, f"at work: {marks['waits']}; to try camera and panel: systemctl stop kiosk-scan"
     said = f"at work: {marks.get('fps')} frames a second, {marks.get('recorded')} recorded"
     return Health.OK, f"{said}; to try camera and panel: systemctl stop kiosk-scan"
 
@@ -189,7 +213,8 @@ def _outbox(config: Config) -> Found:
 
 
 def _disk(config: Config) -> Found:
-    disk = os.statvfs(config.state.dir)
+    folder = next(each for each in (config.state.dir, *config.state.dir.absolute().parents) if each.exists())
+    disk = os.statvfs(folder)
     free_mb = disk.f_bavail * disk.f_frsize // 2**20
     said = f"{free_mb} MB free"
     if free_mb < config.outbox.min_free_mb:

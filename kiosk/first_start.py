@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING
 
 from kiosk import health, identity, provision
+from kiosk.clock import SystemClock
 from kiosk.cues import CUES, CueName, provisioning_error
 from kiosk.errors import CameraEndedError, ProvisionError
 from kiosk.log import line
@@ -36,6 +37,7 @@ _log = logging.getLogger(__name__)
 ANSWER_S = 120.0
 """Longest wait for the uplink's word on a code."""
 ROUND_S = 0.2
+MARK_S = 1.0
 
 
 class FirstStart:
@@ -49,6 +51,7 @@ class FirstStart:
         self._sightings = Sightings(round(board.repeat.gone_s * 1e9))
         self._asked = ""
         self._asked_s = 0.0
+        self._next_mark_s = 0.0
 
     def run(self, stop: Callable[[], bool]) -> bool:
         """Look until the station is set up.
@@ -72,6 +75,7 @@ class FirstStart:
                 time.sleep(sum(step.duration_ms for step in cue.steps) / 1000)
                 return True
             self._hear()
+            self._mark()
             notifier.alive()
             if ended:
                 if not self._asked:
@@ -84,6 +88,15 @@ class FirstStart:
             except CameraEndedError:
                 ended = True
         return False
+
+    def _mark(self) -> None:
+        """Say now and then that camera and panel are in use."""
+        if time.monotonic() < self._next_mark_s:
+            return
+        self._next_mark_s = time.monotonic() + MARK_S
+        lane, boot_ns = self._board.lanes[0].name, SystemClock().boot_ns()
+        marks = {"lane": lane, "written_boot_ns": boot_ns, "waits": "waits for its provisioning code", "fault": None}
+        health.write_marks(self._board.state.runtime_dir, f"scan-{lane}", marks)
 
     def _look(self) -> None:
         frame = self._camera.next_frame(self._board.lanes[0].camera.timeout_s)

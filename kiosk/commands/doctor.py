@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from kiosk import acceptance, health, settings, sim
 from kiosk.checkup import Finding, Health, findings
 from kiosk.cues import CUES, CueName
-from kiosk.errors import ConfigError, KioskError
+from kiosk.errors import ConfigError, KioskError, NotProvisionedError
 
 if TYPE_CHECKING:
     import argparse
@@ -29,8 +29,14 @@ _CUES = {Health.OK: CueName.RECORDED_PASS, Health.WARNING: CueName.REPEAT, Healt
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check everything. 0 if nothing has failed, 1 if something has, 2 if the configuration is wrong."""
-    config = settings.load(arguments.config)
+    """Check everything. 0 if nothing has failed, 1 if something has, 2 if the configuration is wrong.
+
+    Of a station that is not set up, all that needs neither its name nor the centre.
+    """
+    try:
+        config = settings.load(arguments.config)
+    except NotProvisionedError:
+        config = settings.load_board(arguments.config)
     if not arguments.json:
         lanes = ", ".join(f"{lane.name} ({lane.direction.value})" for lane in config.lanes)
         print(f"{arguments.config}: ok: kiosk {config.kiosk.id} at {config.kiosk.site}, lanes {lanes}", flush=True)

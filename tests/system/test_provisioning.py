@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -568,3 +569,48 @@ def test_command_line_makes_the_code(centre: Centre, board: Callable[..., Path],
     successor = board("successor")
     provision.set_up(successor, files["text"].read_text().strip())
     assert settings.load(successor).lanes[0].name == "in"
+
+
+def test_doctor_looks_at_a_board_that_is_not_set_up(
+    centre: Centre, board: Callable[..., Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that needs no name is tried; "not yet" is no fault and says the remedy, a try that failed and no key are."""
+    monkeypatch.setattr("kiosk.checkup.STEP_MS", 20)
+    monkeypatch.setattr("kiosk.commands.doctor.ANSWER_S", 0.1)
+    path = board(lanes=[{"camera": {"source": "sim:people=1"}, "panel": {"kind": "mock"}}])
+
+    def found(code: int) -> dict[str, tuple[str, str]]:
+        assert kiosk(["doctor", "--config", str(path), "--json"]) == code
+        lines = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
+        return {line["part"]: (line["health"], line["says"]) for line in lines}
+
+    first = found(0)
+    assert {"camera main", "panel main", "disk", "card", "board", "clock", "fleet's key", "set up"} == set(first)
+    assert first["panel main"][0] == "ok"
+    health, says = first["set up"]
+    assert health == "warning"
+    assert says.startswith("not yet; show it its provisioning code")
+    assert not (settings.load_board(path).state.dir / "outbox.db").exists()
+    provision.spool(settings.load_board(path).state.runtime_dir, "KS1:nonsense", jumper=False)
+    assert not provision.tend(path, settings.load_board(path).state.runtime_dir)
+    health, says = found(1)["set up"]
+    assert health == "failed"
+    assert "the last try failed with number 1: " in says
+    (centre.fleet / "fleet.pem").unlink()
+    assert "put the fleet's `fleet.pem` there" in found(1)["fleet's key"][1]
+
+
+def test_doctor_leaves_a_board_that_waits_alone(
+    centre: Centre, board: Callable[..., Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it looks for its code the camera is its own."""
+    monkeypatch.setattr("kiosk.commands.doctor.ANSWER_S", 0.1)
+    path = board(lanes=[{"camera": {"source": "sim:people=1"}, "panel": {"kind": "none"}}])
+    run = settings.load_board(path).state.runtime_dir
+    assert (centre.fleet / "fleet.pem").exists()
+    with _process("kiosk", "scan", "--config", str(path)):
+        _until((run / "scan-main.json").exists)
+        assert kiosk(["doctor", "--config", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"lane main +ok: at work: waits for its provisioning code", out)
+    assert "camera main" not in out
