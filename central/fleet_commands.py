@@ -12,12 +12,13 @@ import re
 import signal
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from central import authority, invitation, options, paper, presence
+from central import authority, cut, invitation, options, paper, presence
 from central.enrolment_server import EnrolmentServer
 from central.fleet import RESERVED, STATES, Fleet
 from central.ledgers import open_ledger
@@ -59,18 +60,26 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     fleet = verbs.add_parser("fleet", parents=[common], help="which kiosks there are; take one's certificate away")
     fleet.add_argument(
         "action",
-        choices=("list", "revoke", "replace"),
-        help="list all; revoke one; replace one's board: revoke it and make a code for its successor",
+        choices=("list", "revoke", "cut", "replace"),
+        help="list all; revoke one; cut the connection that a revoked one still has; replace one's board: revoke it and"
+        " make a code for its successor",
     )
     fleet.add_argument("kiosk", nargs="?", metavar="ID", help="which kiosk")
     seen = fleet.add_argument_group("list: when each was last heard, whoever has been silent for longest first")
     seen.add_argument("--ledger", metavar="FILE|URL", help="its newest entry, from here")
     seen.add_argument("--state", choices=STATES, action="append", help="only those in this state (default: all)")
     seen.add_argument("--silent-hours", type=float, default=0.0, metavar="N", help="only those not heard for so long")
-    seen.add_argument(
-        "--at-broker", dest="url", metavar="URL", help="its status, which this broker keeps; as mqtt(s)://host:port"
+    there = fleet.add_argument_group("list, cut: the broker")
+    there.add_argument(
+        "--at-broker",
+        dest="url",
+        metavar="URL",
+        help="which keeps the statuses, or the connection; as mqtts://host:port",
     )
-    options.add_broker(seen)
+    there.add_argument(
+        "--watch-s", type=float, default=30.0, metavar="S", help="cut: see for so long that it stays away (default: 30)"
+    )
+    options.add_broker(there)
     _add_code_options(fleet)
     fleet.set_defaults(command=_fleet)
 
@@ -158,13 +167,42 @@ def _fleet(arguments: argparse.Namespace) -> int:
             return _list(registry.stations(arguments.kiosk), arguments)
         if arguments.kiosk is None:
             raise FleetError("which kiosk?", hint="give its id; `central fleet list` names them")
+        if arguments.action == "cut":
+            return _cut(registry.stations(arguments.kiosk), arguments)
         count = registry.revoke(arguments.kiosk)
         authority.open_authority(arguments.fleet).write_revoked(registry.revoked())
-    print(f"{arguments.kiosk}: {count} certificates revoked; copy crl.pem beside the broker and reload it (SIGHUP)")
+    print(
+        f"{arguments.kiosk}: {count} certificates revoked; copy crl.pem beside the broker and reload it (SIGHUP), then end"
+        f" the connection that it may still have: central fleet cut {arguments.kiosk} --at-broker URL"
+    )
     if arguments.action == "replace":
         arguments.again = False
         return _provision(arguments)
     return 0
+
+
+def _cut(stations: list[Station], arguments: argparse.Namespace) -> int:
+    if not stations:
+        raise FleetError(f"there is no kiosk {arguments.kiosk!r}", hint="`central fleet list` names them")
+    if stations[0].state == "enrolled":
+        raise FleetError(
+            f"{arguments.kiosk} would come right back: its certificate is good", hint="first: central fleet revoke"
+        )
+    if arguments.url is None or not arguments.url.startswith("mqtts://"):
+        raise FleetError("at which broker?", hint="give --at-broker mqtts://HOST:PORT")
+    arguments.broker = arguments.url
+    broker = options.broker_of(arguments, arguments.kiosk)
+    if broker.ca_file is None:
+        broker = replace(broker, ca_file=arguments.fleet / "ca.pem")
+    if cut.cut(broker, authority.open_authority(arguments.fleet), arguments.kiosk, arguments.watch_s):
+        print(f"{arguments.kiosk}: its connection is cut, and it stayed away for {arguments.watch_s:.0f} s")
+        return 0
+    print(
+        f"{arguments.kiosk}: it came back; the broker has not read the list: copy crl.pem beside it, reload it (SIGHUP), and"
+        " cut again",
+        file=sys.stderr,
+    )
+    return 1
 
 
 def _list(stations: list[Station], arguments: argparse.Namespace) -> int:

@@ -147,6 +147,6 @@ def test_guided_finding_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     monkeypatch.setattr(guided, "find_spec", lambda _: object())
     assert not guided.each(["no such parser"], 1, 1)
     assert "exit code 2" in capsys.readouterr().out
-    monkeypatch.setattr(guided, "_START_S", -0.9)
+    monkeypatch.setattr(guided, "_START_S", -0.99)
     assert not guided.each(["base45"], 1, 1)
     assert "did not end" in capsys.readouterr().out

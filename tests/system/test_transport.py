@@ -16,6 +16,8 @@ from paho.mqtt.client import Client, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 
 from central import authority
+from central.__main__ import main as central
+from central.fleet import Fleet
 from kiosk import mqtt
 from kiosk.config import Config
 from kiosk.errors import LinkError
@@ -242,6 +244,53 @@ def test_revoked_certificate_is_refused(make_config: Callable[..., Config], flee
     with pytest.raises(LinkError):
         _tried(make_config, fleet_broker.url, tls)
     assert _tried(make_config, fleet_broker.url, other)
+
+
+def test_connection_of_a_revoked_kiosk_is_cut(
+    make_config: Callable[..., Config], fleet_broker: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A connection outlives its certificate's revocation and the broker's reading of the list; `central fleet cut` ends it.
+
+    While the broker has not read the list the station comes back, and that is told; no other station is disturbed.
+    """
+    place = ["--fleet", str(fleet_broker.fleet), "--at-broker", fleet_broker.url, "--watch-s", "3"]
+    for name in ("door-a", "door-b"):
+        fleet_broker.identity(name)
+    with Fleet(fleet_broker.fleet / "fleet.db") as registry:
+        for name in ("door-a", "door-b"):
+            token = registry.invite(name, "office", (("main", "in"),), "b:1", "b:2", 3600)
+            registry.claim(token, name.encode())
+            pem = Path(fleet_broker.files(name)["cert_file"]).read_bytes()
+            registry.issued(
+                name, authority.serial_of(pem), name.encode(), int(time.time()) + 86_400, pem, supersedes=True
+            )
+    assert central(["fleet", "cut", "door-a", *place]) == 21
+    assert "would come right back" in capsys.readouterr().err
+    with _peers(fleet_broker, "door-a", "door-b") as (thief, other):
+        assert central(["fleet", "revoke", "door-a", *place[:2]]) == 0
+        assert "central fleet cut door-a" in capsys.readouterr().out
+        returned = Thread(target=_return, args=(fleet_broker, thief))
+        returned.start()
+        assert central(["fleet", "cut", "door-a", *place]) == 1
+        returned.join(WAIT_S)
+        assert "it came back; the broker has not read the list" in capsys.readouterr().err
+    with _peers(fleet_broker, "door-a", "door-b") as (thief, other):
+        fleet_broker.reload()
+        time.sleep(0.5)
+        thief.publish("kiosks/door-a/entries")
+        assert thief.refusals == [], "the list cuts no connection that stands"
+        assert central(["fleet", "cut", "door-a", *place]) == 0
+        _until(lambda: bool(thief.lost))
+        other.publish("kiosks/door-b/entries")
+        assert other.refusals == []
+    with pytest.raises(LinkError):
+        _tried(make_config, fleet_broker.url, fleet_broker.files("door-a"))
+
+
+def _return(broker: Any, peer: Peer) -> None:
+    """As a station does: come back when it is thrown out."""
+    _until(lambda: bool(peer.lost))
+    Peer(broker, "door-a").close()
 
 
 def test_kiosk_checks_the_brokers_name_and_authority(
