@@ -609,7 +609,7 @@ def test_doctor_leaves_a_board_that_waits_alone(
     run = settings.load_board(path).state.runtime_dir
     assert (centre.fleet / "fleet.pem").exists()
     with _process("kiosk", "scan", "--config", str(path)):
-        _until((run / "scan-main.json").exists)
+        until((run / "scan-main.json").exists)
         assert kiosk(["doctor", "--config", str(path)]) == 0
     out = capsys.readouterr().out
     assert re.search(r"lane main +ok: at work: waits for its provisioning code", out)

@@ -280,7 +280,7 @@ def test_connection_of_a_revoked_kiosk_is_cut(
         thief.publish("kiosks/door-a/entries")
         assert thief.refusals == [], "the list cuts no connection that stands"
         assert central(["fleet", "cut", "door-a", *place]) == 0
-        _until(lambda: bool(thief.lost))
+        until(lambda: bool(thief.lost))
         other.publish("kiosks/door-b/entries")
         assert other.refusals == []
     with pytest.raises(LinkError):
@@ -289,7 +289,7 @@ def test_connection_of_a_revoked_kiosk_is_cut(
 
 def _return(broker: Any, peer: Peer) -> None:
     """As a station does: come back when it is thrown out."""
-    _until(lambda: bool(peer.lost))
+    until(lambda: bool(peer.lost))
     Peer(broker, "door-a").close()
 
 
