@@ -31,6 +31,9 @@ test-faults: $(VENV)/.ready-dev ## the whole fault suite, a few minutes, and its
 test-stolen-card: $(VENV)/.ready-dev ## 3,000 people pass, all is delivered and deleted; then the raw card is searched for them
 	$(BIN)/python -m pytest -v -rP tests/fault/test_stolen_card.py $(ARGS)
 
+test-audit: $(VENV)/.ready-dev $(VENV)/.ready-audit ## `make sbom` and `make audit` on the real packages, against a stand-in for the advisories
+	$(BIN)/python -m pytest -q tests/system/test_audit.py $(ARGS)
+
 test-cluster: $(VENV)/.ready-dev ## three RabbitMQ nodes on this machine, one killed under load
 	./setup.sh "$(PYTHON)" "$(VENV)" dev cluster
 	KIOSK_CLUSTER=1 $(BIN)/python -m pytest tests/cluster $(ARGS)

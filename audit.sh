@@ -4,15 +4,21 @@
 #
 #   audit.sh PYTHON VENV sbom     writes build/sbom.cdx.json: CycloneDX, validated
 #   audit.sh PYTHON VENV audit    exit code 0: nothing is known; 1: something is; 3: nobody could be asked
+#
+# OSV_URL names a mirror of the OSV service for machines that do not see the world, and PRODUCT an environment that is there
+# already, to be looked at as it is.
 set -euo pipefail
 
 python=$1 venv=$2 verb=$3
 cd "$(dirname "$0")"
-product=build/product
+product=${PRODUCT:-build/product}
+osv=${OSV_URL:-https://api.osv.dev/v1/query}
 
 mkdir -p build
-"$python" -m venv --clear --without-pip "$product"
-"$venv/bin/python" -m pip --python "$product/bin/python" install --quiet --disable-pip-version-check ".[centre]"
+if [ -z "${PRODUCT:-}" ]; then
+    "$python" -m venv --clear --without-pip "$product"
+    "$venv/bin/python" -m pip --python "$product/bin/python" install --quiet --disable-pip-version-check ".[centre]"
+fi
 
 case $verb in
 sbom)
@@ -30,7 +36,7 @@ audit)
         rm -f build/audit.json
         # --strict: a package that could not be looked up is a failure, not a clean bill.
         timeout 300 "$venv/bin/pip-audit" --strict --disable-pip --no-deps --requirement build/product.txt --timeout 15 \
-            --progress-spinner off --vulnerability-service "$service" --format json --output build/audit.json \
+            --progress-spinner off --vulnerability-service "$service" --osv-url "$osv" --format json --output build/audit.json \
             2>build/audit.log && found=0 || found=$?
         if [ -s build/audit.json ]; then
             "$python" - build/audit.json <<'END'
@@ -45,7 +51,7 @@ END
             exit "$found"
         fi
     done
-    echo "audit: nobody could be asked (PyPI's advisories: pypi.org, OSV: api.osv.dev): $(tail -n 1 build/audit.log)" >&2
+    echo "audit: nobody could be asked (PyPI's advisories: pypi.org, OSV: $osv): $(tail -n 1 build/audit.log)" >&2
     echo "audit: this says nothing about the packages; run it where one of the two can be reached, or carry build/product.txt" \
         "there and run: pip-audit --strict --disable-pip --no-deps -r product.txt" >&2
     exit 3
