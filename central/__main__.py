@@ -24,6 +24,7 @@ from central import (
     sealing_commands,
     simulate,
     trust_commands,
+    update_commands,
 )
 from central.collector import Broker, Collector, check_url
 from central.ledgers import open_ledger
@@ -227,6 +228,7 @@ def _parser() -> argparse.ArgumentParser:
     fleet.set_defaults(command=simulate.run)
     fleet_commands.add_verbs(verbs)
     command.add_to(verbs)
+    update_commands.add_to(verbs)
     label_commands.add_verbs(verbs)
     pass_commands.add_verbs(verbs)
     sealing_commands.add_verbs(verbs, common)

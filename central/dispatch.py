@@ -206,6 +206,35 @@ def _outcome(wire_: _Wire, command: Command, message: bytes) -> Outcome | None:
     return Outcome(state, detail, letter)
 
 
+def client_of(broker: Broker, name: str) -> Client:
+    """A client that has the centre's credentials and is not connected yet.
+
+    Raises:
+        ConfigError: A certificate or the password cannot be used.
+    """
+    client = Client(CallbackAPIVersion.VERSION2, name, protocol=MQTTv311, reconnect_on_failure=False)
+    client.connect_timeout = CONNECT_S
+    if broker.username is not None:
+        client.username_pw_set(broker.username, password_of(broker))
+    if urlsplit(check_url(broker.url)).scheme == "mqtts":
+        client.tls_set_context(tls_of(broker))
+    return client
+
+
+def connect(client: Client, broker: Broker) -> None:
+    """Connect it.
+
+    Raises:
+        LinkError: The broker cannot be reached.
+    """
+    parts = urlsplit(broker.url)
+    port = parts.port or (8883 if parts.scheme == "mqtts" else 1883)
+    try:
+        client.connect(parts.hostname or "", port, KEEPALIVE_S)
+    except (OSError, ValueError) as error:
+        raise LinkError(f"cannot connect to {broker.url}: {error}") from error
+
+
 class _Wire:
     """One connection for one command. One thread only; paho runs none."""
 
@@ -215,22 +244,11 @@ class _Wire:
         self.status: dict[str, Any] = {}
         self.letter: dict[str, Any] | None = None
         self._kiosk = kiosk
-        name = f"{broker.client_id}-{secrets.token_hex(4)}"
-        self._client = Client(CallbackAPIVersion.VERSION2, name, protocol=MQTTv311, reconnect_on_failure=False)
-        self._client.connect_timeout = CONNECT_S
-        if broker.username is not None:
-            self._client.username_pw_set(broker.username, password_of(broker))
-        parts = urlsplit(check_url(broker.url))
-        if parts.scheme == "mqtts":
-            self._client.tls_set_context(tls_of(broker))
+        self._client = client_of(broker, f"{broker.client_id}-{secrets.token_hex(4)}")
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
-        port = parts.port or (8883 if parts.scheme == "mqtts" else 1883)
-        try:
-            self._client.connect(parts.hostname or "", port, KEEPALIVE_S)
-        except (OSError, ValueError) as error:
-            raise LinkError(f"cannot connect to {broker.url}: {error}") from error
+        connect(self._client, broker)
 
     def publish(self, topic: str, payload: bytes) -> None:
         self._client.publish(topic, payload, QOS)
