@@ -42,7 +42,7 @@ test-units: $(VENV)/.ready-dev ## boot the services under a real systemd in a co
 	./setup.sh "$(PYTHON)" "$(VENV)" dev units
 	KIOSK_UNITS=1 timeout 1500 $(BIN)/python -m pytest -q tests/units $(ARGS)
 
-test-page: $(VENV)/.ready-dev ## the phone's page in Chromium: its code is read by the station's decoder and judged
+test-page: $(VENV)/.ready-dev ## the phone's page in Chromium and WebKit: its code is read by the station's decoder and judged
 	./setup.sh "$(PYTHON)" "$(VENV)" dev page
 	KIOSK_PAGE=1 timeout 600 $(BIN)/python -m pytest -q tests/page $(ARGS)
 

@@ -51,6 +51,8 @@ fi
 if [ "$more" = page ]; then
     command -v chromium >/dev/null || missing+=(chromium)
     command -v chromedriver >/dev/null || missing+=(chromium-driver)
+    command -v WebKitWebDriver >/dev/null || missing+=(webkit2gtk-driver)
+    command -v Xvfb >/dev/null || missing+=(xvfb)
 fi
 
 if [ ${#missing[@]} -gt 0 ]; then

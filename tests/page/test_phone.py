@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -25,6 +27,8 @@ from kiosk.credential import classify
 from kiosk.decoder import read_picture
 from kiosk.model import Credential, Result, Unproven, UnprovenReason
 
+# Selenium's own, in the driver for WebKit.
+pytestmark = pytest.mark.filterwarnings("ignore:setting remote_server_addr:DeprecationWarning")
 NAME = "Nguyễn Thị Ữ"
 LONGEST_S = 20.0
 
@@ -45,6 +49,10 @@ class Phone:
         self.driver = webdriver.Chrome(options, Service(shutil.which("chromedriver")))
         self.driver.set_page_load_timeout(LONGEST_S)
         self.driver.set_script_timeout(LONGEST_S)
+
+    def close(self) -> None:
+        """Switch it off."""
+        self.driver.quit()
 
     def open(self, url: str) -> None:
         """Open a page."""
@@ -95,6 +103,37 @@ class Phone:
         )
 
 
+class IPhone(Phone):
+    """The engine that every browser on an iPhone has, as Debian builds it, on a screen in memory."""
+
+    def __init__(self, screen: str) -> None:
+        environment = {
+            **os.environ,
+            "DISPLAY": screen,
+            "LIBGL_ALWAYS_SOFTWARE": "1",
+            "WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS": "1",  # it refuses to run as root with one
+        }
+        options = webdriver.WebKitGTKOptions()
+        options.binary_location = next(map(str, Path("/usr/lib").glob("*/webkit2gtk-4.*/MiniBrowser")))
+        options.add_argument("--automation")
+        service = webdriver.WebKitGTKService(shutil.which("WebKitWebDriver"), env=environment)
+        self.driver = webdriver.WebKitGTK(options=options, service=service)
+        self.driver.set_window_size(450, 1000)
+        self.driver.set_script_timeout(LONGEST_S)
+
+
+@pytest.fixture
+def screen() -> Iterator[str]:
+    """A screen in memory."""
+    argv = ["Xvfb", "-displayfd", "1", "-screen", "0", "600x1200x24", "-nolisten", "tcp"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as running:
+        assert running.stdout is not None
+        try:
+            yield f":{running.stdout.readline().strip()}"
+        finally:
+            running.terminate()
+
+
 @pytest.fixture
 def phone(tmp_path: Path) -> Iterator[Callable[[], Phone]]:
     """Makes phones."""
@@ -106,7 +145,7 @@ def phone(tmp_path: Path) -> Iterator[Callable[[], Phone]]:
 
     yield make
     for each in made:
-        each.driver.quit()
+        each.close()
 
 
 @pytest.fixture
@@ -183,6 +222,29 @@ def test_phone_shows_what_a_station_believes_for_half_a_minute(
     mine.driver.refresh()
     assert isinstance(classify(mine.code(), (), believed, time.time()), Credential)
     assert {path.partition("?")[0] for path in asked} <= {"/", "/worker.js", "/manifest.webmanifest", "/icon.png"}
+
+
+def test_iphones_engine_shows_it_too(
+    office: Path,
+    server: tuple[str, list[str], ThreadingHTTPServer],
+    screen: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The same key, the same number, the same signature in WebKit: the station believes the code, and half a minute later it does not."""
+    url, _, _ = server
+    believed = issuers.load(office / "trust")
+    mine = IPhone(screen)
+    try:
+        mine.open(url)
+        number = mine.number()
+        mine.driver.refresh()
+        assert mine.number() == number
+        mine.open(_issued(office, capsys, "--holder-key", number, "--page", url))
+        code, now_s = mine.code(), time.time()
+    finally:
+        mine.close()
+    assert isinstance(classify(code, (), believed, now_s), Credential)
+    assert classify(code, (), believed, now_s + 31) == Unproven("pass", UnprovenReason.COPIED)
 
 
 def test_pass_is_of_no_use_without_its_phone(
