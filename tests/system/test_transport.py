@@ -114,6 +114,8 @@ def test_kiosk_writes_only_its_own_branch(fleet_broker: Any) -> None:
             "kiosks/door-a/receipts",
             "kiosks/door-a/commands",
             "kiosks/door-a/keys",
+            "fleet/trust",
+            "fleet/trust/ff",
             "kiosks/door-a/entries/more",
             "anything",
         ):
@@ -141,7 +143,13 @@ def test_kiosk_hears_only_its_own_branch(fleet_broker: Any) -> None:
         centre.publish("kiosks/door-a/receipts", b"mine")
         operator.publish("kiosks/door-a/commands", b"mine")
         operator.publish("kiosks/door-a/keys", b"mine")
-        until(lambda: {topic.rpartition("/")[2] for topic, _ in spy.got} >= {"receipts", "commands", "keys"})
+        other.subscribe("fleet/trust", "fleet/trust/ff")
+        for topic in ("fleet/trust", "fleet/trust/ff"):
+            operator.publish(topic, b"mine")
+        assert operator.refusals == []
+        mine = {"receipts", "commands", "keys", "trust", "ff"}
+        until(lambda: {topic.rpartition("/")[2] for topic, _ in spy.got} >= mine)
+        until(lambda: {topic for topic, _ in other.got} == {"fleet/trust", "fleet/trust/ff"})
         assert {payload for _, payload in spy.got} == {b"mine"}
 
 

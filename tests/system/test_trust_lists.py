@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -16,20 +15,12 @@ import pytest
 from central import retained
 from central.__main__ import main as central
 from central.collector import Broker
-from kiosk import trust_list, uplink
+from kiosk import trust_list
 from kiosk.config import Config
 from kiosk.credential import classify
 from kiosk.issuers import TrustFolder
 from kiosk.model import Credential, Unproven, UnprovenReason
-
-LONGEST_S = 30.0
-
-
-def _until(true: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + LONGEST_S
-    while not true():
-        assert time.monotonic() < deadline_s, "not in time"
-        time.sleep(0.05)
+from tests.running import delivering, until
 
 
 class Centre:
@@ -101,14 +92,11 @@ def config(tmp_path: Path, make_config: Callable[..., Config], centre: Centre) -
 
 @contextmanager
 def _uplink(config: Config) -> Iterator[None]:
-    stop = Event()
-    thread = Thread(target=lambda: uplink.run(config, stop=stop.is_set))
-    thread.start()
+    running = delivering(config)
     try:
         yield
     finally:
-        stop.set()
-        thread.join(20)
+        running.stop()
 
 
 def _scan(config: Config) -> TrustFolder:
@@ -132,10 +120,10 @@ def test_keys_and_revocations_reach_a_running_station(centre: Centre, config: Co
     assert _judged(trust, code) is UnprovenReason.NO_TRUST_LIST
     with _uplink(config):
         assert centre.publish() == 0
-        _until(lambda: isinstance(_judged(trust, code), Credential))
+        until(lambda: isinstance(_judged(trust, code), Credential))
         centre.revoke(number)
         assert centre.publish() == 0
-        _until(lambda: _judged(trust, code) is UnprovenReason.REVOKED)
+        until(lambda: _judged(trust, code) is UnprovenReason.REVOKED)
     assert isinstance(_judged(trust, other), Credential)
     assert _judged(_scan(config), code) is UnprovenReason.REVOKED  # after a restart, too
     assert trust_list.path_of(config).read_bytes() == centre.list.read_bytes()
@@ -143,7 +131,7 @@ def test_keys_and_revocations_reach_a_running_station(centre: Centre, config: Co
     before = [message.split()[0] for message in caplog.messages].count("trust-list")
     assert before == 2
     with _uplink(config):  # it comes again, and asks for nothing that it has
-        _until(lambda: [message.split()[0] for message in caplog.messages].count("online") == 2)
+        until(lambda: [message.split()[0] for message in caplog.messages].count("online") == 2)
         time.sleep(0.5)
     assert [message.split()[0] for message in caplog.messages].count("trust-list") == before
 
@@ -155,7 +143,7 @@ def test_station_that_is_set_up_later_gets_it(centre: Centre, config: Config) ->
     assert centre.publish() == 0
     trust = _scan(config)
     with _uplink(config):
-        _until(lambda: _judged(trust, code) is UnprovenReason.REVOKED)
+        until(lambda: _judged(trust, code) is UnprovenReason.REVOKED)
 
 
 def test_older_list_is_refused(centre: Centre, config: Config, caplog: Any) -> None:
@@ -167,13 +155,13 @@ def test_older_list_is_refused(centre: Centre, config: Config, caplog: Any) -> N
     assert centre.publish() == 0
     trust = _scan(config)
     with _uplink(config):
-        _until(lambda: _judged(trust, code) is UnprovenReason.REVOKED)
+        until(lambda: _judged(trust, code) is UnprovenReason.REVOKED)
         centre.leave(old)
-        _until(lambda: any("no newer than" in message for message in caplog.messages))
+        until(lambda: any("no newer than" in message for message in caplog.messages))
         assert _judged(trust, code) is UnprovenReason.REVOKED
     caplog.clear()
     with _uplink(config):
-        _until(lambda: any("no newer than" in message for message in caplog.messages))
+        until(lambda: any("no newer than" in message for message in caplog.messages))
     assert _judged(_scan(config), code) is UnprovenReason.REVOKED
 
     trust_list.path_of(config).write_bytes(old)  # even if the uplink were broken, a scan process that runs takes none
@@ -190,15 +178,15 @@ def test_forged_list_is_refused(centre: Centre, config: Config, tmp_path: Path, 
     foreign = stranger.issue()[1]
     trust = _scan(config)
     with _uplink(config):
-        _until(lambda: _judged(trust, code) is UnprovenReason.REVOKED)
+        until(lambda: _judged(trust, code) is UnprovenReason.REVOKED)
         kept = trust_list.path_of(config).read_bytes()
         assert stranger.publish() == 0
-        _until(lambda: any("not the fleet's" in message for message in caplog.messages))
+        until(lambda: any("not the fleet's" in message for message in caplog.messages))
         assert centre.sign() == 0
         centre.leave(centre.list.read_bytes(), trust_list.parts(stranger.list.read_bytes())[1])
-        _until(lambda: any("not what the fleet has signed" in message for message in caplog.messages))
+        until(lambda: any("not what the fleet has signed" in message for message in caplog.messages))
         centre.leave_raw((trust_list.TOPIC, b"noise"))
-        _until(lambda: sum("trust-not-taken" in message for message in caplog.messages) >= 3)
+        until(lambda: sum("trust-not-taken" in message for message in caplog.messages) >= 3)
     assert trust_list.path_of(config).read_bytes() == kept
     assert _judged(trust, code) is UnprovenReason.REVOKED
     assert _judged(trust, foreign) is UnprovenReason.UNKNOWN_ISSUER
