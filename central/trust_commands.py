@@ -54,7 +54,7 @@ def publish(arguments: argparse.Namespace) -> int:
         )
     files = issuers.read(arguments.folder)
     believed = issuers.believed(files, arguments.folder)
-    before = trust_list.load(arguments.list, fleet) if trust_list.is_there(arguments.list) else None
+    before = _last(arguments.list, fleet)
     issued_s = int(time.time())
     if before is not None:
         _refuse_forgetting(files, before.files)
@@ -78,6 +78,16 @@ def publish(arguments: argparse.Namespace) -> int:
         retained.leave(options.broker_of(arguments, "central-trust"), messages)
         print(f"left for all stations at {arguments.broker}")
     return 0
+
+
+def _last(path: Path, fleet: Mapping[bytes, Ed25519PublicKey]) -> trust_list.TrustList | None:
+    if not trust_list.is_there(path):
+        return None
+    try:
+        return trust_list.load(path, fleet)
+    except TrustError as error:
+        hint = "if the fleet's key was changed, move this file away, and see yourself that no revocation is missing"
+        raise ConfigError(f"--list: {error.args[0]}", hint=hint) from error
 
 
 def _refuse_forgetting(files: Mapping[str, bytes], before: Mapping[str, bytes]) -> None:

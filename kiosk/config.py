@@ -202,7 +202,8 @@ class Credentials(Section):
         description="signed classes that are recorded, with a flag, although they have expired",
     )
     trust_dir: FilePath = Field(
-        default=Path("/etc/kiosk/trust"), description="folder of the keys that signed codes are verified with"
+        default=Path("/etc/kiosk/trust"),
+        description="folder of the keys that signed codes are verified with, until the centre delivers a list",
     )
     local: Annotated[tuple[LocalCard, ...], Field(strict=False)] = Field(
         default=(), description="cards of the office's own"

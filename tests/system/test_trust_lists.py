@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
+import yaml
 
 from central import retained
 from central.__main__ import main as central
@@ -20,6 +26,7 @@ from kiosk.config import Config
 from kiosk.credential import classify
 from kiosk.issuers import TrustFolder
 from kiosk.model import Credential, Unproven, UnprovenReason
+from kiosk.sim.render import code_picture
 from tests.running import delivering, until
 
 
@@ -136,6 +143,33 @@ def test_keys_and_revocations_reach_a_running_station(centre: Centre, config: Co
     assert [message.split()[0] for message in caplog.messages].count("trust-list") == before
 
 
+def test_scan_process_at_a_door_learns_it(centre: Centre, config: Config, tmp_path: Path) -> None:
+    """`kiosk scan` refuses a pass that is held up again and again, and records it some seconds after the list has come; no restart."""
+    _, code = centre.issue()
+    shown, empty = code_picture(code, 4), np.full((400, 400), 230, np.uint8)
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for number in range(300):
+        assert cv2.imwrite(str(frames / f"{number:03}.png"), empty if number % 10 else shown)
+    door = {"panel": {"kind": "none"}, "camera": {"source": f"folder:{frames}", "fps": 8}}
+    settings = json.loads(config.model_dump_json()) | {"lanes": [door], "repeat": {"gone_s": 0.5}}
+    written = tmp_path / "kiosk.yaml"
+    written.write_text(yaml.safe_dump(settings), "utf-8")
+    log = tmp_path / "scan.log"
+    with (
+        log.open("wb") as errors,
+        subprocess.Popen([sys.executable, "-m", "kiosk", "scan", "--config", str(written)], stderr=errors) as scan,
+    ):
+        try:
+            until(lambda: "reason=unverifiable" in log.read_text(), log.read_text)
+            with _uplink(config):
+                assert centre.publish() == 0
+                until(lambda: "result=recorded" in log.read_text(), log.read_text)
+        finally:
+            scan.terminate()
+    assert "trust-read families=pass=1" in log.read_text().replace('"', "")
+
+
 def test_station_that_is_set_up_later_gets_it(centre: Centre, config: Config) -> None:
     """The list is left for all: whoever was not there when it was published believes the same."""
     number, code = centre.issue()
@@ -211,6 +245,18 @@ def test_centre_forgets_no_revocation(centre: Centre, capsys: pytest.CaptureFixt
     (centre.folder / "trust/passes/office.pem").unlink()
     assert centre.publish() == 0
     assert "nobody is believed" in capsys.readouterr().out
+
+
+def test_changed_fleet_key_is_explained(centre: Centre, capsys: pytest.CaptureFixture[str]) -> None:
+    """The last list was signed with another key: the sentence says what to do, and done so a newer list is signed."""
+    assert centre.sign() == 0
+    (centre.folder / "fleet.key").rename(centre.folder / "old.key")
+    (centre.folder / "fleet.key.pub").unlink()
+    assert central(["command", "key", "--fleet-key", str(centre.folder / "fleet.key")]) == 0
+    assert centre.sign() == 2
+    assert "if the fleet's key was changed" in capsys.readouterr().err
+    centre.list.unlink()
+    assert centre.sign() == 0
 
 
 @pytest.mark.parametrize(
