@@ -15,6 +15,7 @@ from http.client import HTTPException, HTTPResponse, HTTPSConnection
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from kiosk import durable
 from kiosk.errors import UpdateError
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def fetch(offer: Offer, part: Path, target: Path, config: Config, go_on: Callabl
         part.unlink()
         raise UpdateError(f"what {offer.url} gives is not the bundle that was ordered", hint="compare the files there")
     part.replace(target)
-    _flush_folder(target.parent)
+    durable.flush_folder(target.parent)
     return True
 
 
@@ -102,11 +103,8 @@ def _receive(offer: Offer, part: Path, have: int, context: ssl.SSLContext, go_on
     try:
         connection.request("GET", parts.path, headers={"Range": f"bytes={have}-"} if have else {})
         response = connection.getresponse()
-        if have and response.status in {
-            _OK,
-            _BEYOND,
-        }:  # the server does not resume: from the start, at the next attempt
-            part.unlink()
+        if have and response.status in {_OK, _BEYOND}:
+            part.unlink()  # from the start, at the next attempt
             raise UpdateError(f"{offer.url} cannot be resumed", hint="use a server that answers to Range")
         if response.status != (_PARTIAL if have else _OK):
             raise UpdateError(f"{offer.url}: the server says {response.status}", hint="is the bundle there?")
@@ -132,11 +130,3 @@ def _pour(response: HTTPResponse, write: Callable[[bytes], object], missing: int
             return
         write(piece)
         missing -= len(piece)
-
-
-def _flush_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
