@@ -280,6 +280,24 @@ def test_pass_is_of_no_use_without_its_phone(
     assert mine.ask(f"crypto.subtle.exportKey('pkcs8', (await {taken}).privateKey)") == "InvalidAccessError"
 
 
+@pytest.mark.parametrize(("ahead_s", "taken"), [(-15, True), (15, True), (-60, False), (60, False)])
+def test_phones_clock_may_differ_a_little(
+    office: Path, phone: Callable[[], Phone], capsys: pytest.CaptureFixture[str], *, ahead_s: int, taken: bool
+) -> None:
+    """A quarter of a minute is let pass, a minute is not; and while the code is shown the screen is kept awake."""
+    mine = phone()
+    script = f"""const real = Date.now; Date.now = () => real() + {ahead_s * 1000}; window.woken = 0;
+        navigator.wakeLock.request = async () => {{ window.woken += 1; return {{ released: false, release: async () => {{}} }} }}"""
+    mine.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+    mine.open((office / "page/index.html").as_uri())
+    number = mine.number()
+    assert mine.ask("window.woken") == 0
+    mine.take(_issued(office, capsys, "--holder-key", number))
+    verdict = classify(mine.code(), (), issuers.load(office / "trust"), time.time())
+    assert mine.ask("window.woken") == 1
+    assert isinstance(verdict, Credential) if taken else verdict == Unproven("pass", UnprovenReason.COPIED)
+
+
 def test_page_reaches_nobody(server: tuple[str, list[str], ThreadingHTTPServer], phone: Callable[[], Phone]) -> None:
     """Its policy lets it fetch nothing, run nothing that was put into it, and it makes no key where none is safe."""
     url, asked, _ = server
