@@ -208,6 +208,10 @@ def _add_provisioning(
         "--wait-s", type=float, default=45.0, metavar="S", help="how long the centre is tried (default: %(default)s)"
     )
 
+    verbs.add_parser(
+        "wifi", parents=[configured], help="root's part of joining the network of the code; its service runs it"
+    )
+
     wipe = verbs.add_parser("wipe", parents=[configured], help="remove identity, entries and notes of this station")
     wipe.add_argument("--yes", action="store_true", help="do not ask")
 

@@ -14,20 +14,19 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import subprocess
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import yaml
 
-from kiosk import enrolment, health, identity, provisioning, settings, trust
+from kiosk import enrolment, health, identity, provisioning, settings, trust, wifi
 from kiosk.clock import SystemClock
 from kiosk.errors import ConfigError, ProvisionError
 from kiosk.log import line
 from kiosk.model import ClockQuality
 from kiosk.notify import Notifier
-from kiosk.provisioning import NO_CENTRE, NO_WIFI, NOT_A_CODE, NOT_KEPT, SET_UP_ALREADY
+from kiosk.provisioning import NO_CENTRE, NOT_A_CODE, NOT_KEPT, SET_UP_ALREADY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 
     from kiosk.config import Config
     from kiosk.model import Moment
-    from kiosk.provisioning import ProvisioningCode, Wifi
+    from kiosk.provisioning import ProvisioningCode
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +46,6 @@ FRESH_S = 120.0
 WAIT_S = 45.0
 """How long the centre is tried: the network may just be coming up."""
 PAUSE_S = 2.0
-WIFI_S = 30.0
 RENEW_SHARE = 2 / 3
 """Of a certificate's life: a new one is fetched."""
 WARN_SHARE = 0.8
@@ -136,7 +134,7 @@ def set_up(
     except ConfigError as error:
         raise ProvisionError(NOT_A_CODE, f"the code does not fit this board: {error}", hint="") from error
     if code.wifi is not None:
-        join(code.wifi)
+        wifi.join(board.state.dir, board.state.runtime_dir, code.wifi, alive)
     dates = SystemClock(board.state.runtime_dir).now().quality is not ClockQuality.UNSET
     deadline_s = time.monotonic() + wait_s
     while True:
@@ -163,24 +161,6 @@ def set_up(
     identity.replace(board.state.dir, files)
     _log.info(line("set-up", kiosk=code.kiosk, site=code.site))
     return code
-
-
-def join(wifi: Wifi) -> None:
-    """Join a wireless network through NetworkManager.
-
-    Raises:
-        ProvisionError: NO_WIFI.
-    """
-    argv = ["nmcli", "--wait", str(int(WIFI_S)), "device", "wifi", "connect", wifi.name]
-    if wifi.password:
-        argv += ["password", wifi.password]
-    try:
-        subprocess.run(argv, check=True, timeout=WIFI_S + 5, capture_output=True, stdin=subprocess.DEVNULL)
-    except (OSError, subprocess.SubprocessError) as error:
-        # Neither the error's own words nor nmcli's are shown: the password is among the first.
-        raise ProvisionError(
-            NO_WIFI, "the wireless network cannot be joined", hint="check its name and password, or plug in a cable"
-        ) from (error if isinstance(error, OSError) else None)
 
 
 def spool(runtime_dir: Path, text: str, *, jumper: bool) -> None:

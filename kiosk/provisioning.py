@@ -43,7 +43,7 @@ class Wifi:
 
     Attributes:
         name: Its SSID, 1 to 32 bytes of UTF-8.
-        password: Its passphrase, 8 to 63 characters; empty for an open network.
+        password: Its passphrase, 8 to 63 bytes of UTF-8; empty for an open network.
     """
 
     name: str
@@ -157,7 +157,7 @@ def _read(content: list[object], issued_s: int, expires_s: int) -> ProvisioningC
     if len(ca_sha256) != 32 or len(token) != 16:
         raise ProvisionError(NOT_A_CODE, "its fingerprint or its token has another length")
     return ProvisioningCode(
-        kiosk, site, _lanes(lanes), broker, enrolment, ca_sha256, token, issued_s, expires_s, _wifi(wifi), again
+        kiosk, site, _lanes(lanes), broker, enrolment, ca_sha256, token, issued_s, expires_s, wifi_of(wifi), again
     )
 
 
@@ -174,11 +174,23 @@ def _lanes(given: list[object]) -> tuple[tuple[str, Direction], ...]:
     return tuple(lanes)
 
 
-def _wifi(given: object) -> Wifi | None:
+def wifi_of(given: object) -> Wifi | None:
+    """A network by its name and its password; None where none is given.
+
+    Raises:
+        ProvisionError: They are not.
+    """
     match given:
         case None:
             return None
-        case [str(name), str(password)] if 1 <= len(name.encode()) <= 32 and (not password or 8 <= len(password) <= 63):
+        case [str(name), str(password)] if _fits(name, password):
             return Wifi(name, password)
         case _:
-            raise ProvisionError(NOT_A_CODE, "a network's name has 1 to 32 bytes, its password 8 to 63 characters")
+            raise ProvisionError(NOT_A_CODE, "a network's name has 1 to 32 bytes, its password 8 to 63")
+
+
+def _fits(name: str, password: str) -> bool:
+    try:
+        return 1 <= len(name.encode()) <= 32 and (not password or 8 <= len(password.encode()) <= 63)
+    except UnicodeEncodeError:  # half of a character, as JSON can write it
+        return False
