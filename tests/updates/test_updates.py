@@ -6,16 +6,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from imaging import bundle, disk, release, signing
 
+from kiosk import remote
+from kiosk.remote import Command, Verb
+from kiosk.update import Offer
 from tests.updates.machine import CUT, ROOT, SMALL, Booted, Card, Machine, Version, make_version
 
 pytestmark = pytest.mark.skipif("KIOSK_UPDATES" not in os.environ, reason="`make test-updates` runs these")
@@ -201,6 +208,55 @@ def test_nothing_is_installed_during_a_trial(fleet: Fleet) -> None:
     assert ran.code not in {0, None}
     assert "a version is on trial" in ran.console
     assert machine.card.root_sha256("A") == before
+
+
+def _order(fleet: Fleet, machine: Machine, name: str, version: Version) -> None:
+    """What the uplink has laid down and fetched: the fleet's order and the bundle, both of another user than root."""
+    key = Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    content = (fleet.place / f"{name}.raucb").read_bytes()
+    offer = Offer(version.name, "https://updates.example/b.raucb", hashlib.sha256(content).digest(), len(content))
+    command = Command(os.urandom(16), 1, Verb.UPDATE, update=offer)
+    (machine.folder / "fleet.pem").write_bytes(public)
+    (machine.folder / "order.cose").write_bytes(remote.signed(command, "door-1", key, 1_800_000_000, 60))
+
+
+ORDERED = f"""
+export PATH=/mnt/stubs:{Path(sys.executable).parent}:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONPATH={ROOT}
+mkdir -p /var/lib/kiosk/update; cd /var/lib/kiosk/update
+cp /mnt/fleet.pem /etc/kiosk/; cp /mnt/order.cose .; cp /mnt/{{name}}.raucb bundle.raucb; touch ready
+chown -R 1234:1234 /var/lib/kiosk/update
+/usr/lib/kiosk/bin/install-update
+ls; cat /state/rauc/install.json
+"""
+
+
+def test_ordered_update_is_installed_by_root(fleet: Fleet) -> None:
+    """What the fleet has ordered and the uplink's user has fetched is installed, and the board restarts on trial."""
+    machine = fleet.machine("ordered", fleet.card.copy("ordered.card"))
+    (machine.folder / "stubs" / "kiosk").unlink()
+    _order(fleet, machine, "2", fleet.versions[2])
+    ran = machine.run(ORDERED.format(name=2), machine.card.firmware())
+    assert "GUEST systemctl --no-block --reboot-argument=0 tryboot reboot" in ran.console, ran.console
+    assert '"state": "installed"' in ran.console
+    trial = machine.card.firmware(tryboot=True)
+    assert (trial.version, machine.card.pending()) == (NAMES[2], "B")
+    assert fleet.complete(machine.card, trial)
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "reason"), [("0", 0, "is older than"), ("foreign", 2, "signature verification failed")]
+)
+def test_ordered_update_is_refused_by_root(fleet: Fleet, name: str, version: int, reason: str) -> None:
+    """An order of the fleet's for an older version, or for a bundle of a foreign key, restarts nothing and says why."""
+    machine = fleet.machine(f"ordered-{name}", fleet.card.copy(f"ordered-{name}.card"))
+    (machine.folder / "stubs" / "kiosk").unlink()
+    before = machine.card.root_sha256("B")
+    _order(fleet, machine, name, fleet.versions[version])
+    ran = machine.run(ORDERED.format(name=name), machine.card.firmware())
+    assert "GUEST systemctl" not in ran.console
+    assert re.search(f'"state": "failed", "reason": "[^"]*{reason}', ran.console), ran.console
+    assert (machine.card.pending(), machine.card.root_sha256("B")) == ("", before)
 
 
 def _cuts(fleet: Fleet, name: str, start: Card, job: str, *, tryboot: bool) -> Iterator[Card]:
