@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import updating
+
 RESULTS = Path("/results.json")
 CONFIG = Path("/etc/kiosk/kiosk.yaml")
 RUNTIME = Path("/run/kiosk")
@@ -119,7 +121,7 @@ def first_boot() -> dict[str, Any]:
     seen["modes"] = {path.name: oct(path.stat().st_mode) for path in sorted(Path("/var/lib/kiosk").iterdir())}
     subprocess.run(["chown", "kiosk-uplink:kiosk", str(key)], check=True, timeout=10)
     seen["status"] = {unit: _show(unit, "StatusText") for unit in UNITS}
-    seen["exposure"] = {unit: _exposure(unit) for unit in UNITS}
+    seen["exposure"] = {unit: _exposure(unit) for unit in (*UNITS, "kiosk-fetch.service", "kiosk-update.service")}
     seen["within_threshold"] = {unit: _keeps_below(unit, tenths) for unit, tenths in zip(UNITS, (4, 10), strict=True)}
     seen["hang_s"] = _seconds_after_a_hang()
     seen["left_after_hang"] = _marks("panel-main").get("left")
@@ -136,6 +138,7 @@ def first_boot() -> dict[str, Any]:
     seen["left_after_stop"] = _marks("panel-main").get("left")
     _systemctl("start", UNITS[0])
     seen["wrong_config"] = _wrong_config()
+    seen["update"] = updating.seen()
     seen["asked_by_scan"] = _ask_for_restart("kiosk-scan")
     return seen
 

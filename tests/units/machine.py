@@ -18,14 +18,24 @@ import tomllib
 from contextlib import suppress
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from imaging import bundle, release, signing
+
+from kiosk import remote
+from kiosk.remote import Command, Verb
+from kiosk.update import Offer
+
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "units"
 SUITE = "trixie"
 PYTHON = "3.13"
-PACKAGES = ("systemd", "systemd-sysv", "dbus", "python3", "libzbar0t64", "mosquitto", "procps")
+PACKAGES = ("systemd", "systemd-sysv", "dbus", "python3", "libzbar0t64", "mosquitto", "procps", "rauc")
 BUILD_S = 600
 BOOT_S = 300
 LONGEST_ROW = 3
+NEWER = "9.0.0+20991231000000"
+UPDATING = ("kiosk-fetch.service", "kiosk-update.service", "kiosk-update.path")
 ASKS_FOR_RESTART = 133
 """Exit code of systemd-nspawn with --keep-unit."""
 
@@ -84,11 +94,12 @@ def furnish(config: str) -> Path:
     drop_in = root / "usr/lib/systemd/system/kiosk-uplink.service.d"
     drop_in.mkdir()
     shutil.copy(ROOT / "systemd/kiosk-uplink.brokers.conf", drop_in)  # as a fleet's own image would
-    for name in ("inside.py", "probes.py"):
+    for name in ("inside.py", "probes.py", "updating.py"):
         shutil.copy(Path(__file__).with_name(name), lib / name)
     (root / "etc/kiosk").mkdir(exist_ok=True)
     (root / "etc/kiosk/kiosk.yaml").write_text(config, "utf-8")
     _give_keys(root)
+    _give_update(root)
     (root / "etc/mosquitto/conf.d/test.conf").write_text("listener 1883 127.0.0.1\nallow_anonymous true\n")
     (root / "etc/credstore").mkdir(mode=0o700, exist_ok=True)
     (root / "etc/credstore/kiosk-uplink.password").write_text("invented\n")
@@ -114,6 +125,37 @@ def _give_keys(root: Path) -> None:
         for name, target in (("authority.pem", root / "etc/kiosk"), ("authority-keys.cose", identity)):
             shutil.copy(Path(folder) / name, target)
             (target / name).chmod(0o644)
+
+
+def _give_update(root: Path) -> None:
+    """The units of updates as an image has them, and an order with its bundle, as if they had come."""
+    overlay = ROOT / "image-build" / "overlay" / "station"
+    for pattern in ("etc/rauc/*", "usr/share/dbus-1/*/*", "usr/lib/kiosk/bin/*", "usr/lib/systemd/system/*"):
+        for path in overlay.glob(pattern):
+            if path.name in UPDATING or not path.name.startswith("kiosk-"):
+                target = root / path.relative_to(overlay)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, target)
+    (root / "state/rauc").mkdir(parents=True)
+    key = Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (root / "etc/kiosk/fleet.pem").write_bytes(public)
+    inbox = root / "var/lib/kiosk/update"
+    inbox.mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        signing.make(folder / "keys")
+        (folder / "content").mkdir()
+        for part in ("boot.vfat", "root.ext4"):
+            (folder / "content" / part).write_bytes(bytes(65536))
+        keys = [folder / "keys" / name for name in ("update.key", "update.pem", "update-ca.pem")]
+        bundle.pack(folder / "content", "virt", NEWER, bundle.Signer(*keys), inbox / "bundle.raucb")
+        shutil.copy(folder / "keys" / "update-ca.pem", root / "etc/kiosk/update-ca.pem")
+    release.stamp(root, "virt", 1_767_225_600)
+    content = (inbox / "bundle.raucb").read_bytes()
+    offer = Offer(NEWER, "https://127.0.0.1:1/b.raucb", hashlib.sha256(content).digest(), len(content))
+    order = Command(bytes(16), 1, Verb.UPDATE, update=offer)
+    (inbox / "order.cose").write_bytes(remote.signed(order, "test-1", key, 1_800_000_000, 60))
 
 
 def boot(root: Path) -> str:

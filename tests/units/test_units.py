@@ -12,6 +12,7 @@ from tests.units import machine
 WATCHDOG_S = 10.0
 CONFIG = """\
 kiosk: {id: test-1, site: office-1}
+update: {window_from: "00:00", window_to: "00:00"}
 lanes:
   - camera: {source: "sim:seed=1,people=5000,hang=120", width_px: 640, height_px: 480, fps: 15}
     panel: {kind: mock}
@@ -90,6 +91,26 @@ def test_only_the_uplink_may_restart_the_board(seen: dict[str, Any]) -> None:
     """A request of the scan process is removed; one of the uplink restarts, and all is at work again."""
     assert seen["asked_by_scan"] == "refused and removed"
     assert seen["second_boot"]
+
+
+def test_update_is_fetched_in_the_uplinks_sandbox(seen: dict[str, Any]) -> None:
+    """It reads the order and its folder, reaches out, and says that nobody is there; that is no failed unit."""
+    assert seen["update"]["fetch"]["state"] == "fetching", seen["update"]
+    assert "cannot be fetched" in seen["update"]["fetch"]["reason"]
+    assert seen["update"]["fetch_result"] == "success"
+    assert seen["exposure"]["kiosk-fetch.service"] <= 1.0
+
+
+def test_update_is_installed_by_root_alone(seen: dict[str, Any]) -> None:
+    """RAUC of Debian 13 takes our settings and the signature; it gets no further without a card, and that is told."""
+    update = seen["update"]
+    assert "AccessDenied" in update["strangers"] or "not allowed" in update["strangers"], update["strangers"]
+    assert "kiosk updates: signer" in update["log"], update["log"]
+    assert update["install"]["state"] == "failed", update
+    assert "mount" in update["install"]["reason"] or "loop" in update["install"]["reason"], update["install"]
+    assert update["ready_is_gone"]
+    assert update["update_result"] == "success"
+    assert update["word_for_the_firmware"] == "left"
 
 
 def test_table(seen: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
