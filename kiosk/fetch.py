@@ -66,7 +66,7 @@ def fetch(offer: Offer, part: Path, target: Path, config: Config, go_on: Callabl
 
 
 def context_of(tls: Tls) -> ssl.SSLContext:
-    """How the server is trusted: as the broker is.
+    """How the server is trusted: as the broker is. The station's certificate is shown if this process can read it.
 
     Raises:
         UpdateError: A certificate cannot be used.
@@ -74,7 +74,7 @@ def context_of(tls: Tls) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=None if tls.ca_file is None else str(tls.ca_file))
         context.minimum_version = ssl.TLSVersion.TLSv1_3 if tls.least_version == "1.3" else ssl.TLSVersion.TLSv1_2
-        if tls.cert_file is not None:
+        if tls.cert_file is not None and os.access(tls.cert_file, os.R_OK):
             context.load_cert_chain(str(tls.cert_file), None if tls.key_file is None else str(tls.key_file))
     except OSError as error:  # ssl.SSLError is one
         raise UpdateError(f"uplink.tls: {error}", hint="run `kiosk check`") from error

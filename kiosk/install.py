@@ -87,7 +87,7 @@ def install(places: Places, keys: Mapping[bytes, Ed25519PublicKey]) -> bool:
     except _NotFetchedError:
         raise
     except UpdateError as error:
-        updating.write_mark(mark_file, Mark(order.id.hex(), State.FAILED, str(error), tries))
+        updating.write_mark(mark_file, Mark(order.id.hex(), State.FAILED, str(error.args[0]), tries))
         raise
     updating.write_mark(mark_file, Mark(order.id.hex(), State.INSTALLED, "", tries))
     _log.info(line("update-installed", version=order.update.version))

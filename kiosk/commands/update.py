@@ -33,11 +33,11 @@ def run(arguments: argparse.Namespace) -> int:
             places = install.Places(arguments.inbox, arguments.data, arguments.version_file)
             return 0 if install.install(places, trust.fleet_keys(arguments.fleet_key)) else 1
         case "fetch":
-            config = settings.load(arguments.config)
+            config = settings.load(arguments.config, for_link=False)
             log.start(config.log.level)
             tend(config, until_signalled())
         case _:
-            config = settings.load(arguments.config)
+            config = settings.load(arguments.config, for_link=False)
             report = updating.report(config, trust.fleet_keys(config.trust.fleet_key_file))
             if arguments.json:
                 print(json.dumps(report))
@@ -81,7 +81,7 @@ def tend(config: Config, stop: Callable[[], bool]) -> None:
     try:
         whole = _fetched(config, order.update, stop)
     except UpdateError as error:
-        say(State.FETCHING, str(error)[:200])
+        say(State.FETCHING, str(error.args[0])[:200])
         raise
     if not whole:
         say(State.WAITING, "it was broken off and will be resumed")

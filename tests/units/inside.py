@@ -15,8 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import updating
-
 RESULTS = Path("/results.json")
 CONFIG = Path("/etc/kiosk/kiosk.yaml")
 RUNTIME = Path("/run/kiosk")
@@ -138,7 +136,8 @@ def first_boot() -> dict[str, Any]:
     seen["left_after_stop"] = _marks("panel-main").get("left")
     _systemctl("start", UNITS[0])
     seen["wrong_config"] = _wrong_config()
-    seen["update"] = updating.seen()
+    argv = ["/usr/bin/python3", "/usr/lib/kiosk/updating.py"]
+    seen["update"] = json.loads(subprocess.run(argv, capture_output=True, check=True, timeout=300).stdout)
     seen["asked_by_scan"] = _ask_for_restart("kiosk-scan")
     return seen
 

@@ -147,7 +147,7 @@ def _give_update(root: Path) -> None:
         signing.make(folder / "keys")
         (folder / "content").mkdir()
         for part in ("boot.vfat", "root.ext4"):
-            (folder / "content" / part).write_bytes(bytes(65536))
+            (folder / "content" / part).write_bytes(os.urandom(65536))
         keys = [folder / "keys" / name for name in ("update.key", "update.pem", "update-ca.pem")]
         bundle.pack(folder / "content", "virt", NEWER, bundle.Signer(*keys), inbox / "bundle.raucb")
         shutil.copy(folder / "keys" / "update-ca.pem", root / "etc/kiosk/update-ca.pem")

@@ -98,13 +98,13 @@ def test_update_is_fetched_in_the_uplinks_sandbox(seen: dict[str, Any]) -> None:
     assert seen["update"]["fetch"]["state"] == "fetching", seen["update"]
     assert "cannot be fetched" in seen["update"]["fetch"]["reason"]
     assert seen["update"]["fetch_result"] == "success"
-    assert seen["exposure"]["kiosk-fetch.service"] <= 1.0
+    assert seen["exposure"]["kiosk-fetch.service"] <= 1.1  # as the uplink's without the list of brokers
 
 
 def test_update_is_installed_by_root_alone(seen: dict[str, Any]) -> None:
     """RAUC of Debian 13 takes our settings and the signature; it gets no further without a card, and that is told."""
     update = seen["update"]
-    assert "AccessDenied" in update["strangers"] or "not allowed" in update["strangers"], update["strangers"]
+    assert "Rejected send message" in update["strangers"], update["strangers"]
     assert "kiosk updates: signer" in update["log"], update["log"]
     assert update["install"]["state"] == "failed", update
     assert "mount" in update["install"]["reason"] or "loop" in update["install"]["reason"], update["install"]

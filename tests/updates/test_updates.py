@@ -25,7 +25,6 @@ from kiosk.remote import Command, Verb
 from kiosk.update import Offer
 from tests.updates.machine import CUT, ROOT, SMALL, Booted, Card, Machine, Version, make_version
 
-pytestmark = pytest.mark.skipif("KIOSK_UPDATES" not in os.environ, reason="`make test-updates` runs these")
 NAMES = ("0.1.0+20260101000000", "0.2.0+20260201000000", "0.2.1+20260301000000")
 INSTALL = "cp /mnt/{name}.raucb /state/ && rauc install /state/{name}.raucb"
 PROVE = "export PATH=/mnt/stubs:$PATH; /usr/lib/kiosk/bin/prove"
