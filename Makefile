@@ -113,6 +113,10 @@ test-image: $(VENV)/.ready-dev ## build the image of BOARD=virt and boot it in Q
 	PYTHONPATH=image-build:. $(BIN)/python -m imaging --board $(BOARD) --raw $(ARGS)
 	KIOSK_IMAGE=1 $(BIN)/python -m pytest tests/image/test_$(BOARD).py; code=$$?; cat build/image/test_$(BOARD).txt; exit $$code
 
+test-image-update: $(VENV)/.ready-dev ## build the image of BOARD=virt and let it judge, install and order updates in QEMU
+	PYTHONPATH=image-build:. $(BIN)/python -m imaging --board virt --raw $(ARGS)
+	KIOSK_IMAGE=1 $(BIN)/python -m pytest tests/image/test_update.py; code=$$?; cat build/image/test_update.txt; exit $$code
+
 docs: $(VENV)/.ready-dev ## write what is made from the types: the reference, the pictures, the lists
 	$(BIN)/python -m kiosk.reference config/kiosk.yaml docs/configuration.md
 	$(BIN)/python -m kiosk.acceptance docs/acceptance.md
