@@ -49,11 +49,6 @@ def test_types_hold() -> None:
     _run(sys.executable, "-m", "mypy")
 
 
-def test_layers_hold() -> None:
-    """Modules import downwards only, decisions do no I/O, and the centre shares three modules with the kiosk."""
-    _run(str(Path(sys.executable).with_name("lint-imports")))
-
-
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_scripts_are_clean(script: Path) -> None:
     """shellcheck finds nothing."""
