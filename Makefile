@@ -29,7 +29,7 @@ test-faults: $(VENV)/.ready-dev ## the whole fault suite, a few minutes, and its
 	KIOSK_FAULTS=full $(BIN)/python -m pytest -q -n 2 tests/fault $(ARGS)
 
 test-stolen-card: $(VENV)/.ready-dev ## 3,000 people pass, all is delivered and deleted; then the raw card is searched for them
-	$(BIN)/python -m pytest -v -rP tests/fault/test_stolen_card.py $(ARGS)
+	$(BIN)/python -m pytest -v -rP --show-capture=stdout tests/fault/test_stolen_card.py $(ARGS)
 
 test-audit: $(VENV)/.ready-dev $(VENV)/.ready-audit ## `make sbom` and `make audit` on the real packages, against a stand-in for the advisories
 	$(BIN)/python -m pytest -q tests/system/test_audit.py $(ARGS)

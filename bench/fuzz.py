@@ -133,7 +133,7 @@ def _rows(parsers: Sequence[Parser], inputs: int, seed: int, jobs: int) -> Itera
     pieces: list[tuple[Parser, int, str]] = []
     left: dict[str, int] = {}
     for parser in parsers:
-        whole = max(_FEWEST, inputs * parser.share // shares)
+        whole = max(_FEWEST, -(-inputs * parser.share // shares))
         sizes = [min(PIECE, whole - begun) for begun in range(0, whole, PIECE)]
         left[parser.name] = len(sizes)
         pieces += [(parser, size, f"{seed}.{number}") for number, size in enumerate(sizes)]

@@ -3,7 +3,7 @@
 The card is an ext4 image of its own, with data in the journal, so that it remembers more than a real one. Everything that the
 kiosk writes goes there: outbox, marks, a log at its most talkative, SQLite's and Python's temporary files. It is searched as a
 thief would, block by block, for every person's number and name as text in three encodings, in hex, base64 and base45, and as bare hashes of the
-number and of the whole code. What the broker carried and what the centre holds is searched, too. The same search must find hundreds where
+number and of the whole code, also under keys that anyone would guess. What the broker carried and what the centre holds is searched, too. The same search must find hundreds where
 sealing is off, or it would be blind.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import logging
 import os
 import random
@@ -45,6 +46,8 @@ from tests.running import collecting, delivering, until
 PEOPLE = 3000
 CARD_MB = 96
 LONGEST_S = 60.0
+GUESSES = (b"", b"kiosk", b"test-1", b"office-1", b"main")
+"""Keys that a thief tries first: none, and what stands on the box."""
 HASHES = ("md5", "sha1", "sha256", "sha512", "blake2b", "blake2s", "sha3_256")
 LETTERS = "BCDFGHKLMNPQRSTVX"
 
@@ -88,6 +91,9 @@ def forms_of(person: Person) -> Iterator[bytes]:
         for name in HASHES:
             digest = hashlib.new(name, secret).digest()
             yield from (digest[:16], digest.hex()[:32].encode(), base64.b64encode(digest)[:20])
+            for key in (*GUESSES, digest):
+                keyed = hmac.digest(key, secret, name)
+                yield from (keyed[:16], keyed.hex()[:32].encode())
         for size in (8, 16, 20, 32):
             digest = hashlib.blake2b(secret, digest_size=size).digest()
             yield from (digest[:16], digest.hex()[:32].encode())
@@ -315,5 +321,6 @@ def test_forms_are_those_that_encoders_make() -> None:
             raw.hex().encode(),
             hashlib.sha256(person.number.encode()).hexdigest().encode(),
             hashlib.md5(person.code).digest(),  # noqa: S324  a thief's
+            hmac.digest(b"test-1", person.number.encode(), "sha256"),
         ):
             assert search.found(data + bytes(8)) == {0}, data

@@ -138,6 +138,7 @@ def first_boot() -> dict[str, Any]:
     seen["wrong_config"] = _wrong_config()
     argv = ["/usr/bin/python3", "/usr/lib/kiosk/updating.py"]
     seen["update"] = json.loads(subprocess.run(argv, capture_output=True, check=True, timeout=300).stdout)
+    seen["wifi"] = _wifi()
     seen["asked_by_scan"] = _ask_for_restart("kiosk-scan")
     return seen
 
@@ -165,6 +166,31 @@ def _wrong_config() -> dict[str, Any]:
     quiet = all(_show(unit, "ActiveState") == "failed" for unit in UNITS)
     CONFIG.write_text(good, "utf-8")
     return {"gave_up": gave_up, "codes": codes, "stays_quiet": quiet, "back": _until(_active, 30)}
+
+
+def _wifi() -> dict[str, Any]:
+    """The uplink's user asks for a network; root's unit writes the file and starts wpa_supplicant."""
+    asks = (
+        "from pathlib import Path; from kiosk import wifi; from kiosk.provisioning import Wifi; wifi.LONGEST_S = 15;"
+        "wifi.join(Path('/var/lib/kiosk'), Path('/run/kiosk'), Wifi('office', 'a password'))"
+    )
+    user = ["setpriv", "--reuid=kiosk-uplink", "--regid=kiosk", "--clear-groups"]
+    environment = {**os.environ, "PYTHONPATH": "/usr/lib/kiosk/site"}
+    file, mark = Path("/run/kiosk-wifi/wpa.conf"), RUNTIME / "wifi-applied"
+    subprocess.run([*user, "python3", "-P", "-c", asks], env=environment, check=False, timeout=60, capture_output=True)
+    found = _until(lambda: mark.exists() and file.exists(), 10)
+    reads = subprocess.run([*user, "cat", str(file)], capture_output=True, timeout=10, check=False).returncode == 0
+    log = ["journalctl", "-u", "kiosk-wifi.service", "--no-pager", "-n", "20", "-o", "cat"]
+    return {
+        "found": found,
+        "state": mark.read_text("utf-8").split()[1] if found else "",
+        "mode": oct(file.stat().st_mode) if found else "",
+        "network": "\tssid=6f6666696365\n" in file.read_text("utf-8") if found else False,
+        "unit": _show("kiosk-wpa.service", "ActiveState"),
+        "uplink_reads": reads,
+        "log": subprocess.run(log, capture_output=True, text=True, timeout=60, check=False).stdout,
+        "exposure": _exposure("kiosk-wifi.service"),
+    }
 
 
 def _ask_for_restart(user: str) -> str:

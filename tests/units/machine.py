@@ -101,6 +101,9 @@ def furnish(config: str) -> Path:
     _give_keys(root)
     _give_update(root)
     (root / "etc/mosquitto/conf.d/test.conf").write_text("listener 1883 127.0.0.1\nallow_anonymous true\n")
+    wpa = root / "usr/sbin/wpa_supplicant"  # a stand-in: there is no radio in a container
+    wpa.write_text('#!/bin/sh\n[ -r "$4" ] && exec sleep infinity\n')
+    wpa.chmod(0o755)
     (root / "etc/credstore").mkdir(mode=0o700, exist_ok=True)
     (root / "etc/credstore/kiosk-uplink.password").write_text("invented\n")
     wants = root / "etc/systemd/system/multi-user.target.wants"

@@ -87,6 +87,18 @@ def test_restarts_are_forgotten_in_good_health(seen: dict[str, Any]) -> None:
     assert seen["restarts_forgotten"] == 0
 
 
+def test_root_joins_the_network_that_the_uplink_asks_for(seen: dict[str, Any]) -> None:
+    """The wish brings root's unit to work, which leaves a file for itself alone and starts wpa_supplicant; no log has the password."""
+    wifi = seen["wifi"]
+    assert wifi["found"], wifi
+    assert (wifi["state"], wifi["mode"], wifi["network"], wifi["unit"]) == ("written", oct(0o100600), True, "active"), (
+        wifi
+    )
+    assert not wifi["uplink_reads"]
+    assert "a password" not in wifi["log"]
+    assert wifi["exposure"] <= 2.5, wifi
+
+
 def test_only_the_uplink_may_restart_the_board(seen: dict[str, Any]) -> None:
     """A request of the scan process is removed; one of the uplink restarts, and all is at work again."""
     assert seen["asked_by_scan"] == "refused and removed"
