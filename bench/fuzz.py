@@ -44,7 +44,7 @@ _FEWEST = 100
 _LETTERS = b'0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:|{}[]",_=#\n'
 _NASTY = (
     b"\xff" * 8, b"\x00" * 8, b"\x7f" + b"\xff" * 7, b"\x9f", b"\xbf", b"\x5f", b"\xc2", b"\xd8\x23", b"\xfb\x7f\xf8", b"\xf9\x7e\x00",
-    b"\x9a\xff\xff\xff\xff", b"\x81" * 200, b"\xa1" * 200, b"[" * 1500, b'{"a":' * 500, b"9" * 5000, b"1e999", b"\xed\xa0\x80", b"%", b"&a [*a]",
+    b"\x9a\xff\xff\xff\xff", b"\x81" * 200, b"\xa1" * 200, b"[" * 1500, b'{"a":' * 500, b"9" * 400, b"9" * 5000, b"1e999", b"\xed\xa0\x80", b"%", b"&a [*a]",
     b"\xef\xbb\xbf", b"\\ud800", b"\\u0000", b" 2001-99-99", b" !!bool x", b" &a [*a]", b"!!python/object:os.system", b"\xf0\x9f\x98\x80",
 )  # fmt: skip
 """Lengths without end, big numbers, depth, surrogates, references, dates that are none."""
