@@ -25,19 +25,23 @@ from typing import Any
 import pytest
 import yaml
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from central import authority, invitation, paper
+from central import authority, invitation, paper, signing_key
 from central.__main__ import main as central
 from central.enrolment_server import LARGEST_BODY_BYTES, EnrolmentServer
 from central.fleet import Fleet
 from central.sqlite_ledger import SqliteLedger
-from kiosk import enrolment, identity, mqtt, provision, provisioning, settings, wifi
+from kiosk import enrolment, identity, mqtt, provision, provisioning, remote, settings, wifi
 from kiosk.__main__ import main as kiosk
 from kiosk.clock import SystemClock
+from kiosk.config import Config
 from kiosk.errors import LinkError, NotProvisionedError, ProvisionError
+from kiosk.executor import Executor
 from kiosk.model import Direction, Moment
 from kiosk.mqtt import probe
+from kiosk.outbox import Outbox
 from kiosk.provisioning import (
     EXPIRED,
     FORGED,
@@ -51,6 +55,7 @@ from kiosk.provisioning import (
     ProvisioningCode,
     Wifi,
 )
+from kiosk.remote import Command, Verb
 from kiosk.session import Route
 from kiosk.sim.cards import write_cards
 from tests.running import until
@@ -442,45 +447,76 @@ def test_silent_clients_hold_nobody_up(centre: Centre, board: Callable[..., Path
             connection.close()
 
 
-def test_hundred_kiosks(centre: Centre, board: Callable[..., Path]) -> None:
-    """Each is set up with its own code, has a key of its own, and is refused everybody else's branch."""
+def test_hundred_kiosks(centre: Centre, board: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has a key of its own; none of their codes works twice, no command either, and no branch is open to another one."""
+    monkeypatch.setattr(
+        "central.enrolment_server.REFUSALS", 1000
+    )  # of one address; else it would be shut out after ten
     keys: set[bytes] = set()
     paths: list[Path] = []
+    fleet = signing_key.load(centre.fleet / "fleet.key", "", "")
     for number in range(100):
         path, code = board(f"board-{number}"), centre.code(f"door-{number}")
         provision.set_up(path, code)
         paths.append(path)
-        certificate = x509.load_pem_x509_certificate(
-            (identity.folder_in(settings.load(path).state.dir) / "cert.pem").read_bytes()
-        )
+        config = settings.load(path)
+        certificate = x509.load_pem_x509_certificate((identity.folder_in(config.state.dir) / "cert.pem").read_bytes())
         keys.add(certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
-        assert _number(board("thief"), code) == USED if number < 5 else True
+        assert _number(board("thief"), code) == USED
+        _obeys_once(config, f"door-{(number + 1) % 100}", fleet)
     assert len(keys) == 100
     with Fleet(centre.fleet / "fleet.db") as registry:
         stations = registry.stations()
     assert [station.state for station in stations] == ["enrolled"] * 100
-    assert sum(station.reuses for station in stations) == 5
-    first, second = settings.load(paths[0]), settings.load(paths[1])
-    forged = second.model_copy(update={"kiosk": first.kiosk})  # says that it is door-0, with the key of door-1
-    assert probe(second, second.uplink.brokers[0], 5.0)
-    assert _refused_in_branch_of_another(forged)
+    assert [station.reuses for station in stations] == [1] * 100
+    configs = [settings.load(path) for path in paths]
+    assert probe(configs[1], configs[1].uplink.brokers[0], 5.0)
+    for config, other in zip(configs, [*configs[1:], configs[0]], strict=True):
+        topics = [f"kiosks/{other.kiosk.id}/{what}" for what in ("entries", "status", "diagnostics", "commands")]
+        assert _refused(config, topics) == [True] * 4
+    assert _refused(configs[0], [f"kiosks/{configs[0].kiosk.id}/entries"]) == [False]
 
 
-def _refused_in_branch_of_another(config: Any) -> bool:
-    link = mqtt.open_link(config, Route(config.uplink.brokers[0], "5"), b"{}")
+def _obeys_once(config: Config, other: str, fleet: Ed25519PrivateKey) -> None:
+    """The fleet's command, repeated, repeated after a restart, and one for another station."""
+    outbox, keys = Outbox.open(config.state.dir / "outbox.db", config.outbox), provision.fleet_keys(config)
     try:
-        deadline_s, said = time.monotonic() + 10, False
-        while time.monotonic() < deadline_s:
+        now_s = int(time.time())
+        command = Command(os.urandom(16), 7, Verb.VOLUME, (40,))
+        message = remote.signed(command, config.kiosk.id, fleet, now_s, 60)
+        executor = Executor(config, keys, outbox, SystemClock())
+        executor.take(remote.signed(command, other, fleet, now_s, 60))
+        assert executor.counter == 0
+        executor.take(message)
+        assert executor.counter == 7
+        for obeying in (executor, Executor(config, keys, outbox, SystemClock())):
+            obeying.take(message)
+            report = obeying.report()
+            assert report is not None
+            assert report["last_refused"]["reason"] == remote.Reason.REPLAYED
+            assert obeying.counter == 7
+    finally:
+        outbox.close()
+
+
+def _refused(config: Config, topics: list[str]) -> list[bool]:
+    """What the broker says to each of these, of this station's own connection."""
+    link = mqtt.open_link(config, Route(config.uplink.brokers[0], "5"), b"{}")
+    said: dict[int, bool] = {}
+    mids: list[int] = []
+    deadline_s = time.monotonic() + 20
+    try:
+        while len(said) < len(topics) and time.monotonic() < deadline_s:
             for event in link.poll(0.1):
-                if isinstance(event, mqtt.Ready) and not said:
-                    said = bool(link.publish(f"kiosks/{config.kiosk.id}/entries", b"forged"))
+                if isinstance(event, mqtt.Ready) and not mids:
+                    mids = [link.publish(topic, b"forged") for topic in topics]
                 if isinstance(event, mqtt.Acknowledged):
-                    return bool(event.refusal)
+                    said[event.mid] = bool(event.refusal)
                 if isinstance(event, mqtt.Closed):
                     raise LinkError(event.reason)
     finally:
         link.close()
-    return False
+    return [said[mid] for mid in mids]
 
 
 @contextmanager
