@@ -110,8 +110,6 @@ def _fetched(config: Config, offer: Offer, stop: Callable[[], bool]) -> bool:
 def _is_night(config: Config) -> bool:
     """Whether it is in the window; never, while nobody has told the time."""
     now = SystemClock(config.state.runtime_dir).now()
-    if config.update.window_from == config.update.window_to:
-        return True
     if now.quality is ClockQuality.UNSET:
         return False
     local = datetime.fromtimestamp(now.wall_ns / 1e9)  # noqa: DTZ006  the door's own time is meant

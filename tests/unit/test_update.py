@@ -19,6 +19,7 @@ from kiosk import cose, fetch, install, remote, updating
 from kiosk.__main__ import main
 from kiosk.config import Config
 from kiosk.errors import UpdateError
+from kiosk.model import ClockQuality, Moment
 from kiosk.remote import Command, Verb
 from kiosk.update import Found, Mark, Offer, State, is_night, is_offer, key_of, standing
 from tests.bundle_server import NEW, Server
@@ -368,6 +369,26 @@ def test_root_obeys_the_fleet_alone(config: Config, station: Callable[..., int],
             updating.keep_order(config.state.dir, message)
         assert station("install") == UpdateError.exit_code
     assert not (tmp_path / "rauc.log").exists()
+
+
+def test_station_without_time_waits(
+    server: Server, config: Config, monkeypatch: pytest.MonkeyPatch, station: Callable[..., int]
+) -> None:
+    """While nobody has told the time no certificate can be judged, and it may be noon."""
+
+    class Unset:
+        def __init__(self, _: Path) -> None:
+            pass
+
+        def now(self) -> Moment:
+            return Moment(0, "boot-1", 1, ClockQuality.UNSET)
+
+    config.state.dir.mkdir(exist_ok=True)
+    updating.keep_order(config.state.dir, _order(server.offer()))
+    monkeypatch.setattr("kiosk.commands.update.SystemClock", Unset)
+    assert station("fetch") == 0
+    assert _stands(config)[0] == "waiting"
+    assert server.asked == []
 
 
 def test_by_day_nothing_is_fetched(
