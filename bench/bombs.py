@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import resource
 import time
 import zlib
@@ -35,6 +36,8 @@ CODES = {
     "depth in HC1": hc1_code(b"\x81" * 15_000),
     "depth in a pass": b"KP1:" + base45.encode(b"\x81" * 1900).encode(),
     "string in NZCP": nzcp_code(bytes.fromhex("5b7fffffffffffffff")),
+    # As large as four codes that are put together.
+    "a card of all that fits": _CARDS.shc(_CARDS.shc_claims() | {"vc": random.Random(1).randbytes(4200).hex()}),
     "depth in SHC": _CARDS.shc(b"[" * 16_000),
 }
 CBOR = {

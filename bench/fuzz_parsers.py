@@ -20,9 +20,21 @@ from kiosk import authority, base45, cbor, cose, provisioning, remote, seal, set
 from kiosk.config import LocalCard
 from kiosk.cose import Sign1
 from kiosk.credential import classify, compile_local, hc1, nzcp, personal_pass, shc
+from kiosk.credential.chunks import Chunks
 from kiosk.credential.trust import HC1_HASHES, PASS_NUMBERS, REVOKED, Revoked, revoked_of
 from kiosk.errors import CborError, ConfigError, CoseError, ProvisionError, SealError, TrustError, WireError
-from kiosk.model import ClockQuality, Credential, Direction, Entry, Malformed, Moment, Sealed, Unproven, WrongCode
+from kiosk.model import (
+    ClockQuality,
+    Credential,
+    Direction,
+    Entry,
+    Malformed,
+    Moment,
+    Sealed,
+    Sighting,
+    Unproven,
+    WrongCode,
+)
 from kiosk.sim.issuers import (
     HOUR_S,
     NOW_S,
@@ -184,6 +196,19 @@ def _classified(code: bytes, layer: Layer) -> bool:
     return True
 
 
+def _in_parts(digits: bytes) -> bytes:
+    """A card's digits in three codes, a line each."""
+    third = len(digits) // 6 * 2
+    parts = digits[:third], digits[third : 2 * third], digits[2 * third :]
+    return b"\n".join(b"shc:/%d/3/%s" % (number, part) for number, part in enumerate(parts, 1))
+
+
+def _put_together(lines: bytes, layer: Layer) -> bool:
+    sightings = [Sighting(line, 0) for line in lines.split(b"\n")[:50]]
+    verdicts = [_classified(each.payload, layer) for each in Chunks().join(sightings, 0)]
+    return any(verdicts)
+
+
 def _enveloped(message: bytes, layer: Layer) -> bool:
     claims = cose.verify(message, _FLEET_KEYS, remote.PURPOSE)
     if not layer.signed and claims != cbor2.loads(_COMMAND_CLAIMS):
@@ -325,6 +350,17 @@ PARSERS = (
             Layer((json.dumps(_CARDS.shc_claims()).encode(),), _CARDS.shc, signed=True),
         ),
         _classified,
+    ),
+    Parser(
+        "shc in parts",
+        (
+            Layer((_in_parts(_SHC[5:]),)),
+            Layer((_SHC[5:],), _in_parts),
+            Layer(
+                (json.dumps(_CARDS.shc_claims()).encode(),), lambda data: _in_parts(_CARDS.shc(data)[5:]), signed=True
+            ),
+        ),
+        _put_together,
     ),
     Parser(
         "nzcp",
