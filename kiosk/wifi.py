@@ -27,6 +27,7 @@ import shutil
 import stat
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,6 +111,27 @@ def apply(state_dir: Path, runtime_dir: Path) -> str:
     state = _by_network_manager(wifi) if shutil.which("nmcli") else _by_wpa_supplicant(wifi)
     durable.replace(runtime_dir / MARK, f"{name} {state}\n".encode(), identity.SHARED)
     return state
+
+
+def forget(state_dir: Path) -> bool:
+    """Have NetworkManager forget the network, and remove root's file; only root can.
+
+    Args:
+        state_dir: The station's state.
+
+    Returns:
+        Whether nothing of it is left there.
+    """
+    gone = True
+    with suppress(ProvisionError):
+        _, wifi = _wish_in(identity.folder_in(state_dir) / WISH)
+        if shutil.which("nmcli"):
+            gone = _ran(["nmcli", "connection", "delete", "id", wifi.name], NMCLI_S, JOINED) == JOINED
+    try:
+        WPA_FILE.unlink(missing_ok=True)
+    except OSError:
+        gone = False
+    return gone
 
 
 def wpa_settings(wifi: Wifi, country: str = COUNTRY) -> str:

@@ -11,7 +11,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from kiosk import settings
+from kiosk import settings, wifi
 from kiosk.errors import ConfigError, OutboxError
 from kiosk.outbox import Outbox
 
@@ -36,6 +36,10 @@ def run(arguments: argparse.Namespace) -> int:
         if sys.stdin.readline().strip() != config.kiosk.id:
             print("nothing done")
             return 1
+    if not wifi.forget(config.state.dir):
+        print(
+            "the wireless network is still known here: run this as root, or `nmcli connection delete`", file=sys.stderr
+        )
     left = [path for folder in folders for path in _emptied(folder)]
     for path in left:
         print(f"left: {path}", file=sys.stderr)

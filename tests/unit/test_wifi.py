@@ -121,6 +121,32 @@ def test_wpa_supplicant_joins_it(
         assert thread.is_alive() is not over
 
 
+def test_wipe_forgets_the_network(
+    folders: tuple[Path, Path], program: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """NetworkManager's copy and root's file go, too; what cannot be removed is said."""
+    state, run = folders
+    config = tmp_path / "kiosk.yaml"
+    config.write_text(json.dumps({"state": {"dir": str(state), "runtime_dir": str(run)}}))
+    said = program("nmcli")
+    thread = _wished(state, run)
+    assert wifi.apply(state, run) == wifi.JOINED
+    thread.join(20)
+    wifi.WPA_FILE.parent.mkdir()
+    wifi.WPA_FILE.touch()
+    assert kiosk(["wipe", "--config", str(config), "--yes"]) == 0
+    assert said.read_text().splitlines()[8:] == ["connection", "delete", "id", OFFICE.name]
+    assert not wifi.WPA_FILE.exists()
+    assert list(state.iterdir()) == []
+    assert capsys.readouterr().err == ""
+    thread = _wished(state, run)
+    assert wifi.apply(state, run) == wifi.JOINED
+    thread.join(20)
+    program("nmcli", 10)
+    assert kiosk(["wipe", "--config", str(config), "--yes"]) == 0
+    assert "still known here: run this as root" in capsys.readouterr().err
+
+
 def test_failure_is_told_without_the_password(
     folders: tuple[Path, Path], program: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
