@@ -26,12 +26,12 @@ from typing import TYPE_CHECKING
 
 from bench import bombs, guided
 from bench.children import ChildDiedError, spread
-from bench.fuzz_parsers import PARSERS, ForgedError
+from bench.fuzz_parsers import PARSERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bench.fuzz_parsers import Layer, Parser
+    from bench.layers import Layer, Parser
 
 LARGEST_BYTES = 4096
 """A code has at most 2,953."""
@@ -257,7 +257,7 @@ def _keep(row: Row, folder: Path) -> None:
         print(f"  {row.slowest_ms:.1f} ms: {path}", flush=True)
 
 
-__all__ = ["ForgedError", "Row", "broken", "main", "thrown"]
+__all__ = ["Row", "broken", "main", "thrown"]
 
 if __name__ == "__main__":
     raise SystemExit(main())

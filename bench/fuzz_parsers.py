@@ -6,7 +6,7 @@ import base64
 import json
 import tempfile
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +16,7 @@ from uuid import UUID
 import cbor2
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from bench.layers import ForgedError, Layer, Parser
 from kiosk import authority, base45, cbor, cose, provisioning, remote, seal, settings, trust_list, wire
 from kiosk.config import LocalCard
 from kiosk.cose import Sign1
@@ -48,47 +49,7 @@ from kiosk.sim.issuers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from kiosk.model import Verdict
-
-
-class ForgedError(Exception):
-    """Something was believed that nobody signed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """One layer of an input.
-
-    Attributes:
-        examples: Valid bytes of this layer.
-        wrap: Puts what is around it.
-        signed: Whether what is around it is a fresh signature, so that anything may be believed.
-    """
-
-    examples: tuple[bytes, ...]
-    wrap: Callable[[bytes], bytes] = bytes
-    signed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Parser:
-    """One parser.
-
-    Attributes:
-        name: Shown in the table.
-        layers: Of its inputs.
-        parse: True if it accepts the input, False if it answers that it does not.
-        refusals: What it may raise.
-        share: Of all inputs, beside the others'.
-    """
-
-    name: str
-    layers: tuple[Layer, ...]
-    parse: Callable[[bytes, Layer], bool]
-    refusals: tuple[type[Exception], ...] = ()
-    share: int = 20
 
 
 _AUTHORITY, _RSA = HealthAuthority(), HealthAuthority(rsa_bits=2048)

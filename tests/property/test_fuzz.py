@@ -13,7 +13,8 @@ import pytest
 
 from bench import bombs, fuzz, guided
 from bench.children import ChildDiedError, spread
-from bench.fuzz_parsers import PARSERS, ForgedError, Layer, Parser
+from bench.fuzz_parsers import PARSERS
+from bench.layers import ForgedError, Layer, Parser
 
 if TYPE_CHECKING:
     from pathlib import Path
