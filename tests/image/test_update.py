@@ -28,6 +28,12 @@ BOOT_S = 900.0
 """An emulated processor, beside other work."""
 INSTALL_S = 300.0
 OLDER, NEWER = "0.0.1+20200101000000", "9.0.0+20990101000000"
+UP = """
+for i in $(seq 600); do
+    systemctl is-active -q dbus && mountpoint -q /state && [ "$(systemctl show -P SubState kiosk-provision)" = exited ] && break
+    sleep 1
+done; echo up after $i s"""
+"""A station that nobody has set up never ends its start; what an update needs is there before."""
 TRUST = """
 mkdir -p /run/ours /run/card && mount -t vfat -o ro /dev/disk/by-label/KIOSK /run/card && cp /run/card/*.raucb /state/
 cp -a /etc/kiosk/. /run/ours/ && rm -f /run/ours/fleet.pem && cp /run/card/update-ca.pem /run/ours/
@@ -98,8 +104,8 @@ def seen(folder: Path, table: Table, tmp_path_factory: pytest.TempPathFactory) -
     said: dict[str, str] = {}
     try:
         machine.start(virt(card, WORK / "virt", {}, folder / "virt.dtb"))
-        said["state"] = machine.run("timeout 600 systemctl is-system-running --wait", BOOT_S)
-        table.note("boot", said["state"])
+        said["up"] = machine.run(UP, BOOT_S)
+        table.note("boot", said["up"])
         said["trust"] = machine.run(TRUST)
         said["status"] = machine.run("rauc status 2>&1", INSTALL_S)
         for name in ("foreign", "older", "flipped", "good"):
