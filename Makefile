@@ -111,6 +111,7 @@ image-lock: $(VENV)/.ready-dev ## newest versions of an image's Python packages,
 
 test-image: $(VENV)/.ready-dev ## build the image of BOARD=virt and boot it in QEMU: a table of checks
 	PYTHONPATH=image-build:. $(BIN)/python -m imaging --board $(BOARD) --raw $(ARGS)
+	@rm -f build/image/test_$(BOARD).txt
 	KIOSK_IMAGE=1 $(BIN)/python -m pytest tests/image/test_$(BOARD).py; code=$$?; cat build/image/test_$(BOARD).txt; exit $$code
 
 test-image-update: $(VENV)/.ready-dev ## build the image of BOARD=virt and let it judge, install and order updates in QEMU

@@ -1,6 +1,6 @@
 """Pictures for the virtual camera of a test machine: invented people, four cards held up at once.
 
-Four at once, because libcamera keeps all pictures of its virtual camera in memory.
+Four at once, because libcamera unpacks all pictures of its virtual camera when it is opened and keeps them in memory.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kiosk.sim.render import code_picture
 if TYPE_CHECKING:
     from pathlib import Path
 
-PICTURES = 60
+PICTURES = 24
 A_PICTURE = 4
 WIDTH_PX, HEIGHT_PX = 640, 480
 

@@ -17,7 +17,7 @@ for name in fleet.pem authority.pem; do
     [ -e "$root/etc/kiosk/$name" ] || ln -sfn "/var/lib/kiosk/etc/$name" "$root/etc/kiosk/$name"
 done
 ln -sfn /run/systemd/resolve/resolv.conf "$root/etc/resolv.conf"
-ln -sfn /proc/self/mounts "$root/etc/mtab"
+ln -sfn ../proc/self/mounts "$root/etc/mtab"
 : >"$root/etc/machine-id"
 rm -f "$root/var/lib/dbus/machine-id"
 
@@ -25,6 +25,14 @@ rm -f "$root/var/lib/dbus/machine-id"
 for unit in getty@.service serial-getty@.service console-getty.service getty.target \
     systemd-journal-catalog-update.service systemd-pcrmachine.service apt-daily.timer apt-daily-upgrade.timer \
     dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer; do
+    ln -sfn /dev/null "$root/etc/systemd/system/$unit"
+done
+# What a station has no use for: each is one thing less to start, and one thing less to attack.
+for unit in dev-hugepages.mount proc-sys-fs-binfmt_misc.automount sys-fs-fuse-connections.mount sys-kernel-debug.mount \
+    sys-kernel-tracing.mount systemd-ask-password-console.path systemd-ask-password-wall.path systemd-binfmt.service \
+    systemd-hibernate-clear.service systemd-journal-flush.service systemd-pcrphase.service systemd-pcrphase-sysinit.service \
+    systemd-rfkill.socket systemd-sysext.socket systemd-tpm2-setup.service systemd-tpm2-setup-early.service \
+    systemd-update-done.service; do
     ln -sfn /dev/null "$root/etc/systemd/system/$unit"
 done
 sed -i -E 's/^([^:]+):[^:]*:/\1:!*:/' "$root/etc/shadow"

@@ -87,6 +87,17 @@ def test_partitions_follow_each_other_and_the_firmware_finds_its_own() -> None:
     assert [parts[number].kind for number in (1, 2, 3)] == ["c"] * 3
 
 
+def test_state_is_named_by_its_place_in_the_table() -> None:
+    """fstab, the unit that grows the partition and its script mean the last one, by the table's own number and no label."""
+    name = f"{disk.DISK_ID:x}-{disk.plan()[-1].number:02d}"
+    overlay = FOLDER / "overlay"
+    assert f"PARTUUID={name} /state" in (overlay / "readonly" / "etc" / "fstab").read_text("utf-8")
+    unit = overlay / "station" / "usr" / "lib" / "systemd" / "system" / "kiosk-grow.service"
+    device = f"dev-disk-by\\x2dpartuuid-{name.replace('-', chr(92) + 'x2d')}"
+    assert unit.read_text("utf-8").count(device) == 3
+    assert f"/dev/disk/by-partuuid/{name}" in (BIN / "grow-state").read_text("utf-8")
+
+
 def test_table_is_one_that_sfdisk_writes(tmp_path: Path) -> None:
     """sfdisk takes the table, and reads the same partitions from it."""
     image = tmp_path / "card"
