@@ -17,6 +17,8 @@ from kiosk.sim.render import code_picture
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
 PICTURES = 24
 A_PICTURE = 4
 WIDTH_PX, HEIGHT_PX = 640, 480
@@ -29,13 +31,15 @@ def payloads(seed: int = 6) -> list[str]:
 
 
 def write(folder: Path, seed: int = 6) -> None:
-    """Write 0.jpg, 1.jpg and so on.
+    """Write cards/0.jpg, cards/1.jpg and so on, and nobody/0.jpg, in which nothing is held up.
 
     Args:
         folder: Where to; made if it is not there.
         seed: The same seed brings the same people.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("cards", "nobody"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    _write(folder / "nobody" / "0.jpg", np.full((HEIGHT_PX, WIDTH_PX), 200, np.uint8))
     cards = payloads(seed)
     for number in range(PICTURES):
         picture = np.full((HEIGHT_PX, WIDTH_PX), 200, np.uint8)
@@ -45,7 +49,9 @@ def write(folder: Path, seed: int = 6) -> None:
             top = (place // 2) * HEIGHT_PX // 2 + (HEIGHT_PX // 2 - size_px) // 2
             left = (place % 2) * WIDTH_PX // 2 + (WIDTH_PX // 2 - size_px) // 2
             picture[top : top + size_px, left : left + size_px] = code
-        # In colour, as a camera's: libcamera takes no grey pictures.
-        cv2.imwrite(
-            str(folder / f"{number}.jpg"), cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR), [cv2.IMWRITE_JPEG_QUALITY, 90]
-        )
+        _write(folder / "cards" / f"{number}.jpg", picture)
+
+
+def _write(path: Path, picture: NDArray[np.uint8]) -> None:
+    """In colour, as a camera's: libcamera takes no grey pictures."""
+    cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR), [cv2.IMWRITE_JPEG_QUALITY, 90])

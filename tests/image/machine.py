@@ -226,7 +226,7 @@ class Machine:
         return "\n".join(self.console.splitlines()[-40:])
 
 
-def virt(card: Card, parts: Path, ports: dict[int, int], tree: Path) -> list[str]:
+def virt(card: Card, parts: Path, ports: dict[int, int], tree: Path, words: str = "") -> list[str]:
     """QEMU's own machine with this card.
 
     Args:
@@ -234,6 +234,7 @@ def virt(card: Card, parts: Path, ports: dict[int, int], tree: Path) -> list[str
         parts: Folder of vmlinuz and initrd.
         ports: Of the guest's centre to those of this machine's loopback; all that the guest can reach.
         tree: A file to be made: the machine's device tree with a Pi's revision.
+        words: Further ones of the kernel's command line.
     """
     nc = shutil.which("nc")
     assert nc is not None, "apt install netcat-openbsd"
@@ -251,7 +252,7 @@ def virt(card: Card, parts: Path, ports: dict[int, int], tree: Path) -> list[str
     return [
         *machine, "-accel", "tcg,thread=multi,tb-size=256", "-nodefaults", "-dtb", str(tree),
         "-kernel", str(parts / "vmlinuz"), "-initrd", str(parts / "initrd"),
-        "-append", f"root=/dev/vda5 {KERNEL_LINE} console=ttyAMA0 kiosk.ci=hvc0 kiosk.pins=1",
+        "-append", f"root=/dev/vda5 {KERNEL_LINE} console=ttyAMA0 kiosk.ci=hvc0 kiosk.pins=1 {words}",
         "-serial", "chardev:console",
         "-device", "virtio-serial-pci", "-device", "virtconsole,chardev=shell", "-device", "virtio-rng-pci",
         "-drive", f"file={card.path},format=raw,if=virtio,cache=writeback",

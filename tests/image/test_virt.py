@@ -96,12 +96,11 @@ def station(folder: Path, centre: Centre, table: Table) -> Station:
     card.put("authority.pem", (centre.keys / "authority.pem").read_bytes(), folder)
     card.put("kiosk.yaml", _as_windows_writes(BOARD), folder)
     ways = {BROKER_PORT: centre.broker.port, ENROLMENT_PORT: centre.enrolment_port}
-    argv = virt(card, parts, ways, folder / "virt.dtb")
     story = Station()
     for number, tell in enumerate((_unprovisioned, _provisioned, _after_the_cut), 1):
         machine = Machine(folder, f"virt-{number}")
         try:
-            machine.start(argv)
+            machine.start(virt(card, parts, ways, folder / "virt.dtb", "kiosk.nobody" if number == 1 else ""))
             tell(machine, story, centre, table)
         finally:
             machine.pull_the_plug()

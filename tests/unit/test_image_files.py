@@ -181,7 +181,8 @@ def test_pictures_of_the_virtual_camera_hold_all_cards(tmp_path: Path) -> None:
     cards = frames.payloads()
     assert len(set(cards)) == frames.PICTURES * frames.A_PICTURE
     frames.write(tmp_path)
-    assert len(list(tmp_path.glob("*.jpg"))) == frames.PICTURES
+    assert len(list((tmp_path / "cards").glob("*.jpg"))) == frames.PICTURES
+    assert len(list((tmp_path / "nobody").glob("*.jpg"))) == 1
 
 
 @pytest.fixture
