@@ -14,6 +14,7 @@ MBR and not GPT, because the ROM of a Pi 3 and Zero 2 W knows no other.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -137,6 +138,28 @@ def make_ext4(path: Path, folder: Path | None, size: int, number: int, epoch_s: 
     argv += ["-L", label] if label else []
     argv += ["-d", str(folder)] if folder is not None else []
     subprocess.run([*argv, str(path)], check=True, env=environment(epoch_s))
+    _set_times(path, epoch_s)
+
+
+def _set_times(path: Path, epoch_s: int) -> None:
+    """mke2fs copies from each file when its inode was changed and the file last read; give all of them the one time."""
+    env = environment(epoch_s)
+    shown = subprocess.run(["dumpe2fs", str(path)], check=True, env=env, capture_output=True, text=True).stdout
+    found = re.search(r"^Inode count: +(\d+)$", shown, re.MULTILINE)
+    assert found  # noqa: S101  dumpe2fs has shown a file system
+    free: set[int] = set()
+    for spans in re.findall(r"^  Free inodes: (.+)$", shown, re.MULTILINE):
+        for span in spans.split(", "):
+            first, _, last = span.partition("-")
+            free.update(range(int(first), int(last or first) + 1))
+    used = sorted(set(range(1, int(found[1]) + 1)) - free)
+    commands = [
+        f"set_inode_field <{inode}> {field} {value}\n"
+        for inode in used
+        for field, value in (("ctime", f"@{epoch_s}"), ("ctime_extra", 0), ("atime", f"@{epoch_s}"), ("atime_extra", 0))
+    ]
+    argv = ["debugfs", "-w", "-f", "-", str(path)]
+    subprocess.run(argv, input="".join(commands), check=True, env=env, text=True, capture_output=True)
 
 
 def assemble(image: Path, contents: dict[int, Path], epoch_s: int) -> None:

@@ -228,7 +228,7 @@ def initrd(unpacked: Path, target: Path) -> None:
         script = Path(__file__).with_name("initrd.sh")
         shutil.copy(script, folder / "init")
         (folder / "init").chmod(0o755)
-        for item in folder.rglob("*"):
+        for item in (folder, *folder.rglob("*")):
             os.utime(item, (ROOT_EPOCH_S, ROOT_EPOCH_S), follow_symlinks=False)
         files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
         packed = subprocess.run(

@@ -15,6 +15,7 @@ from sqlite3 import connect
 
 import pytest
 
+from central.fleet import Fleet
 from tests.conftest import FleetBroker
 from tests.image.machine import GUEST_HOST
 
@@ -57,7 +58,8 @@ class Centre:
     _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def begin(self) -> None:
-        """Make the authority's keys, hand their list to enrolment, and let that serve."""
+        """Make the registry and the authority's keys, hand their list to enrolment, and let that serve."""
+        Fleet(self.broker.fleet / "fleet.db").close()
         self.say("keys", "make", "--keys", str(self.keys), "--days", "3")
         self.say("keys", "publish", "--keys", str(self.keys))
         shutil.copy(self.keys / "authority-keys.cose", self.broker.fleet / "authority-keys.cose")
@@ -111,7 +113,9 @@ class Centre:
     def say(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """A verb of the centre's command line, to its end."""
         argv = [sys.executable, "-m", "central", *words]
-        return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=check, timeout=120)
+        done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == 0 or not check, done.stderr
+        return done
 
     def _start(self, verb: str, *words: str) -> None:
         with self.ledger.with_name(f"{verb}.log").open("ab") as log:

@@ -337,3 +337,18 @@ def test_units_of_the_image_are_ones_that_systemd_reads() -> None:
         r"Unknown (?!key (name )?'(ImportCredential|RestartSteps|RestartMaxDelaySec)')|Invalid|Failed to parse|Missing '='"
     )
     assert not [line for line in done.stderr.splitlines() if bad.search(line)]
+
+
+def test_file_system_has_the_same_bits_whenever_it_is_made(tmp_path: Path) -> None:
+    """Files that were written and read at other times give the same file system, if their contents and dates are the same."""
+    made = []
+    for number in range(2):
+        folder, target = tmp_path / f"tree-{number}", tmp_path / f"fs-{number}"
+        (folder / "inner").mkdir(parents=True)
+        (folder / "inner" / "file").write_text("x" * 9000)
+        (folder / "link").symlink_to("inner/file")
+        for path in (folder, *folder.rglob("*")):
+            os.utime(path, (1_700_000_000 + number, 1_700_000_000), follow_symlinks=False)
+        disk.make_ext4(target, folder, 8, 5, 1_700_000_000)
+        made.append(target.read_bytes())
+    assert made[0] == made[1]
