@@ -302,9 +302,16 @@ def _socketpair() -> tuple[socket.socket, socket.socket]:
 paho.mqtt.client._socketpair_compat = _socketpair  # noqa: SLF001  there is no public way
 
 
+class _UnboundClient(Client):
+    """paho binds a socket, to any port, before it connects. Nobody needs that, and `SocketBindDeny=any` refuses each bind."""
+
+    def _create_socket_connection(self) -> socket.socket:
+        return socket.create_connection((self._host, self._port), timeout=self._connect_timeout)
+
+
 def _client(config: Config, route: Route) -> Client:
     settings = config.uplink
-    client = Client(
+    client = _UnboundClient(
         CallbackAPIVersion.VERSION2,
         client_id=f"kiosk-{config.kiosk.id}",
         protocol=_PROTOCOLS[route.protocol],

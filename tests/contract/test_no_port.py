@@ -21,3 +21,14 @@ def test_link_never_listens(broker: Any, make_config: Callable[..., Config], mon
     monkeypatch.setattr(socket.socket, "listen", refused)
     config = make_config(uplink={"brokers": [broker.url]})
     assert mqtt.probe(config, broker.url, 10)
+
+
+def test_link_binds_nothing(broker: Any, make_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection works in a process that may not call `bind`, as where the kernel heeds `SocketBindDeny=any`."""
+
+    def refused(*_: object) -> NoReturn:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(socket.socket, "bind", refused)
+    config = make_config(uplink={"brokers": [broker.url]})
+    assert mqtt.probe(config, broker.url, 10)
