@@ -18,6 +18,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
+from kiosk import durable
 from kiosk.log import line
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def connect(path: Path, *, makes: bool = True) -> sqlite3.Connection:
             connection.execute("BEGIN IMMEDIATE")
             _make(connection)
             connection.execute("COMMIT")
-            _sync_folder(path.parent)
+            durable.flush_folder(path.parent)
         connection.execute(AGAIN)
         connection.execute("SELECT max(seq) FROM entry").fetchone()
         connection.execute("SELECT settled FROM outbox").fetchone()
@@ -185,13 +186,13 @@ def resume(path: Path) -> None:
             if busy:
                 raise sqlite3.OperationalError(f"{fresh.name} is in use")
         fresh.rename(path)
-        _sync_folder(path.parent)
+        durable.flush_folder(path.parent)
     number = 1
     while (aside := _beside(path, f".damaged-{number}")).exists():
         number += 1
     _move_logs(leaving, aside)
     leaving.rename(aside)
-    _sync_folder(path.parent)
+    durable.flush_folder(path.parent)
     _log.error(line("outbox-set-aside", file=aside))
 
 
@@ -268,11 +269,6 @@ def inode_of(path: Path) -> int:
         return path.stat().st_ino
     except FileNotFoundError:
         return 0
-
-
-def _sync_folder(folder: Path) -> None:
-    with _opened(folder) as handle:
-        os.fsync(handle)
 
 
 @contextmanager

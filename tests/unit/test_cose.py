@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cwt.cose_key_interface import COSEKeyInterface
 
+from bench import bombs
 from kiosk import cbor, cose
 from kiosk.errors import CborError, CoseError
 
@@ -171,19 +172,9 @@ def test_other_issuers_are_granted_more(data: str, value: object) -> None:
 
 
 BOMBS = {
-    "announced array": "9b7fffffffffffffff",
-    "announced map": "bb7fffffffffffffff",
-    "announced string": "5b7fffffffffffffff",
-    "announced text": "7affffffff61",
-    "deep": "81" * 3000,
-    "deep without end": "9f" * 3000,
-    "deep maps": "a101" * 1500,
-    "many": "99ffff" + "00" * 0xFFFF,
-    "many without end": "9f" + "00" * 9000 + "ff",
-    "bignum": "c24a" + "ff" * 10,
+    **{name: bomb.hex() for name, bomb in bombs.CBOR.items()},
+    "short bignum": "c24a" + "ff" * 10,
     "negative bignum": "c34a" + "ff" * 10,
-    "decimal": "c4821b7fffffffffffffff1b7fffffffffffffff",
-    "bigfloat": "c5821b7fffffffffffffff03",
     "date of a number": "c11b7fffffffffffffff",
     "date of bytes": "c04161",
     "date of a date": "c0c06161",
@@ -197,7 +188,6 @@ BOMBS = {
     "self described": "d9d9f7a0",
     "pieces of another kind": "5f6161ff",
     "pieces in pieces": "5f5f4161ffff",
-    "many pieces": "5f" + "40" * 9000,
     "a number without end": "1f",
     "a tag without end": "df",
     "reserved": "1c",
