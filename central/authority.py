@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from central import signing_key
 from kiosk import durable
 from kiosk.errors import FleetError
 
@@ -116,7 +117,7 @@ class Authority:
     ) -> tuple[bytes, bytes]:
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self._certificate(name, key.public_key(), timedelta(days=days), usage, names)
-        return certificate.public_bytes(serialization.Encoding.PEM), _pem(key)
+        return certificate.public_bytes(serialization.Encoding.PEM), signing_key.private_pem(key)
 
     def _certificate(
         self,
@@ -181,15 +182,12 @@ def create(folder: Path, name: str) -> Authority:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise FleetError(f"{folder}: {error.strerror}") from error
-    public = fleet_key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
     if not (folder / "fleet.key").exists():
-        write_file(folder / "fleet.key", _pem(fleet_key), 0o600)
-        write_file(folder / "fleet.pem", public, 0o644)
+        write_file(folder / "fleet.key", signing_key.private_pem(fleet_key), 0o600)
+        write_file(folder / "fleet.pem", signing_key.public_pem(fleet_key), 0o644)
     authority = Authority(folder, key, certificate)
     write_file(folder / "ca.pem", authority.ca_pem, 0o644)
-    write_file(folder / "ca.key", _pem(key), 0o600)
+    write_file(folder / "ca.key", signing_key.private_pem(key), 0o600)
     authority.write_revoked([])
     return authority
 
@@ -262,12 +260,6 @@ def _read_key(path: Path) -> object:
         ) from error
     except (ValueError, TypeError) as error:
         raise FleetError(f"{path} is no PEM key without a password") from error
-
-
-def _pem(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
 
 
 def _name(common_name: str) -> x509.Name:

@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if outcome.well else 1
 
 
-def add_to(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The verb's words."""
     command = verbs.add_parser("command", help="tell one station to do something, signed with the fleet's key")
     command.add_argument("what", choices=[*SENT_BY_HAND, "key"], help="what to do; key = make the fleet's key")

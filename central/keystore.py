@@ -25,14 +25,9 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from central import signing_key
 from kiosk import authority, durable
 from kiosk.authority import DayKey, KeyList
 from kiosk.errors import SealError
@@ -197,15 +192,14 @@ class KeyStore:
         with _named(self.folder):
             if not path.exists():
                 made = Ed25519PrivateKey.generate()
-                durable.replace(path, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+                durable.replace(path, signing_key.private_pem(made))
             try:
                 key = load_pem_private_key(path.read_bytes(), None)
             except (ValueError, TypeError) as error:
                 raise SealError(f"{path} is no private key", hint="bring back the authority's own") from error
             if not isinstance(key, Ed25519PrivateKey):
                 raise SealError(f"{path} is no Ed25519 key", hint="bring back the authority's own")
-            public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-            durable.replace(self.authority_path, public, 0o644)
+            durable.replace(self.authority_path, signing_key.public_pem(key), 0o644)
         return key
 
 

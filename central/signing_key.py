@@ -20,6 +20,8 @@ from kiosk.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
 
 def make(private: Path, public: Path, said: str = "") -> None:
     """Make an Ed25519 key: its private half for its owner alone, its public half for everybody.
@@ -34,8 +36,8 @@ def make(private: Path, public: Path, said: str = "") -> None:
     """
     key = Ed25519PrivateKey.generate()
     halves = (
-        (private, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600),
-        (public, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), 0o644),
+        (private, private_pem(key), 0o600),
+        (public, public_pem(key), 0o644),
     )
     for path, content, mode in halves:
         try:
@@ -69,3 +71,13 @@ def load(path: Path, hint: str, said: str = "") -> Ed25519PrivateKey:
     if not isinstance(key, Ed25519PrivateKey):
         raise ConfigError(f"{said}{path} is not an Ed25519 key", hint=hint)
     return key
+
+
+def private_pem(key: Ed25519PrivateKey | EllipticCurvePrivateKey) -> bytes:
+    """The key as PEM without a password: it lies where its owner alone can read."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def public_pem(key: Ed25519PrivateKey) -> bytes:
+    """Its public half as PEM."""
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

@@ -202,7 +202,7 @@ def _rings(text: str) -> tuple[int, ...]:
     return percents
 
 
-def add_to(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The verb's words."""
     update = verbs.add_parser("update", help="roll an update out in rings; it halts by itself when stations fail")
     update.add_argument("what", choices=("publish", "run", "status", "halt", "resume"), help="what to do")
