@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 PACKAGES = {
-    "mmdebstrap": "mmdebstrap", "mkfs.vfat": "dosfstools", "mcopy": "mtools",
+    "mmdebstrap": "mmdebstrap", "arch-test": "arch-test", "mkfs.vfat": "dosfstools", "mcopy": "mtools",
     "mke2fs": "e2fsprogs", "sfdisk": "fdisk", "depmod": "kmod", "cpio": "cpio", "zstd": "zstd", "bmaptool": "bmap-tools",
     "swig": "swig", "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu", "rauc": "rauc", "mksquashfs": "squashfs-tools", "nc": "netcat-openbsd",
     "dtc": "device-tree-compiler", "qemu-system-aarch64": "qemu-system-arm", "systemd-sysusers": "systemd",
