@@ -19,7 +19,7 @@ import os
 import secrets
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import urlsplit
 
 import zstandard
@@ -91,6 +91,9 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._read: tuple[int, int] = (0, 0)
+        """Which file, by its inode, and how many bytes of it."""
+        self._last: dict[str, int] = {}
 
     def enter(self, kiosk: str, verb: Verb, numbers: Sequence[int], now_ns: int) -> Command:
         """A command with a counter of its own, which is on the disk when this returns.
@@ -101,11 +104,9 @@ class Journal:
         try:
             with os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "r+") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
-                known = [json.loads(text) for text in file]
-                last = max((int(each["counter"]) for each in known if each["kiosk"] == kiosk), default=0)
-                command = Command(
-                    secrets.token_bytes(remote.ID_BYTES), max(last + 1, now_ns // 1_000_000), verb, tuple(numbers)
-                )
+                self._read_on(file)
+                counter = max(self._last.get(kiosk, 0) + 1, now_ns // 1_000_000)
+                command = Command(secrets.token_bytes(remote.ID_BYTES), counter, verb, tuple(numbers))
                 entered = {
                     "at_ns": now_ns,
                     "kiosk": kiosk,
@@ -124,6 +125,16 @@ class Journal:
                 f"--journal: {self._path} is damaged", hint="move it away; counters go on by the clock"
             ) from error
         return command
+
+    def _read_on(self, file: TextIO) -> None:
+        """Learn the counters of what has been written since, by whomever; all of it, if this is another file."""
+        stat = os.fstat(file.fileno())
+        if self._read[0] != stat.st_ino or self._read[1] > stat.st_size:
+            self._read, self._last = (stat.st_ino, 0), {}
+        file.seek(self._read[1])
+        for each in map(json.loads, file):
+            self._last[each["kiosk"]] = max(self._last.get(each["kiosk"], 0), int(each["counter"]))
+        self._read = (stat.st_ino, stat.st_size)
 
 
 def numbers_of(verb: Verb, values: Sequence[str]) -> tuple[int, ...]:

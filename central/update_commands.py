@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 LISTEN_S = 3.0
 """How long retained statuses are gathered before the first turn."""
 TURN_S = 1.0
+TOLD_AT_ONCE = 500
+"""Orders of one turn; they are written down before the first of them leaves."""
 VALID_S = 3600
 MOST_STATIONS = 200_000
 _NAME = re.compile(r"kiosk-([a-z0-9]+)-([0-9.]+\+[0-9]{14})\.raucb")
@@ -102,14 +104,13 @@ def _run(arguments: argparse.Namespace) -> int:
         while not asked:
             with rollout.locked(arguments.rollout):
                 turn = rollout.turn(rollout.load(arguments.rollout), fleet.seen, int(time.time()))
-                stands = turn.rollout
-                for kiosk in turn.tell:
-                    now_ns = time.time_ns()
-                    command = replace(journal.enter(kiosk, Verb.UPDATE, (), now_ns), update=stands.offer)
-                    stands = rollout.note_sent(stands, kiosk, command.id.hex(), now_ns // 10**9)
-                    rollout.save(arguments.rollout, stands)
-                    fleet.tell(kiosk, remote.signed(command, kiosk, key, now_ns // 10**9, VALID_S))
+                stands, orders, now_ns = turn.rollout, {}, time.time_ns()
+                for kiosk in turn.tell[:TOLD_AT_ONCE]:
+                    orders[kiosk] = replace(journal.enter(kiosk, Verb.UPDATE, (), now_ns), update=stands.offer)
+                    stands = rollout.note_sent(stands, kiosk, orders[kiosk].id.hex(), now_ns // 10**9)
                 rollout.save(arguments.rollout, stands)
+                for kiosk, command in orders.items():
+                    fleet.tell(kiosk, remote.signed(command, kiosk, key, now_ns // 10**9, VALID_S))
             counts = f"told={len(stands.sent)} proved={len(stands.proved)} failed={len(stands.failed)}"
             if (saying := f"rollout ring={turn.ring + 1} {counts} {stands.halted}".strip()) != said:
                 said = saying
