@@ -79,10 +79,11 @@ def build(order: Order) -> Path:
         host.run("tar", "-C", tree, "--numeric-owner", "-xf", root)
         _apply(board, tree, site, extra, order)
         slots = [folder / f"boot-{letter}" for letter in "ab"]
-        _boot_folders(tree, slots, unpacked)
+        _boot_folders(tree, slots, unpacked, board.tree)
         image = _written(order, tree, slots, folder)
-        for path in sorted(slots[0].glob("vmlinuz")) + sorted(slots[0].glob("initrd")):
-            shutil.copy(path, out / path.name)
+        for path in (slots[0] / part for part in ("vmlinuz", "initrd", board.tree) if part):
+            if path.exists():
+                shutil.copy(path, out / path.name)
         (out / "packages.txt").write_text(_packages(tree), "utf-8")
         host.say("SBOM")
         host.run(
@@ -175,16 +176,18 @@ def _compile(tree: Path) -> None:
     version = next((tree / "usr" / "lib").glob("python3.*")).name
     mine = _own_python(version)
     folders = [str(path.relative_to(tree)) for path in sorted(lib.iterdir()) if path.is_dir()]
-    arguments = ["-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash"]
+    # One process, in order: which strings of a file become references depends on what the process has compiled before.
+    arguments = ["-m", "compileall", "-q", "-j", "1", "--invalidation-mode", "unchecked-hash"]
+    env = os.environ | {"PYTHONHASHSEED": "0"}
     if mine is not None:
-        host.run(mine, *arguments, "-s", tree, "-p", "/", *(tree / name for name in folders))
+        host.run(mine, *arguments, "-s", tree, "-p", "/", *(tree / name for name in folders), env=env)
     else:
         host.say(f"byte code by the board's own {version}, emulated, a few minutes")
         with host.foreign_programs():
-            host.run("chroot", tree, "/usr/bin/python3", *arguments, *(f"/{name}" for name in folders))
+            host.run("chroot", tree, "/usr/bin/python3", *arguments, *(f"/{name}" for name in folders), env=env)
 
 
-def _boot_folders(tree: Path, slots: list[Path], unpacked: Path | None) -> None:
+def _boot_folders(tree: Path, slots: list[Path], unpacked: Path | None, device_tree: str) -> None:
     """What the firmware reads of each slot; the two differ in the root that the kernel mounts."""
     firmware = tree / "boot" / "firmware"
     for slot, number in zip(slots, (5, 6), strict=True):
@@ -199,6 +202,8 @@ def _boot_folders(tree: Path, slots: list[Path], unpacked: Path | None) -> None:
             version = next((unpacked / "usr" / "lib" / "modules").iterdir())
             shutil.copy(version / "vmlinuz", slot / "vmlinuz")
             parts.initrd(unpacked, slot / "initrd")
+            if device_tree:
+                shutil.copy(parts.device_tree(unpacked, device_tree), slot / device_tree)
         line = (FOLDER / "boot" / "cmdline.txt").read_text("utf-8").strip()
         (slot / "cmdline.txt").write_text(line.replace("@ROOT@", str(number)) + "\n", "utf-8")
     shutil.rmtree(firmware, ignore_errors=True)

@@ -65,11 +65,13 @@ class Board:
         name: As `make image BOARD=` calls it.
         layers: Ours, in the order in which they apply.
         real: A Raspberry Pi, which needs the maker's archive.
+        tree: File name of the device tree that a test machine's kernel is given; nothing where QEMU makes it.
     """
 
     name: str
     layers: tuple[Layer, ...]
     real: bool
+    tree: str = ""
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -174,4 +176,4 @@ def read_board(folder: Path, name: str) -> Board:
 
     for layer_name in wished:
         add(layer_name)
-    return Board(name, tuple(ordered.values()), real)
+    return Board(name, tuple(ordered.values()), real, config["device"].get("tree", ""))

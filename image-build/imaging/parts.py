@@ -85,7 +85,12 @@ def lock(folder: Path, project: Path, work: Path) -> None:
         ("requirements.lock", project / "pyproject.toml", ()),
         ("requirements-ci.lock", folder / "requirements-ci.in", ("--no-deps",)),
     ):
-        host.run(tool(work, "uv"), "pip", "compile", *common, *options, "-o", folder / name, source)
+        _uv(work, "compile", *common, *options, "-o", folder / name, source)
+
+
+def _uv(work: Path, *argv: str | Path) -> None:
+    # This machine's list of authorities and not uv's own, so that a house with a proxy of its own can build.
+    host.run(tool(work, "uv"), "--system-certs", "pip", *argv)
 
 
 def site(lock: Path, work: Path) -> Path:
@@ -106,8 +111,8 @@ def site(lock: Path, work: Path) -> Path:
     with tempfile.TemporaryDirectory(prefix="kiosk-site-") as folder:
         wanted = Path(folder) / "wheels.lock"
         wanted.write_text(wheels, "utf-8")
-        host.run(
-            tool(work, "uv"), "pip", "install", "-q", "--no-deps", "--require-hashes", "--only-binary", ":all:",
+        _uv(
+            work, "install", "-q", "--no-deps", "--require-hashes", "--only-binary", ":all:",
             "--python-platform", "aarch64-manylinux_2_28", "--python-version", "3.13", "--link-mode", "copy",
             "--target", made, "-r", wanted,
         )  # fmt: skip
@@ -192,6 +197,18 @@ def modules(unpacked: Path, target: Path) -> str:
     )  # fmt: skip
     host.run("/usr/sbin/depmod", "-b", target / "usr", source.name)
     return source.name
+
+
+def device_tree(unpacked: Path, name: str) -> Path:
+    """A board's device tree, as the kernel's package brings it.
+
+    Raises:
+        HostError: It brings none of this name.
+    """
+    found = sorted(unpacked.glob(f"usr/lib/linux-image-*/broadcom/{name}"))
+    if not found:
+        raise host.HostError(f"the kernel's package has no device tree {name}: correct `tree` in the board's file")
+    return found[-1]
 
 
 def initrd(unpacked: Path, target: Path) -> None:

@@ -7,11 +7,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from sqlite3 import connect
+from typing import Any
 
 import pytest
 
@@ -93,10 +94,12 @@ class Centre:
 
     def entries(self, boot_id: str | None = None) -> int:
         """How many entries are in the ledger, of all boots or of one."""
-        if not self.ledger.exists():
-            return 0
+        return int(self.rows(_COUNT, boot_id, boot_id)[0][0]) if self.ledger.exists() else 0
+
+    def rows(self, query: str, *values: object) -> list[Any]:
+        """What the ledger answers."""
         with closing(connect(f"file:{self.ledger}?mode=ro", uri=True, timeout=10)) as ledger:
-            return int(ledger.execute(_COUNT, (boot_id, boot_id)).fetchone()[0])
+            return ledger.execute(query, values).fetchall()
 
     def opened(self) -> int:
         """Of how many entries the authority can read the person."""
@@ -127,14 +130,6 @@ class Centre:
         if process is not None:
             process.terminate()
             process.wait(30)
-
-
-def until(true: Callable[[], bool], limit_s: float, what: str) -> None:
-    """Wait for it, and fail by its name if it does not come."""
-    deadline_s = time.monotonic() + limit_s
-    while not true():
-        assert time.monotonic() < deadline_s, f"not within {limit_s:.0f} s: {what}"
-        time.sleep(0.2)
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ CARD_MIB = 8192
 GUEST_HOST = "10.0.2.100"
 """What the guest calls the centre."""
 BROKER_PORT, ENROLMENT_PORT = 8883, 8443
+ACCEL = ("-accel", "tcg,thread=multi,tb-size=256")
 KERNEL_LINE = "ro rootfstype=ext4 panic=-1 loglevel=4 systemd.show_status=0"
 
 
@@ -236,26 +237,56 @@ def virt(card: Card, parts: Path, ports: dict[int, int], tree: Path, words: str 
         tree: A file to be made: the machine's device tree with a Pi's revision.
         words: Further ones of the kernel's command line.
     """
-    nc = shutil.which("nc")
-    assert nc is not None, "apt install netcat-openbsd"
     machine = ["qemu-system-aarch64", "-M", "virt,gic-version=3", "-cpu", "cortex-a72", "-smp", "2", "-m", "1024"]
     subprocess.run(
         [*machine[:2], f"{machine[2]},dumpdtb={tree}", *machine[3:], "-display", "none", "-nodefaults"],
         check=True,
         capture_output=True,
     )
-    # gpiozero reads a Pi's revision there, and the simulated chip shall be the first one.
-    subprocess.run(["fdtput", "-p", "-t", "x", str(tree), "/system", "linux,revision", "a02082"], check=True)
-    for node in ("/gpio-keys", "/pl061@9030000"):
-        subprocess.run(["fdtput", "-r", str(tree), node], check=True)
-    ways = "".join(f",guestfwd=tcp:{GUEST_HOST}:{its}-cmd:{nc} 127.0.0.1 {mine}" for its, mine in ports.items())
+    # The simulated chip shall be the first one.
+    _as_a_pi(tree, "a02082", "/gpio-keys", "/pl061@9030000")
     return [
-        *machine, "-accel", "tcg,thread=multi,tb-size=256", "-nodefaults", "-dtb", str(tree),
+        *machine, *ACCEL, "-nodefaults", "-dtb", str(tree),
         "-kernel", str(parts / "vmlinuz"), "-initrd", str(parts / "initrd"),
         "-append", f"root=/dev/vda5 {KERNEL_LINE} console=ttyAMA0 kiosk.ci=hvc0 kiosk.pins=1 {words}",
         "-serial", "chardev:console",
         "-device", "virtio-serial-pci", "-device", "virtconsole,chardev=shell", "-device", "virtio-rng-pci",
         "-drive", f"file={card.path},format=raw,if=virtio,cache=writeback",
-        "-netdev", f"user,id=net,restrict=on{ways}",
-        "-device", "virtio-net-pci,netdev=net,romfile=",
+        *_network(ports), "-device", "virtio-net-pci,netdev=net,romfile=",
     ]  # fmt: skip
+
+
+def raspi3b(card: Card, parts: Path, ports: dict[int, int], tree: Path) -> list[str]:
+    """QEMU's Raspberry Pi 3 B with this card in its reader: the chip's own pins, a network through USB, no clock.
+
+    Args:
+        card: The card.
+        parts: Folder of vmlinuz, initrd and the board's device tree.
+        ports: Of the guest's centre to those of this machine's loopback; all that the guest can reach.
+        tree: A file to be made: the device tree as a Pi's firmware hands it over.
+    """
+    shutil.copy(parts / "bcm2837-rpi-3-b.dtb", tree)
+    # The first serial line is the console and not a radio's.
+    _as_a_pi(tree, "a02082", "/soc/serial@7e201000/bluetooth")
+    return [
+        "qemu-system-aarch64", "-M", "raspi3b", *ACCEL, "-nodefaults", "-dtb", str(tree),
+        "-kernel", str(parts / "vmlinuz"), "-initrd", str(parts / "initrd"),
+        "-append", f"root=/dev/mmcblk0p5 {KERNEL_LINE} console=ttyAMA0,115200 kiosk.ci=ttyS1",
+        "-serial", "chardev:console", "-serial", "chardev:shell",
+        "-drive", f"file={card.path},format=raw,if=sd,cache=writeback",
+        *_network(ports), "-device", "usb-net,netdev=net",
+    ]  # fmt: skip
+
+
+def _as_a_pi(tree: Path, revision: str, *without: str) -> None:
+    """Give a device tree a Pi's revision, which gpiozero reads there, and take nodes out of it."""
+    subprocess.run(["fdtput", "-p", "-t", "x", str(tree), "/system", "linux,revision", revision], check=True)
+    for node in without:
+        subprocess.run(["fdtput", "-r", str(tree), node], check=True)
+
+
+def _network(ports: dict[int, int]) -> list[str]:
+    nc = shutil.which("nc")
+    assert nc is not None, "apt install netcat-openbsd"
+    ways = "".join(f",guestfwd=tcp:{GUEST_HOST}:{its}-cmd:{nc} 127.0.0.1 {mine}" for its, mine in ports.items())
+    return ["-netdev", f"user,id=net,restrict=on{ways}"]

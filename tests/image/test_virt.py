@@ -12,47 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.image.conftest import WORK, Centre, Table, until
+from tests.image.conftest import WORK, Centre, Table
 from tests.image.machine import BROKER_PORT, ENROLMENT_PORT, GUEST_HOST, Card, Machine, virt
+from tests.image.station import BOARD, PROBES, as_windows_writes, light, since_power
+from tests.running import until
 
 BOOT_S = 600.0
 """An emulated processor, beside other work."""
 ENTRIES = 200
 KIOSK = "image-test-1"
-BOARD = """
-lanes:
-  - camera:
-      source: "picamera2:0"
-      width_px: 640
-      height_px: 480
-      small_width_px: 0
-      fps: 15
-      timeout_s: 60
-      autofocus: "off"
-    panel:
-      kind: gpio
-repeat:
-  gone_s: 0.2
-  window_s: 0
-"""
-"""What a board's file says; who it is and where it delivers comes with the code. Written as Windows' editors write."""
-PROBES = {
-    "listening": "ss -H -lntu",
-    "unlocked": "awk -F: '$2 !~ /^[!*]/ {print $1}' /etc/shadow",
-    "root": "findmnt -no OPTIONS /",
-    "write": "touch /usr/kiosk-was-here 2>&1; touch /etc/kiosk-was-here 2>&1",
-    "state options": "findmnt -no OPTIONS /var/lib/kiosk",
-    "state size": "findmnt -bno SIZE /state",
-    "exec": "cp /usr/bin/true /var/lib/kiosk/t && /var/lib/kiosk/t 2>&1; rm -f /var/lib/kiosk/t",
-    "swap": "awk 'NR > 1 {print $1}' /proc/swaps",
-    "journal": "ls -A /var/log/journal 2>/dev/null; journalctl --header | grep -o '/run/log/journal' | head -1",
-    "sshd": "command -v sshd; ls /etc/ssh/sshd_config /etc/ssh/ssh_host_* 2>/dev/null",
-    "provisioned": "journalctl -b -u kiosk-provision -o cat",
-    "users": "for unit in scan uplink; do stat -c %U /proc/$(systemctl show -P MainPID kiosk-$unit); done",
-    "boot": "cat /proc/sys/kernel/random/boot_id",
-    "failed": "systemctl --failed --no-legend --plain",
-    "state": "timeout 240 systemctl is-system-running --wait",
-}
 KEY = "cd /var/lib/kiosk/identity && stat -c '%a %U' key.pem && head -1 key.pem && ls /var/lib/kiosk/etc"
 
 
@@ -83,10 +51,6 @@ class Station:
     audit: tuple[int, str] = (-1, "")
 
 
-def _as_windows_writes(text: str) -> bytes:
-    return b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode()
-
-
 @pytest.fixture(scope="module")
 def station(folder: Path, centre: Centre, table: Table) -> Station:
     """The whole story."""
@@ -94,7 +58,7 @@ def station(folder: Path, centre: Centre, table: Table) -> Station:
     card = Card.of(parts / "kiosk-virt.img", folder / "virt.card")
     card.put("fleet.pem", (centre.broker.fleet / "fleet.pem").read_bytes(), folder)
     card.put("authority.pem", (centre.keys / "authority.pem").read_bytes(), folder)
-    card.put("kiosk.yaml", _as_windows_writes(BOARD), folder)
+    card.put("kiosk.yaml", as_windows_writes(BOARD), folder)
     ways = {BROKER_PORT: centre.broker.port, ENROLMENT_PORT: centre.enrolment_port}
     story = Station()
     for number, tell in enumerate((_unprovisioned, _provisioned, _after_the_cut), 1):
@@ -106,26 +70,17 @@ def station(folder: Path, centre: Centre, table: Table) -> Station:
             machine.pull_the_plug()
         if number == 1:
             code = centre.code(KIOSK, f"{GUEST_HOST}:{BROKER_PORT}", f"{GUEST_HOST}:{ENROLMENT_PORT}")
-            card.put("kiosk-code.txt", _as_windows_writes(code.decode()), folder)
+            card.put("kiosk-code.txt", as_windows_writes(code.decode()), folder)
             centre.collect()
         story.names[machine.name] = card.names()
     return story
 
 
-def _power(machine: Machine) -> str:
-    return f"{time.monotonic() - machine.started_s:.0f} s after power"
-
-
-def _light(machine: Machine, seconds: int) -> dict[str, int]:
-    shown = machine.run(f"python3 /usr/lib/kiosk/ci/light.py {seconds}", seconds + 120.0)
-    return {colour: int(stood_ms) for colour, stood_ms in (line.split() for line in shown.splitlines())}
-
-
 def _unprovisioned(machine: Machine, story: Station, _centre: Centre, table: Table) -> None:
     """First power: the state grows, nobody has set it up, and it says so in blue."""
     machine.until_said(r"\bnot-set-up\b", BOOT_S)
-    table.note("first boot: says that it is not set up", _power(machine))
-    story.light["first"] = _light(machine, 10)
+    table.note("first boot: says that it is not set up", since_power(machine))
+    story.light["first"] = light(machine, 10)
     story.seen["first"] = {name: machine.run(command, 300.0) for name, command in PROBES.items()}
     table.note("blue stood still for", f"{story.light['first'].get('001', 0)} ms")
 
@@ -133,14 +88,14 @@ def _unprovisioned(machine: Machine, story: Station, _centre: Centre, table: Tab
 def _provisioned(machine: Machine, story: Station, centre: Centre, table: Table) -> None:
     """The code lay on the first partition: it is redeemed, entries reach the centre, and the plug is pulled."""
     machine.until_said(r"\bset-up kiosk=", BOOT_S)
-    table.note("second boot: set up by its code", _power(machine))
+    table.note("second boot: set up by its code", since_power(machine))
     machine.until_greens(1, BOOT_S)
-    table.note("first green on the console", _power(machine))
-    until(lambda: centre.entries() > 0, BOOT_S, "an entry in the centre's ledger")
-    table.note("first entry in the centre's ledger", _power(machine))
-    story.light["second"] = _light(machine, 20)
+    table.note("first green on the console", since_power(machine))
+    until(lambda: centre.entries() > 0, lambda: "no entry in the centre's ledger", longest_s=BOOT_S)
+    table.note("first entry in the centre's ledger", since_power(machine))
+    story.light["second"] = light(machine, 20)
     table.note("green stood still for", f"{story.light['second'].get('010', 0)} ms")
-    until(lambda: '"online"' in machine.run("cat /run/kiosk/uplink.json"), 60.0, "the uplink online")
+    until(lambda: '"online"' in machine.run("cat /run/kiosk/uplink.json"), lambda: "the uplink not online")
     story.seen["second"] = {name: machine.run(command, 300.0) for name, command in PROBES.items()}
     story.seen["second"] |= {"uplink": machine.run("cat /run/kiosk/uplink.json"), "key": machine.run(KEY)}
     centre.stop_collecting()
@@ -155,10 +110,14 @@ def _provisioned(machine: Machine, story: Station, centre: Centre, table: Table)
 def _after_the_cut(machine: Machine, story: Station, centre: Centre, table: Table) -> None:
     centre.collect()
     machine.until_greens(1, BOOT_S)
-    table.note("third boot: first green", _power(machine))
+    table.note("third boot: first green", since_power(machine))
     boot, again = story.seen["second"]["boot"], machine.run("cat /proc/sys/kernel/random/boot_id")
-    until(lambda: centre.entries(boot) >= story.greens, 180.0, "all greens of the second boot in the ledger")
-    until(lambda: centre.entries(again) > 0, 180.0, "an entry of the third boot in the ledger")
+    until(
+        lambda: centre.entries(boot) >= story.greens,
+        lambda: f"{centre.entries(boot)} of {story.greens}",
+        longest_s=180.0,
+    )
+    until(lambda: centre.entries(again) > 0, lambda: "no entry of the third boot", longest_s=180.0)
     story.seen["third"] = {name: machine.run(PROBES[name], 300.0) for name in ("state", "failed", "provisioned")}
     machine.run("systemctl stop kiosk-scan", 180.0)
     machine.power_off(240.0)

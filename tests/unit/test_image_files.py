@@ -62,7 +62,7 @@ def test_board_has_a_station_with_a_read_only_root(name: str) -> None:
 
 def test_board_that_is_nowhere_is_named_with_those_there_are() -> None:
     """A mistyped board is answered with the list."""
-    with pytest.raises(LayerError, match="pi4, pi5, virt, zero2w"):
+    with pytest.raises(LayerError, match="pi4, pi5, raspi3b, virt, zero2w"):
         read_board(FOLDER, "pi9")
 
 

@@ -1,0 +1,58 @@
+"""A station in a machine of QEMU's: what its board's file says, what it is asked as root, and how its light is watched."""
+
+from __future__ import annotations
+
+import time
+
+from tests.image.machine import Machine
+
+BOARD = """
+lanes:
+  - camera:
+      source: "picamera2:0"
+      width_px: 640
+      height_px: 480
+      small_width_px: 0
+      fps: 15
+      timeout_s: 60
+      autofocus: "off"
+    panel:
+      kind: gpio
+repeat:
+  gone_s: 0.2
+  window_s: 0
+"""
+"""What a board's file says; who it is and where it delivers comes with the code. Written as Windows' editors write."""
+PROBES = {
+    "listening": "ss -H -lntu",
+    "unlocked": "awk -F: '$2 !~ /^[!*]/ {print $1}' /etc/shadow",
+    "root": "findmnt -no OPTIONS /",
+    "write": "touch /usr/kiosk-was-here 2>&1; touch /etc/kiosk-was-here 2>&1",
+    "state options": "findmnt -no OPTIONS /var/lib/kiosk",
+    "state size": "findmnt -bno SIZE /state",
+    "exec": "cp /usr/bin/true /var/lib/kiosk/t && /var/lib/kiosk/t 2>&1; rm -f /var/lib/kiosk/t",
+    "swap": "awk 'NR > 1 {print $1}' /proc/swaps",
+    "journal": "ls -A /var/log/journal 2>/dev/null; journalctl --header | grep -o '/run/log/journal' | head -1",
+    "sshd": "command -v sshd; ls /etc/ssh/sshd_config /etc/ssh/ssh_host_* 2>/dev/null",
+    "provisioned": "journalctl -b -u kiosk-provision -o cat",
+    "users": "for unit in scan uplink; do stat -c %U /proc/$(systemctl show -P MainPID kiosk-$unit); done",
+    "boot": "cat /proc/sys/kernel/random/boot_id",
+    "failed": "systemctl --failed --no-legend --plain",
+    "state": "timeout 240 systemctl is-system-running --wait",
+}
+
+
+def as_windows_writes(text: str) -> bytes:
+    """A text as Windows' editors save it."""
+    return b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode()
+
+
+def since_power(machine: Machine) -> str:
+    """How long ago it was switched on, for the table."""
+    return f"{time.monotonic() - machine.started_s:.0f} s after power"
+
+
+def light(machine: Machine, seconds: int) -> dict[str, int]:
+    """For how long each colour stood still at most, milliseconds, by the levels of red, green and blue."""
+    shown = machine.run(f"python3 /usr/lib/kiosk/ci/light.py {seconds}", seconds + 120.0)
+    return {colour: int(stood_ms) for colour, stood_ms in (line.split() for line in shown.splitlines())}
