@@ -1,7 +1,8 @@
 """The two clocks: wall time that may be wrong or jump, and time since boot that never goes backwards.
 
-A Pi has no battery clock: after power-on the wall clock shows some past day until the network corrects it. So every
-moment is taken on both clocks at once, with a word on how far the wall clock can be believed.
+A Pi has no battery clock: after power-on the wall clock shows some past day until the network corrects it. That day looks
+well: systemd sets the clock to the day it was built, or to the last one it remembers. So every moment is taken on both
+clocks at once, with a word on how far the wall clock can be believed.
 
 A machine whose clock was never set may have the centre's time instead: the uplink takes it from a receipt and leaves it,
 with the time since boot, in `state.runtime_dir`, where every process of the station finds it until the machine is off.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import platform
 import time
 from pathlib import Path
 from typing import Protocol
@@ -26,6 +28,11 @@ EARLIEST_NS = 1_735_689_600_000_000_000
 LATEST_NS = 4_102_444_800_000_000_000
 """2100-01-01: what claims to be later is no time."""
 ANCHOR = "clock.json"
+_RTC = Path("/sys/class/rtc")
+_RTC_APART_S = 3600
+"""So far may a battery clock and the system's drift apart in a year offline; an empty battery is wrong by decades."""
+_PC = frozenset({"x86_64", "i686"})
+"""Machines whose kernel reads the time from the firmware or the hypervisor before anything else."""
 _ADJTIMEX_UNSYNCED = 5  # TIME_ERROR of adjtimex(2): no time source has set the clock
 
 
@@ -51,6 +58,8 @@ class SystemClock:
         self._anchor_file = None if runtime_dir is None else runtime_dir / ANCHOR
         self._boot_id = _BOOT_ID.read_text("ascii").strip()
         self._adjtimex = getattr(ctypes.CDLL(None), "adjtimex", None)
+        self._believed: bool | None = None
+        """Whether an unsynced clock had a battery behind it, or was synced while this object looked on; None before it matters."""
 
     def now(self) -> Moment:
         """Both clocks, read together."""
@@ -68,8 +77,11 @@ class SystemClock:
         if wall_ns < EARLIEST_NS:
             return ClockQuality.UNSET
         if _TIMESYNC_MARK.exists() or self._kernel_is_synced():
+            self._believed = True
             return ClockQuality.SYNCED
-        return ClockQuality.ESTIMATED
+        if self._believed is None:
+            self._believed = platform.machine() in _PC or _a_battery_agrees(wall_ns)
+        return ClockQuality.ESTIMATED if self._believed else ClockQuality.UNSET
 
     def _booted_ns(self) -> int | None:
         """When this boot was, by the centre's time; None if that is not known."""
@@ -86,6 +98,18 @@ class SystemClock:
             return False
         query = ctypes.create_string_buffer(256)  # struct timex with modes = 0: read only
         return 0 <= int(self._adjtimex(query)) < _ADJTIMEX_UNSYNCED
+
+
+def _a_battery_agrees(wall_ns: int) -> bool:
+    """Whether there is a clock with a battery, and it shows the same time: a Pi 5 has one whose battery is sold apart."""
+    for file in _RTC.glob("rtc*/since_epoch"):
+        try:
+            shown_s = int(file.read_text("ascii"))
+        except (OSError, ValueError):
+            continue
+        if abs(shown_s - wall_ns // 1_000_000_000) <= _RTC_APART_S:
+            return True
+    return False
 
 
 def judging_s(now: Moment) -> float | None:

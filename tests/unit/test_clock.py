@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,6 +45,51 @@ def test_moment_that_cannot_be_corrected_stays() -> None:
 def test_wall_clock_before_this_software_is_unset() -> None:
     """A clock that shows some past day says so."""
     assert SystemClock()._quality(1_000_000_000) is ClockQuality.UNSET
+
+
+@pytest.fixture
+def board(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A Raspberry Pi whose clock nobody has synced; the folder of its battery clocks."""
+    monkeypatch.setattr("kiosk.clock.platform.machine", lambda: "aarch64")
+    monkeypatch.setattr("kiosk.clock._RTC", tmp_path / "rtc")
+    monkeypatch.setattr("kiosk.clock._TIMESYNC_MARK", tmp_path / "synchronized")
+    monkeypatch.setattr(SystemClock, "_kernel_is_synced", lambda _self: False)
+    return tmp_path / "rtc"
+
+
+def test_day_that_systemd_has_guessed_is_no_time(board: Path) -> None:
+    """Without a battery nothing but a time server sets a Pi's clock, however well the day looks: it was remembered or built in."""
+    assert not board.exists()
+    assert SystemClock().now().quality is ClockQuality.UNSET
+
+
+@pytest.mark.parametrize(
+    ("shown", "quality"),
+    [
+        (lambda now_s: now_s + 60, ClockQuality.ESTIMATED),
+        (lambda now_s: now_s - 25 * 3600, ClockQuality.UNSET),
+        (lambda _now_s: 4_000, ClockQuality.UNSET),
+        (lambda _now_s: "", ClockQuality.UNSET),
+    ],
+    ids=["drifted", "of-another-day", "battery-empty", "unreadable"],
+)
+def test_battery_clock_is_believed_where_it_agrees(
+    board: Path, shown: Callable[[int], object], quality: ClockQuality
+) -> None:
+    """A Pi 5's clock without a battery shows 1970, while systemd has put the system's to the day it was built."""
+    (board / "rtc0").mkdir(parents=True)
+    (board / "rtc0" / "since_epoch").write_text(f"{shown(time.time_ns() // 10**9)}\n")
+    assert SystemClock().now().quality is quality
+
+
+def test_clock_that_was_synced_once_stays_believed(board: Path) -> None:
+    """A time server that falls silent takes nothing away; until it has spoken, the clock is looked at anew each time."""
+    watched = SystemClock()
+    assert watched.now().quality is ClockQuality.UNSET
+    (board.parent / "synchronized").touch()
+    assert watched.now().quality is ClockQuality.SYNCED
+    (board.parent / "synchronized").unlink()
+    assert watched.now().quality is ClockQuality.ESTIMATED
 
 
 @pytest.fixture
