@@ -38,7 +38,14 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     started_s = time.monotonic()
-    order = building.Order(arguments.board, arguments.archives, arguments.work, arguments.fresh, building.epoch_s())
+    order = building.Order(
+        arguments.board,
+        arguments.archives,
+        arguments.work,
+        arguments.fresh,
+        building.epoch_s(),
+        listed=not (arguments.raw or arguments.twice),
+    )
     try:
         if arguments.lock:
             parts.lock(building.FOLDER, building.PROJECT, arguments.work)

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import urllib.request
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,7 @@ class Order:
         work: Where parts and images are kept.
         fresh: Make the slow parts again.
         epoch_s: The one time of all files, Unix seconds.
+        listed: Also write down what it is made of.
     """
 
     board: str
@@ -46,6 +48,7 @@ class Order:
     work: Path
     fresh: bool
     epoch_s: int
+    listed: bool = True
 
 
 def build(order: Order) -> Path:
@@ -84,24 +87,12 @@ def build(order: Order) -> Path:
         for path in (slots[0] / part for part in ("vmlinuz", "initrd", board.tree) if part):
             if path.exists():
                 shutil.copy(path, out / path.name)
-        (out / "packages.txt").write_text(_packages(tree), "utf-8")
-        host.say("SBOM")
-        host.run(
-            parts.tool(order.work, "debsbom"), "generate", "-r", tree, "--distro-arch", "arm64",
-            "--distro-name", f"kiosk-{board.name}", "--spdx-namespace", f"https://kiosk.invalid/{board.name}",
-            "--cdx-serialnumber", "6b696f73-6b00-4000-8000-000000000001",
-            "--timestamp", _iso(order.epoch_s), "-o", out / f"kiosk-{board.name}",
-        )  # fmt: skip
+        if order.listed:
+            _list(order, tree, out)
         target = out / f"kiosk-{board.name}.img"
         shutil.move(image, target)
         os.utime(target, (order.epoch_s, order.epoch_s))
     return target
-
-
-def _iso(epoch_s: int) -> str:
-    from datetime import UTC, datetime  # noqa: PLC0415  only here
-
-    return datetime.fromtimestamp(epoch_s, UTC).isoformat()
 
 
 def _reach(lines: list[str], file: Path) -> None:
@@ -190,21 +181,24 @@ def _compile(tree: Path) -> None:
 def _boot_folders(tree: Path, slots: list[Path], unpacked: Path | None, device_tree: str) -> None:
     """What the firmware reads of each slot; the two differ in the root that the kernel mounts."""
     firmware = tree / "boot" / "firmware"
+    first = slots[0]
+    first.mkdir()
+    if unpacked is None:
+        shutil.copytree(firmware, first, dirs_exist_ok=True)
+        kernels = sorted((tree / "boot").glob("vmlinuz-*-rpi-v8"))
+        if not kernels:
+            raise host.HostError("the maker's kernel package has left no vmlinuz-*-rpi-v8 in /boot")
+        shutil.copy(kernels[-1], first / "vmlinuz")
+    else:
+        version = next((unpacked / "usr" / "lib" / "modules").iterdir())
+        shutil.copy(version / "vmlinuz", first / "vmlinuz")
+        parts.initrd(unpacked, first / "initrd")
+        if device_tree:
+            shutil.copy(parts.device_tree(unpacked, device_tree), first / device_tree)
+    for slot in slots[1:]:
+        shutil.copytree(first, slot)
+    line = (FOLDER / "boot" / "cmdline.txt").read_text("utf-8").strip()
     for slot, number in zip(slots, (5, 6), strict=True):
-        slot.mkdir()
-        if unpacked is None:
-            shutil.copytree(firmware, slot, dirs_exist_ok=True)
-            kernels = sorted((tree / "boot").glob("vmlinuz-*-rpi-v8"))
-            if not kernels:
-                raise host.HostError("the maker's kernel package has left no vmlinuz-*-rpi-v8 in /boot")
-            shutil.copy(kernels[-1], slot / "vmlinuz")
-        else:
-            version = next((unpacked / "usr" / "lib" / "modules").iterdir())
-            shutil.copy(version / "vmlinuz", slot / "vmlinuz")
-            parts.initrd(unpacked, slot / "initrd")
-            if device_tree:
-                shutil.copy(parts.device_tree(unpacked, device_tree), slot / device_tree)
-        line = (FOLDER / "boot" / "cmdline.txt").read_text("utf-8").strip()
         (slot / "cmdline.txt").write_text(line.replace("@ROOT@", str(number)) + "\n", "utf-8")
     shutil.rmtree(firmware, ignore_errors=True)
 
@@ -231,9 +225,17 @@ def _written(order: Order, tree: Path, slots: list[Path], folder: Path) -> Path:
     return image
 
 
-def _packages(tree: Path) -> str:
+def _list(order: Order, tree: Path, out: Path) -> None:
+    """What the root is made of: Debian's packages as a plain list, and an SBOM in both common forms."""
+    host.say("SBOM")
     lines = host.run("dpkg-query", f"--admindir={tree / 'var/lib/dpkg'}", "-W", "-f", "${Package} ${Version}\n")
-    return "".join(sorted(lines.splitlines(keepends=True)))
+    (out / "packages.txt").write_text("".join(sorted(lines.splitlines(keepends=True))), "utf-8")
+    host.run(
+        parts.tool(order.work, "debsbom"), "generate", "-r", tree, "--distro-arch", "arm64",
+        "--distro-name", f"kiosk-{order.board}", "--spdx-namespace", f"https://kiosk.invalid/{order.board}",
+        "--cdx-serialnumber", "6b696f73-6b00-4000-8000-000000000001",
+        "--timestamp", datetime.fromtimestamp(order.epoch_s, UTC).isoformat(), "-o", out / f"kiosk-{order.board}",
+    )  # fmt: skip
 
 
 def epoch_s() -> int:

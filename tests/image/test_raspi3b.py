@@ -92,6 +92,7 @@ def _tell(machine: Machine, story: Station, centre: Centre, table: Table) -> Non
     table.note("green stood still for", f"{story.light.get('010', 0)} ms")
     story.seen = {name: machine.run(command, 300.0) for name, command in ASKED.items()}
     table.note("model; its chips of pins", f"{story.seen['model']}; {story.seen['chips']}")
+    table.note("its own clock", story.seen["clock"])
     table.note("root and state", story.seen["card"].replace("\n", " "))
     machine.run("systemctl stop kiosk-scan", 180.0)
     story.greens = machine.greens()

@@ -93,7 +93,7 @@ def _provisioned(machine: Machine, story: Station, centre: Centre, table: Table)
     table.note("first green on the console", since_power(machine))
     until(lambda: centre.entries() > 0, lambda: "no entry in the centre's ledger", longest_s=BOOT_S)
     table.note("first entry in the centre's ledger", since_power(machine))
-    story.light["second"] = light(machine, 20)
+    story.light["second"] = light(machine, 10)
     table.note("green stood still for", f"{story.light['second'].get('010', 0)} ms")
     until(lambda: '"online"' in machine.run("cat /run/kiosk/uplink.json"), lambda: "the uplink not online")
     story.seen["second"] = {name: machine.run(command, 300.0) for name, command in PROBES.items()}
