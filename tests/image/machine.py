@@ -266,13 +266,13 @@ def raspi3b(card: Card, parts: Path, ports: dict[int, int], tree: Path) -> list[
         tree: A file to be made: the device tree as a Pi's firmware hands it over.
     """
     shutil.copy(parts / "bcm2837-rpi-3-b.dtb", tree)
-    # The first serial line is the console and not a radio's.
+    # The first serial line is the shell's and not a radio's; on the second, nothing that is typed comes in.
     _as_a_pi(tree, "a02082", "/soc/serial@7e201000/bluetooth")
     return [
         "qemu-system-aarch64", "-M", "raspi3b", *ACCEL, "-nodefaults", "-dtb", str(tree),
         "-kernel", str(parts / "vmlinuz"), "-initrd", str(parts / "initrd"),
-        "-append", f"root=/dev/mmcblk0p5 {KERNEL_LINE} console=ttyAMA0,115200 kiosk.ci=ttyS1",
-        "-serial", "chardev:console", "-serial", "chardev:shell",
+        "-append", f"root=/dev/mmcblk0p5 {KERNEL_LINE} console=ttyS1,115200 kiosk.ci=ttyAMA0",
+        "-serial", "chardev:shell", "-serial", "chardev:console",
         "-drive", f"file={card.path},format=raw,if=sd,cache=writeback",
         *_network(ports), "-device", "usb-net,netdev=net",
     ]  # fmt: skip
