@@ -93,8 +93,8 @@ sbom: $(VENV)/.ready-audit ## what the product is made of: build/sbom.cdx.json, 
 audit: $(VENV)/.ready-audit ## what is known against it; exit code 1 if anything is, 3 if nobody can be asked
 	./audit.sh "$(PYTHON)" "$(VENV)" audit
 
-image: $(VENV)/.ready-dev ## a card image of BOARD (virt, pi4, pi5, zero2w), as root; ARCHIVES=FILE names other archives
-	PYTHONPATH=image-build:. $(BIN)/python -m imaging --board $(BOARD) $(if $(ARCHIVES),--archives $(ARCHIVES)) $(ARGS)
+image: $(VENV)/.ready-dev ## a card image of BOARD (virt, pi4, pi5, zero2w), as root; ARCHIVES=FILE names other archives, URL= where it will lie
+	PYTHONPATH=image-build:. $(BIN)/python -m imaging --board $(BOARD) $(if $(ARCHIVES),--archives $(ARCHIVES)) $(if $(URL),--url $(URL)) $(ARGS)
 
 image-twice: $(VENV)/.ready-dev ## build the image twice and compare every bit; ARGS=--fresh makes the slow parts twice, too
 	PYTHONPATH=image-build:. $(BIN)/python -m imaging --board $(BOARD) --twice $(ARGS)

@@ -29,6 +29,7 @@ if [ "$extra" = dev ]; then
     "$python" -c 'import ctypes.util, sys; sys.exit(not ctypes.util.find_library("pangoft2-1.0"))' || missing+=(libpangoft2-1.0-0)
     [ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] || missing+=(fonts-dejavu-core)
     compgen -G "/usr/lib/postgresql/*/bin/postgres" >/dev/null || missing+=(postgresql)
+    command -v ssh-keygen >/dev/null || missing+=(openssh-client)
     command -v rauc >/dev/null || missing+=(rauc)
     command -v mksquashfs >/dev/null || missing+=(squashfs-tools)
     command -v zstd >/dev/null || missing+=(zstd)

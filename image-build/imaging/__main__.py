@@ -18,6 +18,8 @@ from kiosk import __version__
 
 KEYS = Path(os.environ.get("KIOSK_KEYS", building.PROJECT / "build" / "keys"))
 
+NOWHERE = "https://kiosk.invalid/"
+
 
 def main() -> int:
     """Build; 0 done, 1 two builds differ, 2 something is missing."""
@@ -33,9 +35,7 @@ def main() -> int:
     parser.add_argument("--bundle", action="store_true", help="make a signed update of the image")
     parser.add_argument("--key", type=Path, default=KEYS / "update.key", help="the key that signs it")
     parser.add_argument("--cert", type=Path, default=KEYS / "update.pem", help="its certificate")
-    parser.add_argument(
-        "--url", default="https://kiosk.invalid/", help="folder from which the image will be downloaded"
-    )
+    parser.add_argument("--url", default=NOWHERE, help="folder from which the image will be downloaded, https://…/")
     arguments = parser.parse_args()
     started_s = time.monotonic()
     order = building.Order(
@@ -62,7 +62,7 @@ def main() -> int:
             signer = bundle.Signer(arguments.key, arguments.cert, KEYS / "update-ca.pem")
             image = bundle.build(image, arguments.board, release.version(order.epoch_s), signer)
         elif not arguments.raw:
-            _pack(image, arguments.board, arguments.url)
+            _pack(image, arguments.board, f"{arguments.url.rstrip('/')}/")
     except (host.HostError, LayerError, OSError) as error:
         sys.stderr.write(f"image: {error}\n")
         return 2
@@ -89,6 +89,11 @@ def _pack(image: Path, board: str, url: str) -> None:
     if wrong:
         raise host.HostError("the manifest is wrong: " + "; ".join(wrong))
     image.with_name("os_list.json").write_text(json.dumps(document, indent=2) + "\n", "utf-8")
+    manifest.draw_icon(image.parent)
+    if url == NOWHERE:
+        host.say(
+            f"os_list.json names {url}: with make image URL=https://… it names the folder where you will put these files"
+        )
 
 
 if __name__ == "__main__":

@@ -27,6 +27,14 @@ for unit in getty@.service serial-getty@.service console-getty.service getty.tar
     dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer; do
     ln -sfn /dev/null "$root/etc/systemd/system/$unit"
 done
+# Nor by SSH, but for a key that was put on the card: kiosk-ssh.service. No key of the build's own is in any image, and none
+# of the sockets that systemd makes where it finds a server.
+rm -f "$root"/etc/ssh/ssh_host_* "$root"/etc/systemd/system/*.wants/ssh*
+for unit in ssh.service ssh.socket sshd.service sshd@.service sshd-unix-local.socket sshd-vsock.socket sshd-keygen.service; do
+    ln -sfn /dev/null "$root/etc/systemd/system/$unit"
+done
+install -d "$root/etc/systemd/system-generators"
+ln -sfn /dev/null "$root/etc/systemd/system-generators/systemd-ssh-generator"
 # What a station has no use for: each is one thing less to start, and one thing less to attack.
 for unit in dev-hugepages.mount proc-sys-fs-binfmt_misc.automount sys-fs-fuse-connections.mount sys-kernel-debug.mount \
     sys-kernel-tracing.mount systemd-ask-password-console.path systemd-ask-password-wall.path systemd-binfmt.service \

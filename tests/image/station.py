@@ -33,7 +33,7 @@ PROBES = {
     "exec": "cp /usr/bin/true /var/lib/kiosk/t && /var/lib/kiosk/t 2>&1; rm -f /var/lib/kiosk/t",
     "swap": "awk 'NR > 1 {print $1}' /proc/swaps",
     "journal": "ls -A /var/log/journal 2>/dev/null; journalctl --header | grep -o '/run/log/journal' | head -1",
-    "sshd": "command -v sshd; ls /etc/ssh/sshd_config /etc/ssh/ssh_host_* 2>/dev/null",
+    "sshd": "systemctl is-active ssh kiosk-ssh | grep -x active; ls /etc/ssh/ssh_host_* /state/ssh /run/ssh-* 2>/dev/null",
     "provisioned": "journalctl -b -u kiosk-provision -o cat",
     "users": "for unit in scan uplink; do stat -c %U /proc/$(systemctl show -P MainPID kiosk-$unit); done",
     "boot": "cat /proc/sys/kernel/random/boot_id",

@@ -6,6 +6,7 @@ BOARD=raspi3b` runs it and prints the table.
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,8 +25,11 @@ ASKED = PROBES | {
     "model": "tr -d '\\0' </proc/device-tree/model",
     "chips": "cat /sys/bus/gpio/devices/gpiochip*/of_node/compatible | tr '\\0' ' '",
     "card": "findmnt -no SOURCE / && findmnt -no SOURCE /state",
+    "ssh": "cat >/run/mine <<'END' && chmod 600 /run/mine && {login} -i /run/mine root@127.0.0.1 id -un\n{key}END",
+    "foreign ssh": "ssh-keygen -q -t ed25519 -N '' -f /run/other && {login} -i /run/other root@127.0.0.1 id -un 2>&1",
     "clock": "date -u +%FT%TZ; ls /dev/rtc* 2>/dev/null",
 }
+LOGIN = "ssh -F none -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR"
 
 
 @dataclass
@@ -68,20 +72,24 @@ def station(folder: Path, centre: Centre, table: Table) -> Station:
         ("kiosk-code.txt", as_windows_writes(code.decode())),
     ):
         card.put(name, content, folder)
+    key = folder / "technician"
+    key.unlink(missing_ok=True)
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "technician", "-f", str(key)], check=True)
+    card.put("authorized_keys", as_windows_writes(key.with_suffix(".pub").read_text()), folder)
     centre.collect()
     story = Station()
     machine = Machine(folder, "raspi3b")
     ways = {BROKER_PORT: centre.broker.port, ENROLMENT_PORT: centre.enrolment_port}
     try:
         machine.start(raspi3b(card, parts, ways, folder / "raspi3b.dtb"))
-        _tell(machine, story, centre, table)
+        _tell(machine, story, centre, table, key.read_text())
     finally:
         machine.pull_the_plug()
     story.names = card.names()
     return story
 
 
-def _tell(machine: Machine, story: Station, centre: Centre, table: Table) -> None:
+def _tell(machine: Machine, story: Station, centre: Centre, table: Table, key: str) -> None:
     machine.until_said(r"\bset-up kiosk=", BOOT_S)
     table.note("set up by its code", since_power(machine))
     machine.until_greens(1, BOOT_S)
@@ -90,7 +98,8 @@ def _tell(machine: Machine, story: Station, centre: Centre, table: Table) -> Non
     table.note("first entry in the centre's ledger", since_power(machine))
     story.light = light(machine, 20)
     table.note("green stood still for", f"{story.light.get('010', 0)} ms")
-    story.seen = {name: machine.run(command, 300.0) for name, command in ASKED.items()}
+    for name, command in ASKED.items():
+        story.seen[name] = machine.run(command.replace("{login}", LOGIN).replace("{key}", key), 300.0)
     table.note("model; its chips of pins", f"{story.seen['model']}; {story.seen['chips']}")
     table.note("its own clock", story.seen["clock"])
     table.note("root and state", story.seen["card"].replace("\n", " "))
@@ -144,6 +153,10 @@ def test_time_comes_from_the_centre(station: Station) -> None:
     assert station.years == {datetime.now(UTC).year}, station.clocks
 
 
-def test_nothing_listens(station: Station) -> None:
-    """No port is open."""
-    assert station.seen["listening"] == ""
+def test_ssh_is_open_to_the_key_on_the_card_alone(station: Station) -> None:
+    """One port listens, because a technician has put a key on the card; nobody else's key is let in."""
+    assert {line.split()[4].rpartition(":")[2] for line in station.seen["listening"].splitlines()} == {"22"}
+    assert "SSH is open to 1 key(s)" in station.seen["provisioned"]
+    assert "authorized_keys" not in station.names
+    assert station.seen["ssh"] == "root"
+    assert "Permission denied (publickey)" in station.seen["foreign ssh"]

@@ -195,7 +195,7 @@ def test_nothing_listens(station: Station, boot: str) -> None:
 
 
 def test_nobody_can_log_in(station: Station) -> None:
-    """Every account is locked, and there is no SSH."""
+    """Every account is locked, no SSH runs, and the image brings no key of a host that others would have, too."""
     assert (station.seen["first"]["unlocked"], station.seen["first"]["sshd"]) == ("", "")
 
 

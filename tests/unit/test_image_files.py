@@ -7,14 +7,11 @@ import os
 import re
 import shutil
 import subprocess
-import sys
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from imaging import disk, frames, manifest
 from imaging.layers import LayerError, problems_of, read_board, read_layer
 
@@ -57,7 +54,7 @@ def test_board_has_a_station_with_a_read_only_root(name: str) -> None:
     names = [layer.name for layer in board.layers]
     assert {"kiosk-station", "kiosk-readonly"} <= set(names)
     assert ("kiosk-ci" in names) is (not board.real)
-    assert not {"openssh-server", "sudo", "avahi-daemon"} & set(board.packages)
+    assert not {"sudo", "avahi-daemon"} & set(board.packages)
 
 
 def test_board_that_is_nowhere_is_named_with_those_there_are() -> None:
@@ -171,6 +168,8 @@ def test_manifest_is_compared_with_the_file(tmp_path: Path) -> None:
     subprocess.run(["zstd", "-q", str(image), "-o", str(packed)], check=True)
     document = manifest.entry(image, packed, "pi4", "1.0", "https://x.invalid/")
     assert manifest.problems_of(document, packed, date(2027, 1, 1)) == []
+    manifest.draw_icon(tmp_path)
+    assert (tmp_path / document["os_list"][0]["icon"].rpartition("/")[2]).read_bytes().startswith(b"\x89PNG")
     image.write_bytes(os.urandom(4096) + bytes(2**20 - 4096))
     subprocess.run(["zstd", "-q", "-f", str(image), "-o", str(packed)], check=True)
     assert "extract_sha256 is not" in "; ".join(manifest.problems_of(document, packed, date(2027, 1, 1)))
@@ -185,70 +184,20 @@ def test_pictures_of_the_virtual_camera_hold_all_cards(tmp_path: Path) -> None:
     assert len(list((tmp_path / "nobody").glob("*.jpg"))) == 1
 
 
-@pytest.fixture
-def take(tmp_path: Path) -> Callable[..., str]:
-    """Puts files onto the boot partition, lets the station take them, and gives back what it says there."""
-
-    def run(**files: bytes) -> str:
-        boot = tmp_path / "boot"
-        boot.mkdir(exist_ok=True)
-        for name, content in files.items():
-            (boot / _NAMES[name]).write_bytes(content)
-        (tmp_path / "kiosk").write_text(f'#!/bin/sh\nexec {sys.executable} -m kiosk "$@"\n')
-        (tmp_path / "kiosk").chmod(0o755)
-        env = os.environ | {
-            "KIOSK_BOOT_DEVICE": "", "KIOSK_BOOT": str(boot), "KIOSK_GROUP": "", "KIOSK_ETC": str(tmp_path / "etc"),
-            "KIOSK_CONFIG_KEPT": str(tmp_path / "etc" / "kiosk.yaml"), "KIOSK_COMMAND": str(tmp_path / "kiosk"),
-        }  # fmt: skip
-        subprocess.run([str(BIN / "take-config")], env=env, check=True, timeout=120, capture_output=True, cwd=ROOT)
-        says = boot / "kiosk-says.txt"
-        return says.read_text("utf-8") if says.exists() else ""
-
-    return run
-
-
-_NAMES = {"config": "kiosk.yaml", "code": "kiosk-code.txt", "fleet": "fleet.pem", "authority": "authority.pem"}
-
-
-def test_configuration_of_a_windows_editor_is_taken_once(take: Callable[..., str], tmp_path: Path) -> None:
-    """A byte order mark and Windows' line ends do no harm; the file is removed from the card and kept by the station."""
-    text = "kiosk:\r\n  id: door-7\r\n  site: office-1\r\n"
-    assert "was taken" in take(config=b"\xef\xbb\xbf" + text.encode())
-    assert not (tmp_path / "boot" / "kiosk.yaml").exists()
-    assert yaml.safe_load((tmp_path / "etc" / "kiosk.yaml").read_bytes())["kiosk"]["id"] == "door-7"
-    assert b"\r" not in (tmp_path / "etc" / "kiosk.yaml").read_bytes()
-
-
-def test_wrong_configuration_stays_and_says_why(take: Callable[..., str], tmp_path: Path) -> None:
-    """A wrong file is left on the card with the reason beside it, and the configuration from before is kept."""
-    take(config=b"kiosk: {id: door-7, site: office-1}\n")
-    before = (tmp_path / "etc" / "kiosk.yaml").read_bytes()
-    says = take(config=b"kiosk: {id: door-7, site: office-1}\nlane: nothing\n")
-    assert "was not taken" in says
-    assert "lane" in says
-    assert (tmp_path / "boot" / "kiosk.yaml").exists()
-    assert (tmp_path / "etc" / "kiosk.yaml").read_bytes() == before
-    assert "larger than 65536 bytes" in take(config=b"#" * 70000)
-
-
-def test_code_is_taken_off_the_card_for_the_uplinks_user_alone(take: Callable[..., str], tmp_path: Path) -> None:
-    """A provisioning code leaves the card that everybody can read; a board's file without a `kiosk` section goes with it."""
-    says = take(config=f"state: {{dir: {tmp_path / 'state'}}}\n".encode(), code=b"KS1:ABC\r\n")
-    assert says.count("was taken and removed") == 2
-    assert sorted(path.name for path in (tmp_path / "boot").iterdir()) == ["kiosk-says.txt"]
-    code = tmp_path / "etc" / "kiosk-code.txt"
-    assert (code.read_bytes(), code.stat().st_mode & 0o777) == (b"KS1:ABC\r\n", 0o600)
-
-
-def test_key_is_taken_only_where_there_is_none(take: Callable[..., str], tmp_path: Path) -> None:
-    """A public key comes by the boot partition once; nobody replaces it in that way, and what is no key is left."""
-    assert "no public key" in take(fleet=b"-----BEGIN PRIVATE KEY-----\n")
-    assert "was taken" in take(
-        fleet=b"-----BEGIN PUBLIC KEY-----\r\nfirst\r\n", authority=b"-----BEGIN PUBLIC KEY-----\n"
+def test_ssh_serves_keys_alone() -> None:
+    """The server waits for a key on the card, takes no password, forwards nothing, and reads no other list of keys."""
+    overlay = FOLDER / "overlay" / "station" / "usr"
+    settings = dict(
+        line.split(maxsplit=1)
+        for line in (overlay / "share/kiosk/sshd_config").read_text().splitlines()
+        if line[0] != "#"
     )
-    assert "this station has one" in take(fleet=b"-----BEGIN PUBLIC KEY-----\r\nsecond\r\n")
-    assert (tmp_path / "etc" / "fleet.pem").read_bytes() == b"-----BEGIN PUBLIC KEY-----\nfirst\n"
-    assert (tmp_path / "etc" / "authority.pem").exists()
+    assert settings["AuthorizedKeysFile"] == "/state/ssh/authorized_keys"
+    assert settings["AuthenticationMethods"] == "publickey"
+    assert {settings[f"{way}Authentication"] for way in ("Password", "KbdInteractive")} == {"no"}
+    assert {settings[f"Allow{what}Forwarding"] for what in ("Agent", "Tcp", "StreamLocal")} == {"no"}
+    unit = (overlay / "lib/systemd/system/kiosk-ssh.service").read_text()
+    assert "\nConditionPathExists=/state/ssh/authorized_keys\n" in unit
 
 
 def _slots(autoboot: bytes) -> tuple[str, str]:

@@ -1,0 +1,102 @@
+"""What a station takes from its card's first partition: each file once, whole, and with a word on what became of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "image-build" / "overlay" / "station" / "usr" / "lib" / "kiosk" / "bin" / "take-config"
+
+
+@pytest.fixture
+def take(tmp_path: Path) -> Callable[..., str]:
+    """Puts files onto the boot partition, lets the station take them, and gives back what it says there."""
+
+    def run(**files: bytes) -> str:
+        boot = tmp_path / "boot"
+        boot.mkdir(exist_ok=True)
+        for name, content in files.items():
+            (boot / _NAMES[name]).write_bytes(content)
+        (tmp_path / "kiosk").write_text(f'#!/bin/sh\nexec {sys.executable} -m kiosk "$@"\n')
+        (tmp_path / "kiosk").chmod(0o755)
+        env = os.environ | {
+            "KIOSK_BOOT_DEVICE": "", "KIOSK_BOOT": str(boot), "KIOSK_GROUP": "", "KIOSK_ETC": str(tmp_path / "etc"),
+            "KIOSK_CONFIG_KEPT": str(tmp_path / "etc" / "kiosk.yaml"), "KIOSK_COMMAND": str(tmp_path / "kiosk"),
+            "KIOSK_SSH": str(tmp_path / "ssh"),
+        }  # fmt: skip
+        subprocess.run([str(SCRIPT)], env=env, check=True, timeout=120, capture_output=True, cwd=ROOT)
+        says = boot / "kiosk-says.txt"
+        return says.read_text("utf-8") if says.exists() else ""
+
+    return run
+
+
+_NAMES = {
+    "config": "kiosk.yaml", "code": "kiosk-code.txt", "fleet": "fleet.pem", "authority": "authority.pem",
+    "ssh": "authorized_keys",
+}  # fmt: skip
+
+
+def test_configuration_of_a_windows_editor_is_taken_once(take: Callable[..., str], tmp_path: Path) -> None:
+    """A byte order mark and Windows' line ends do no harm; the file is removed from the card and kept by the station."""
+    text = "kiosk:\r\n  id: door-7\r\n  site: office-1\r\n"
+    assert "was taken" in take(config=b"\xef\xbb\xbf" + text.encode())
+    assert not (tmp_path / "boot" / "kiosk.yaml").exists()
+    assert yaml.safe_load((tmp_path / "etc" / "kiosk.yaml").read_bytes())["kiosk"]["id"] == "door-7"
+    assert b"\r" not in (tmp_path / "etc" / "kiosk.yaml").read_bytes()
+
+
+def test_wrong_configuration_stays_and_says_why(take: Callable[..., str], tmp_path: Path) -> None:
+    """A wrong file is left on the card with the reason beside it, and the configuration from before is kept."""
+    take(config=b"kiosk: {id: door-7, site: office-1}\n")
+    before = (tmp_path / "etc" / "kiosk.yaml").read_bytes()
+    says = take(config=b"kiosk: {id: door-7, site: office-1}\nlane: nothing\n")
+    assert "was not taken" in says
+    assert "lane" in says
+    assert (tmp_path / "boot" / "kiosk.yaml").exists()
+    assert (tmp_path / "etc" / "kiosk.yaml").read_bytes() == before
+    assert "larger than 65536 bytes" in take(config=b"#" * 70000)
+
+
+def test_code_is_taken_off_the_card_for_the_uplinks_user_alone(take: Callable[..., str], tmp_path: Path) -> None:
+    """A provisioning code leaves the card that everybody can read; a board's file without a `kiosk` section goes with it."""
+    says = take(config=f"state: {{dir: {tmp_path / 'state'}}}\n".encode(), code=b"KS1:ABC\r\n")
+    assert says.count("was taken and removed") == 2
+    assert sorted(path.name for path in (tmp_path / "boot").iterdir()) == ["kiosk-says.txt"]
+    code = tmp_path / "etc" / "kiosk-code.txt"
+    assert (code.read_bytes(), code.stat().st_mode & 0o777) == (b"KS1:ABC\r\n", 0o600)
+
+
+def test_key_is_taken_only_where_there_is_none(take: Callable[..., str], tmp_path: Path) -> None:
+    """A public key comes by the boot partition once; nobody replaces it in that way, and what is no key is left."""
+    assert "no public key" in take(fleet=b"-----BEGIN PRIVATE KEY-----\n")
+    assert "was taken" in take(
+        fleet=b"-----BEGIN PUBLIC KEY-----\r\nfirst\r\n", authority=b"-----BEGIN PUBLIC KEY-----\n"
+    )
+    assert "this station has one" in take(fleet=b"-----BEGIN PUBLIC KEY-----\r\nsecond\r\n")
+    assert (tmp_path / "etc" / "fleet.pem").read_bytes() == b"-----BEGIN PUBLIC KEY-----\nfirst\n"
+    assert (tmp_path / "etc" / "authority.pem").exists()
+
+
+def test_ssh_is_opened_by_a_key_and_closed_without_one(take: Callable[..., str], tmp_path: Path) -> None:
+    """Keys alone are taken, without options; a damaged one opens nothing, and a file without a key closes it again."""
+    key = Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    kept = tmp_path / "ssh" / "authorized_keys"
+    assert "is damaged" in take(ssh=b"ssh-ed25519 AAAAnonsense technician\r\n")
+    assert not kept.exists()
+    says = take(ssh=b"\xef\xbb\xbf" + key + b" technician\r\n" + b'command="reboot" ' + key + b"\r\n")
+    assert "SSH is open to 1 key(s), as root" in says
+    assert (kept.read_bytes(), kept.stat().st_mode & 0o777) == (key + b" technician\n", 0o600)
+    assert kept.parent.stat().st_mode & 0o777 == 0o700
+    assert "SSH is closed" in take(ssh=b"# nobody\n")
+    assert not kept.exists()
+    assert sorted(path.name for path in (tmp_path / "boot").iterdir()) == ["kiosk-says.txt"]
