@@ -150,6 +150,7 @@ class ProvisionError(KioskError, ValueError):
 
     Attributes:
         number: What the panel counts out, 1 to 9; docs/provisioning.md explains each.
+        exit_code: 20; `kiosk provision` ends with 23 if it may pass by itself.
     """
 
     hint = "look up its number in docs/provisioning.md"

@@ -3,7 +3,8 @@
     blue, flashing slowly → code taken → green and blue in turn: set up
                           → red, and the number of the error counted out → blue again
 
-Only the camera and the panel are used here. The uplink does the rest (`kiosk.provision`) and says in its marks how it went.
+Only the camera and the panel are used here. The uplink does the rest (`kiosk.provision`) and says in its marks how it went;
+so does `kiosk provision` with a code that came in a file, whose errors are counted out here, too, each once.
 
 Units: `_s` seconds.
 """
@@ -51,6 +52,7 @@ class FirstStart:
         self._sightings = Sightings(round(board.repeat.gone_s * 1e9))
         self._asked = ""
         self._asked_s = 0.0
+        self._heard_boot_ns = 0
         self._next_mark_s = 0.0
 
     def run(self, stop: Callable[[], bool]) -> bool:
@@ -115,15 +117,19 @@ class FirstStart:
         return CUES[CueName.CODE_TAKEN]
 
     def _hear(self) -> None:
-        """What the uplink says of the code."""
-        if not self._asked:
-            return
+        """What the uplink says of the code, or `kiosk provision` of one that no camera has read."""
         marks = health.read_marks(self._board.state.runtime_dir, provision.MARKS, provision.FRESH_S) or {}
-        failed = marks.get("code") == self._asked and marks.get("state") == "failed"
-        if failed or time.monotonic() - self._asked_s > ANSWER_S:
-            number = marks.get("number") if failed else NO_CENTRE
-            self._asked = ""
-            self._panel.show(provisioning_error(number if isinstance(number, int) else NO_CENTRE))
+        written_boot_ns = marks.get("written_boot_ns", 0)
+        failed = marks.get("state") == "failed" and written_boot_ns != self._heard_boot_ns
+        if self._asked:
+            failed = failed and marks.get("code") == self._asked
+            if not failed and time.monotonic() - self._asked_s <= ANSWER_S:
+                return
+        elif not failed:
+            return
+        number = marks.get("number") if failed else NO_CENTRE
+        self._asked, self._heard_boot_ns = "", written_boot_ns
+        self._panel.show(provisioning_error(number if isinstance(number, int) else NO_CENTRE))
 
 
 def hand_over(config: Config, payload: bytes, *, jumper: bool) -> str:

@@ -7,6 +7,8 @@ in its marks how it went:
     scan:    camera → code → verified → provisioning-code      blue … green, or red and the number counted out
     uplink:  provisioning-code → verified → network → certificate → identity → provision.json
 
+A code that comes in a file goes the uplink's way in `kiosk provision`, with the same marks.
+
 Units: `_s` seconds.
 """
 
@@ -202,17 +204,47 @@ def tend(path: Path, runtime_dir: Path, alive: Callable[[], None] | None = None)
     waiting = spooled(runtime_dir)
     if waiting is None:
         return False
-    name = name_of(waiting.text)
+    try:
+        redeem(path, waiting.text, runtime_dir, jumper=waiting.jumper, alive=alive)
+    except (ProvisionError, ConfigError):
+        return False
+    return True
+
+
+def redeem(
+    path: Path,
+    text: str,
+    runtime_dir: Path,
+    *,
+    jumper: bool = False,
+    wait_s: float = WAIT_S,
+    alive: Callable[[], None] | None = None,
+) -> ProvisioningCode:
+    """The same as `set_up`, and said in the marks, which the scan process shows at the panel.
+
+    Args:
+        path: The station's configuration.
+        text: The code.
+        runtime_dir: Where the marks are.
+        jumper: Whether the jumper is closed.
+        wait_s: How long the centre is tried.
+        alive: Called after each try, for whoever watches this process.
+
+    Raises:
+        ProvisionError: It could not be done; the station is as it was before.
+        ConfigError: The configuration or the fleet's key cannot be used.
+    """
+    name = name_of(text)
     _mark(runtime_dir, name, "working", 0, "")
     try:
-        set_up(path, waiting.text, jumper=waiting.jumper, alive=alive)
+        code = set_up(path, text, jumper=jumper, wait_s=wait_s, alive=alive)
     except (ProvisionError, ConfigError) as error:
         number = error.number if isinstance(error, ProvisionError) else NOT_KEPT
         _log.error(line("not-set-up", number=number, reason=error))
         _mark(runtime_dir, name, "failed", number, str(error))
-        return False
+        raise
     _mark(runtime_dir, name, "done", 0, "")
-    return True
+    return code
 
 
 def wait_for_identity(path: Path, *, stop: Callable[[], bool]) -> None:

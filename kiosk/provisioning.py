@@ -35,6 +35,8 @@ _HOST = re.compile(r"(?:\[[0-9a-fA-F:]{2,45}\]|[A-Za-z0-9._-]{1,253}):[0-9]{1,5}
 
 NOT_A_CODE, FORGED, EXPIRED, USED, SET_UP_ALREADY, NO_WIFI, NO_CENTRE, REFUSED, NOT_KEPT = range(1, 10)
 """The numbers that the panel counts out and docs/provisioning.md explains."""
+MAY_PASS = frozenset({NO_WIFI, NO_CENTRE})
+"""The numbers that may mend themselves: the same code is worth another try."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ SYSTEMD_LOG_LEVEL=err systemd-sysusers --root="$root"
 
 wants=$root/usr/lib/systemd/system/multi-user.target.wants
 install -d "$wants"
-for unit in kiosk-provision.service kiosk-code.path kiosk-prove.service kiosk-fetch.timer kiosk-update.path kiosk-ssh.service \
+for unit in kiosk-provision.service kiosk-code.service kiosk-prove.service kiosk-fetch.timer kiosk-update.path kiosk-ssh.service \
     systemd-networkd.service systemd-resolved.service; do
     ln -sf "../$unit" "$wants/$unit"
 done

@@ -1,6 +1,7 @@
 """`kiosk provision --file PATH`: set the station up with a code from a file, as one puts it on the boot partition.
 
-The file is used once: after success it holds nothing but a remark. Editors of Windows may have been at it.
+The file is used once: after success it holds nothing but a remark. Editors of Windows may have been at it. What becomes of
+the code is said in the marks, so that the panel shows it as it does for a code that the camera has read.
 """
 
 from __future__ import annotations
@@ -10,24 +11,32 @@ from typing import TYPE_CHECKING
 
 from kiosk import log, provision, settings
 from kiosk.errors import ConfigError, ProvisionError
-from kiosk.provisioning import NOT_A_CODE
+from kiosk.provisioning import MAY_PASS
 
 if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
 LARGEST_BYTES = 64 * 1024
+NOT_YET = 23
+"""Exit code where the network was not there: the same file may do later."""
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 when the station is set up, or the file was used before; 20 and a number if it could not be."""
+    """0 when the station is set up, or the file was used before; 20 and a number if not, `NOT_YET` if that may pass."""
     path: Path = arguments.file
     text = _code_in(path)
     if not text:
         print(f"{path}: no code in it, nothing done")
         return 0
-    log.start(settings.load_board(arguments.config).log.level)
-    code = provision.set_up(arguments.config, text, jumper=False, wait_s=arguments.wait_s)
+    board = settings.load_board(arguments.config)
+    log.start(board.log.level)
+    try:
+        code = provision.redeem(arguments.config, text, board.state.runtime_dir, wait_s=arguments.wait_s)
+    except ProvisionError as error:
+        if error.number in MAY_PASS:
+            error.exit_code = NOT_YET
+        raise
     _consume(path, f"# used: this set up {code.kiosk} at {code.site}\n")
     print(f"this station is {code.kiosk} at {code.site} now")
     return 0
@@ -41,10 +50,7 @@ def _code_in(path: Path) -> str:
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}", hint="name the file with the code") from error
     encoding = "utf-16" if content[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
-    try:
-        lines = content.decode(encoding).splitlines()
-    except UnicodeDecodeError as error:
-        raise ProvisionError(NOT_A_CODE, f"{path} is no text", hint="save it as plain text") from error
+    lines = content.decode(encoding, "replace").splitlines()  # what is no text is no code either
     return next((line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")), "")
 
 

@@ -288,6 +288,15 @@ def test_units_of_the_image_are_ones_that_systemd_reads() -> None:
     assert not [line for line in done.stderr.splitlines() if bad.search(line)]
 
 
+def test_image_starts_units_that_exist() -> None:
+    """Every unit of ours that station.sh lets the boot start is in the image."""
+    script = (FOLDER / "install" / "station.sh").read_text("utf-8")
+    started = set(re.findall(r"\bkiosk-[a-z]+\.(?:service|path|timer)\b", script))
+    there = {path.name for path in (FOLDER / "overlay" / "station" / "usr" / "lib" / "systemd" / "system").iterdir()}
+    assert "kiosk-code.service" in started
+    assert started <= there
+
+
 def test_file_system_has_the_same_bits_whenever_it_is_made(tmp_path: Path) -> None:
     """Files that were written and read at other times give the same file system, if their contents and dates are the same."""
     made = []

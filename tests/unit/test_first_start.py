@@ -1,0 +1,189 @@
+"""What a station that is not set up shows of codes that no camera has read: each failure once, by its number."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from kiosk import provision, settings
+from kiosk.__main__ import main as kiosk
+from kiosk.camera import Frame
+from kiosk.clock import SystemClock
+from kiosk.config import Config, Sound
+from kiosk.cues import Cue, CueName
+from kiosk.decoder import Decoder
+from kiosk.errors import CameraEndedError, ProvisionError
+from kiosk.first_start import FirstStart
+from kiosk.health import read_marks, write_marks
+from kiosk.provisioning import (
+    EXPIRED,
+    FORGED,
+    MAY_PASS,
+    NO_CENTRE,
+    NO_WIFI,
+    NOT_A_CODE,
+    NOT_KEPT,
+    REFUSED,
+    SET_UP_ALREADY,
+    USED,
+)
+
+UNIT = (
+    Path(__file__).resolve().parents[2]
+    / "image-build/overlay/station/usr/lib/systemd/system/kiosk-code.service"
+)  # fmt: skip
+REFUSALS = (NOT_A_CODE, FORGED, EXPIRED, USED, SET_UP_ALREADY, REFUSED, NOT_KEPT)
+
+
+class Panel:
+    """Remembers how many beeps it counted out."""
+
+    def __init__(self) -> None:
+        self.counted: list[int] = []
+
+    def show(self, *cues: Cue) -> None:
+        for cue in cues:
+            assert cue.name == CueName.PROVISIONING_ERROR
+            self.counted.append(sum(step.tone_hz == 880 for step in cue.steps))
+
+    def stand(self, cue: Cue) -> None:
+        assert cue.name == CueName.UNPROVISIONED
+
+    def tune(self, sound: Sound) -> None:
+        raise AssertionError(sound)
+
+    def close(self) -> None:
+        pass
+
+
+class Camera:
+    """An empty door; between two frames something happens elsewhere."""
+
+    def __init__(self, *events: Callable[[], object]) -> None:
+        self._events = list(events)
+
+    def next_frame(self, timeout_s: float) -> Frame:
+        assert timeout_s > 0
+        if not self._events:
+            raise CameraEndedError("over")
+        self._events.pop(0)()
+        return Frame(np.full((320, 320), 230, np.uint8), SystemClock().boot_ns())
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A board's configuration, which names no kiosk, and the fleet's key."""
+    key = Ed25519PrivateKey.generate().public_key()
+    (tmp_path / "fleet.pem").write_bytes(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    values = {
+        "state": {"dir": str(tmp_path / "state"), "runtime_dir": str(tmp_path / "run")},
+        "trust": {"fleet_key_file": str(tmp_path / "fleet.pem")},
+        "lanes": [{"panel": {"kind": "none"}}],
+    }
+    path = tmp_path / "kiosk.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+def _counted(board: Config, *events: Callable[[], object]) -> list[int]:
+    panel = Panel()
+    FirstStart(board, Camera(*events), Decoder(1000), panel).run(lambda: False)
+    return panel.counted
+
+
+def test_code_from_a_file_fails_audibly(path: Path, tmp_path: Path) -> None:
+    """Each failure of `kiosk provision` is counted out once, the same one again when it is tried again."""
+    board = settings.load_board(path)
+    code = tmp_path / "kiosk-code.txt"
+    code.write_text("https://office.example")
+    argv = ["provision", "--config", str(path), "--file", str(code), "--wait-s", "0"]
+
+    def nothing() -> None:
+        pass
+
+    assert _counted(board, nothing, nothing) == []
+    assert _counted(board, lambda: kiosk(argv), nothing, nothing, lambda: kiosk(argv), nothing, nothing) == [1, 1]
+    assert _counted(board, nothing) == [1]  # it failed while the camera was starting
+
+
+def test_other_marks_are_not_counted(path: Path) -> None:
+    """Neither a try under way, nor one that went well, nor a failure of long ago."""
+    board = settings.load_board(path)
+    now_ns = SystemClock().boot_ns()
+
+    def marked(state: str, written_boot_ns: int) -> Callable[[], None]:
+        marks = {"written_boot_ns": written_boot_ns, "code": "x", "state": state, "number": 4, "reason": ""}
+        return lambda: write_marks(board.state.runtime_dir, provision.MARKS, marks)
+
+    old_ns = now_ns - round((provision.FRESH_S + 1) * 1e9)
+    events = [marked("working", now_ns), marked("done", now_ns), marked("failed", old_ns)]
+    assert _counted(board, *events, lambda: None) == []
+
+
+@pytest.mark.parametrize("number", range(1, 10))
+def test_exit_code_says_whether_another_try_may_help(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """23 for a network that may come, 20 for a code that no repetition makes good; the marks say which, and nothing of it."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise ProvisionError(number, "no")
+
+    monkeypatch.setattr(provision, "set_up", refused)
+    code = tmp_path / "kiosk-code.txt"
+    code.write_text("KS1:ABC")
+    assert kiosk(["provision", "--config", str(path), "--file", str(code)]) == (20 if number in REFUSALS else 23)
+    run = settings.load_board(path).state.runtime_dir
+    marks = read_marks(run, provision.MARKS, provision.FRESH_S) or {}
+    assert (marks["state"], marks["number"], marks["code"]) == ("failed", number, provision.name_of("KS1:ABC"))
+    assert "KS1:ABC" not in json.dumps(marks)
+    assert code.read_text() == "KS1:ABC"
+
+
+def test_missing_key_of_the_fleet_is_counted_too(path: Path, tmp_path: Path) -> None:
+    """That is a fault of the configuration, exit code 2, and number 9 at the panel."""
+    (tmp_path / "fleet.pem").unlink()
+    code = tmp_path / "kiosk-code.txt"
+    code.write_text("KS1:ABC")
+    assert kiosk(["provision", "--config", str(path), "--file", str(code)]) == 2
+    marks = read_marks(settings.load_board(path).state.runtime_dir, provision.MARKS, provision.FRESH_S) or {}
+    assert (marks["state"], marks["number"]) == ("failed", NOT_KEPT)
+
+
+def test_unit_repeats_only_what_may_pass() -> None:
+    """Refusals end it until the next start of the station; a network that is not there is waited for."""
+    keys: dict[str, str] = dict(
+        line.split("=", 1) for line in UNIT.read_text("utf-8").splitlines() if "=" in line and line[0] != "#"
+    )
+    assert frozenset({NO_WIFI, NO_CENTRE}) == MAY_PASS
+    assert (keys["Restart"], keys["RestartPreventExitStatus"]) == ("on-failure", "2 20")
+    assert keys["ConditionPathExists"] == "/var/lib/kiosk/etc/kiosk-code.txt"
+    assert keys["WantedBy"] == "multi-user.target"
+    assert "ExecStartPost" not in keys
+
+
+@pytest.mark.parametrize(
+    ("ended", "is_kept"), [(("exited", "0"), False), (("exited", "20"), True), (("killed", "TERM"), True)]
+)
+def test_only_success_removes_the_code(tmp_path: Path, ended: tuple[str, str], *, is_kept: bool) -> None:
+    """Neither a refusal nor a shutdown while the centre is asked costs the code."""
+    code = tmp_path / "kiosk-code.txt"
+    code.write_text("KS1:ABC")
+    (line,) = re.findall(r"^ExecStopPost=\+/bin/sh -c '(.+)'$", UNIT.read_text("utf-8"), re.MULTILINE)
+    script = line.replace("$$", "$").replace("/var/lib/kiosk/etc", str(tmp_path))
+    env = {"EXIT_CODE": ended[0], "EXIT_STATUS": ended[1], "PATH": os.environ["PATH"]}
+    subprocess.run(["/bin/sh", "-c", script], env=env, check=True, timeout=30)
+    assert code.exists() is is_kept
