@@ -5,6 +5,7 @@ written against `extract_sha256`. A wrong number is found out at the technician'
 
 Sources:
     [1] github.com/raspberrypi/rpi-imager, doc/json-schema: names and types of the fields.
+    [2] there, src/wizard/DeviceSelectionStep.qml: of a list that names no device nobody gets beyond Imager's first page.
 """
 
 from __future__ import annotations
@@ -22,8 +23,12 @@ import jsonschema
 from imaging.host import sha256_of
 
 SCHEMA = Path(__file__).resolve().parents[1] / "os_list.schema.json"
-DEVICES = {"pi4": ["pi4-64bit"], "pi5": ["pi5-64bit"], "zero2w": ["pi3-64bit"]}
-"""Imager's tags; a Zero 2 W counts as a Pi 3."""
+DEVICES = {
+    "pi4": ("Raspberry Pi 4", "pi4-64bit"),
+    "pi5": ("Raspberry Pi 5", "pi5-64bit"),
+    "zero2w": ("Raspberry Pi Zero 2 W", "pi3-64bit"),
+}
+"""Imager's devices and tags; a Zero 2 W counts as a Pi 3."""
 ICON = "kiosk.png"
 
 
@@ -50,9 +55,12 @@ def entry(image: Path, packed: Path, board: str, version: str, url: str) -> dict
         "release_date": built.isoformat(),
         "init_format": "none",
     }
-    if board in DEVICES:
-        one["devices"] = DEVICES[board]
-    return {"os_list": [one]}
+    if board not in DEVICES:
+        return {"os_list": [one]}
+    name, tag = DEVICES[board]
+    one["devices"] = [tag]
+    device = {"name": name, "description": f"stations of {board}", "tags": [tag], "matching_type": "exclusive"}
+    return {"imager": {"devices": [device]}, "os_list": [one]}
 
 
 def draw_icon(folder: Path) -> None:
@@ -81,8 +89,11 @@ def problems_of(document: object, packed: Path | None, today: date) -> list[str]
     found = [f"{'/'.join(map(str, error.absolute_path))}: {error.message}" for error in errors]
     if found or not isinstance(document, dict):
         return found
+    devices = document.get("imager", {}).get("devices", [])
     for one in document["os_list"]:
         found += _contradictions(one, today)
+        if "devices" in one and not any(set(device["tags"]) & set(one["devices"]) for device in devices):
+            found.append("no device of `imager` has a tag of `devices`: Imager would offer nothing")
         if packed is not None:
             found += _differences(one, packed)
     return found

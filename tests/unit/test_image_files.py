@@ -132,7 +132,8 @@ def _document() -> dict[str, Any]:
         "image_download_size": 2**20, "image_download_sha256": "b" * 64, "release_date": "2026-11-24",
         "init_format": "none", "devices": ["pi4-64bit"],
     }  # fmt: skip
-    return {"os_list": [one]}
+    device = {"name": "Raspberry Pi 4", "description": "a Pi", "tags": ["pi4-64bit"], "matching_type": "exclusive"}
+    return {"imager": {"devices": [device]}, "os_list": [one]}
 
 
 @pytest.mark.parametrize(
@@ -148,6 +149,7 @@ def _document() -> dict[str, Any]:
         ({"url": "http://x.invalid/kiosk.img.zst"}, "url"),
         ({"url": "https://x.invalid/kiosk.zip"}, "img.zst"),
         ({"devices": ["pi9"]}, "devices"),
+        ({"devices": ["pi5-64bit"]}, "Imager would offer nothing"),
         ({"colour": "red"}, "colour"),
     ],
 )
@@ -166,6 +168,9 @@ def test_manifest_is_compared_with_the_file(tmp_path: Path) -> None:
     image.write_bytes(os.urandom(4096) + bytes(2**20 - 4096))
     os.utime(image, (1_795_000_000, 1_795_000_000))
     subprocess.run(["zstd", "-q", str(image), "-o", str(packed)], check=True)
+    for board in (*manifest.DEVICES, "virt"):
+        document = manifest.entry(image, packed, board, "1.0", "https://x.invalid/")
+        assert manifest.problems_of(document, None, date(2027, 1, 1)) == []
     document = manifest.entry(image, packed, "pi4", "1.0", "https://x.invalid/")
     assert manifest.problems_of(document, packed, date(2027, 1, 1)) == []
     manifest.draw_icon(tmp_path)
