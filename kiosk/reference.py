@@ -150,7 +150,9 @@ def _escaped(text: str | None) -> str:
 def boards() -> list[tuple[str, str, Config]]:
     """Name, title and configuration of every file in config/boards/."""
     found = sorted(Path("config/boards").glob("*.yaml"))
-    return [(path.stem, path.read_text("utf-8").split("\n")[0].lstrip("# "), settings.load(path)) for path in found]
+    return [
+        (path.stem, path.read_text("utf-8").split("\n")[0].lstrip("# "), settings.load_board(path)) for path in found
+    ]
 
 
 def main(example_path: str, reference_path: str) -> None:

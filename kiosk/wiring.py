@@ -1,7 +1,8 @@
 """A configuration's wiring as a picture, and its parts as a list: what `kiosk wiring` draws for the person with the iron.
 
 Nothing is kept twice: pins, kinds and lanes are those of the configuration that the station runs with, so a picture cannot say
-something else than the software does. Files in config/boards/ are such configurations, to begin with.
+something else than the software does. Files in config/boards/ are such configurations, to begin with, of stations that have no
+name yet.
 
 Units: `_px` pixels of the picture; pins are BCM numbers, header pins count from 1.
 """
@@ -208,8 +209,9 @@ def parts_page(boards: Sequence[tuple[str, str, Config]]) -> str:
         boards: Name, title and configuration of each.
     """
     text = (
-        "# Parts and wiring by board\n\nMade by `make docs` from the files in config/boards/, which are whole configurations: copy one to\n"
-        "`/etc/kiosk/kiosk.yaml` and name your station. `kiosk wiring` draws the same for any other configuration.\n\n"
+        "# Parts and wiring by board\n\nMade by `make docs` from the files in config/boards/. Each says what a board is like: copy one to\n"
+        "`/etc/kiosk/kiosk.yaml`, or to a card as `kiosk.yaml`. Who the station is comes with its provisioning code, see [provisioning.md](provisioning.md);\n"
+        "without one, add a `kiosk` section. `kiosk wiring` draws the same for any other configuration.\n\n"
         "Every station also needs the board's own power supply, a card of the endurance class (32 GB), and for the Pi 5 its cooler.\n"
     )
     for name, title, config in boards:

@@ -123,6 +123,7 @@ def _apply(board: Board, tree: Path, site: Path, extra: Path | None, order: Orde
         shutil.copytree(PROJECT / "kiosk", whole / "kiosk", ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
         env = os.environ | {
             "IGconf_kiosk_assets": str(FOLDER), "IGconf_kiosk_site": str(whole),
+            "IGconf_kiosk_wiring": board.wiring,
             "KIOSK_FRAMES": str(assets / "frames"), "SOURCE_DATE_EPOCH": str(order.epoch_s),
             "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin",
         }  # fmt: skip

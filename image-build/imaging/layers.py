@@ -66,12 +66,14 @@ class Board:
         layers: Ours, in the order in which they apply.
         real: A Raspberry Pi, which needs the maker's archive.
         tree: File name of the device tree that a test machine's kernel is given; nothing where QEMU makes it.
+        wiring: The file in config/boards/ that a station begins with; "none" where a test brings one.
     """
 
     name: str
     layers: tuple[Layer, ...]
     real: bool
     tree: str = ""
+    wiring: str = "none"
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -176,4 +178,10 @@ def read_board(folder: Path, name: str) -> Board:
 
     for layer_name in wished:
         add(layer_name)
-    return Board(name, tuple(ordered.values()), real, config["device"].get("tree", ""))
+    return Board(
+        name,
+        tuple(ordered.values()),
+        real,
+        config["device"].get("tree", ""),
+        config.get("kiosk", {}).get("wiring", "none"),
+    )

@@ -1,18 +1,20 @@
 #!/bin/sh
 # Put the station into a root file system: plain files only, so that nothing of the board's processor has to run.
 #
-#   station.sh ROOT SITE
+#   station.sh ROOT SITE [WIRING]: a file in config/boards/ to begin with, without .yaml; "none" leaves it to the card
 set -eu
 
-root=${1:?usage: station.sh ROOT SITE} site=${2:?usage: station.sh ROOT SITE}
+root=${1:?usage: station.sh ROOT SITE} site=${2:?usage: station.sh ROOT SITE} wiring=${3:-none}
 here=$(cd "$(dirname "$0")/.." && pwd)
 project=$(dirname "$here")
 
-install -d "$root/usr/lib/kiosk/site" "$root/usr/share/kiosk" "$root/etc/kiosk"
+install -d "$root/usr/lib/kiosk/site" "$root/usr/share/kiosk/boards" "$root/etc/kiosk"
 cp -R --no-preserve=ownership "$site/." "$root/usr/lib/kiosk/site/"
 "$project/systemd/install.sh" "$root"
 cp -R --no-preserve=ownership "$here/overlay/station/." "$root/"
-install -m 644 "$project/config/kiosk.yaml" "$root/usr/share/kiosk/kiosk.yaml"
+install -m 644 "$project"/config/boards/*.yaml "$root/usr/share/kiosk/boards/"
+# take-config keeps it where no kiosk.yaml has come by the card.
+[ "$wiring" = none ] || install -m 644 "$project/config/boards/$wiring.yaml" "$root/usr/share/kiosk/kiosk.yaml"
 
 # The fleet's public keys, where the build knows them: without them no update is taken and no provisioning code is believed.
 for name in fleet.pem authority.pem update-ca.pem; do

@@ -19,7 +19,7 @@ def run(arguments: argparse.Namespace) -> int:
         config = settings.load(arguments.config)
     except NotProvisionedError:
         config = settings.load_board(arguments.config)
-        print(f"{arguments.config}: ok: a board that waits for its provisioning code")
+        print(f"{arguments.config}: ok: a board without a name, which waits for its provisioning code")
     else:
         lanes = ", ".join(f"{lane.name} ({lane.direction.value})" for lane in config.lanes)
         print(f"{arguments.config}: ok: kiosk {config.kiosk.id} at {config.kiosk.site}, lanes {lanes}")

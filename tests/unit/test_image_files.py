@@ -15,6 +15,8 @@ import pytest
 from imaging import disk, frames, manifest
 from imaging.layers import LayerError, problems_of, read_board, read_layer
 
+from kiosk import settings
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "image-build"
 LAYERS = sorted((FOLDER / "layer").glob("*.yaml"))
@@ -55,6 +57,39 @@ def test_board_has_a_station_with_a_read_only_root(name: str) -> None:
     assert {"kiosk-station", "kiosk-readonly"} <= set(names)
     assert ("kiosk-ci" in names) is (not board.real)
     assert not {"sudo", "avahi-daemon"} & set(board.packages)
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_image_begins_with_a_configuration_of_its_board(name: str, tmp_path: Path) -> None:
+    """A real board's root has a file of config/boards/ with one camera and no name; a test machine's has none of its own."""
+    if shutil.which("systemd-sysusers") is None:
+        pytest.skip("no systemd here")
+    wiring = read_board(FOLDER, name).wiring
+    (tmp_path / "site").mkdir()
+    root = tmp_path / "root"
+    argv = [str(FOLDER / "install" / "station.sh"), str(root), str(tmp_path / "site"), wiring]
+    subprocess.run(argv, check=True, capture_output=True, timeout=120)
+    share = root / "usr" / "share" / "kiosk"
+    shipped = sorted((ROOT / "config" / "boards").glob("*.yaml"))
+    assert [path.read_bytes() for path in sorted((share / "boards").iterdir())] == [
+        path.read_bytes() for path in shipped
+    ]
+    begin = share / "kiosk.yaml"
+    assert begin.exists() is read_board(FOLDER, name).real
+    if begin.exists():
+        assert wiring.startswith(f"{name}-")
+        config = settings.load_board(begin)
+        assert (config.kiosk.id, len(config.lanes)) == (settings.NOBODY, 1)
+
+
+def test_layers_hook_hands_the_wiring_on() -> None:
+    """The variable that a board's file sets is the one that the layer declares and its hook passes."""
+    layer = read_layer(FOLDER / "layer" / "kiosk-station.yaml")
+    assert layer.header["VarPrefix"] == "kiosk"
+    assert layer.header["Var-wiring"] == "none"
+    (hook,) = layer.body["customize-hooks"]
+    assert hook.endswith('"$IGconf_kiosk_wiring"')
+    assert '"IGconf_kiosk_wiring": board.wiring' in (FOLDER / "imaging" / "build.py").read_text("utf-8")
 
 
 def test_board_that_is_nowhere_is_named_with_those_there_are() -> None:

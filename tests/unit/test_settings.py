@@ -170,7 +170,7 @@ def test_board_that_names_no_kiosk_passes_the_check(tmp_path: Path, capsys: pyte
     path = tmp_path / "kiosk.yaml"
     path.write_text(f"state: {{dir: {tmp_path / 'state'}}}\n", "utf-8")
     assert main(["check", "--config", str(path)]) == 0
-    assert "waits for its provisioning code" in capsys.readouterr().out
+    assert "a board without a name, which waits for its provisioning code" in capsys.readouterr().out
 
 
 def test_alias_bomb_and_tags_do_no_harm(tmp_path: Path) -> None:

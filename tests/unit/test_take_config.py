@@ -31,7 +31,7 @@ def take(tmp_path: Path) -> Callable[..., str]:
         env = os.environ | {
             "KIOSK_BOOT_DEVICE": "", "KIOSK_BOOT": str(boot), "KIOSK_GROUP": "", "KIOSK_ETC": str(tmp_path / "etc"),
             "KIOSK_CONFIG_KEPT": str(tmp_path / "etc" / "kiosk.yaml"), "KIOSK_COMMAND": str(tmp_path / "kiosk"),
-            "KIOSK_SSH": str(tmp_path / "ssh"),
+            "KIOSK_SSH": str(tmp_path / "ssh"), "KIOSK_CONFIG_DEFAULT": str(tmp_path / "default.yaml"),
         }  # fmt: skip
         subprocess.run([str(SCRIPT)], env=env, check=True, timeout=120, capture_output=True, cwd=ROOT)
         says = boot / "kiosk-says.txt"
@@ -53,6 +53,29 @@ def test_configuration_of_a_windows_editor_is_taken_once(take: Callable[..., str
     assert not (tmp_path / "boot" / "kiosk.yaml").exists()
     assert yaml.safe_load((tmp_path / "etc" / "kiosk.yaml").read_bytes())["kiosk"]["id"] == "door-7"
     assert b"\r" not in (tmp_path / "etc" / "kiosk.yaml").read_bytes()
+
+
+def test_station_begins_with_the_images_own_configuration(take: Callable[..., str], tmp_path: Path) -> None:
+    """Where none has come by the card, before and beside a wrong one; it never takes the place of one that is there."""
+    kept = tmp_path / "etc" / "kiosk.yaml"
+    take()
+    assert not kept.exists()
+    default = (ROOT / "config" / "boards" / "zero2w-mini.yaml").read_bytes()
+    (tmp_path / "default.yaml").write_bytes(default)
+    assert "was not taken" in take(config=b"lane: nothing\n")
+    assert (kept.read_bytes(), kept.stat().st_mode & 0o777) == (default, 0o640)
+    (tmp_path / "boot" / "kiosk.yaml").unlink()
+    take(config=b"kiosk: {id: door-7, site: office-1}\n")
+    (tmp_path / "default.yaml").write_text("decode: {budget_ms: 100}\n")
+    take()
+    assert kept.read_bytes() == b"kiosk: {id: door-7, site: office-1}\n"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config" / "boards").glob("*.yaml")), ids=lambda path: path.stem)
+def test_boards_file_goes_with_a_code(take: Callable[..., str], tmp_path: Path, path: Path) -> None:
+    """Any of config/boards/ is taken beside a code: it names no station, so the code is not in vain."""
+    assert take(config=path.read_bytes(), code=b"KS1:ABC\n").count("was taken and removed") == 2
+    assert "kiosk" not in yaml.safe_load((tmp_path / "etc" / "kiosk.yaml").read_bytes())
 
 
 def test_wrong_configuration_stays_and_says_why(take: Callable[..., str], tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from kiosk import settings, wiring
+from kiosk.__main__ import main
 from kiosk.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,8 +26,9 @@ def test_header_is_the_one_of_the_board() -> None:
 
 @pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
 def test_shipped_board_is_drawn_as_it_is_wired(path: Path) -> None:
-    """It is accepted as it is; its picture is up to date and has each pin that it drives, by its number."""
-    config = settings.load(path)
+    """It is accepted as it is, and names no station; its picture is up to date and has each pin that it drives, by its number."""
+    config = settings.load_board(path)
+    assert config.kiosk.id == settings.NOBODY
     title = path.read_text("utf-8").split("\n")[0].lstrip("# ")
     picture = wiring.diagram(config, title)
     assert (ROOT / f"docs/boards/{path.stem}.svg").read_text("utf-8") == picture
@@ -44,7 +46,9 @@ def test_shipped_board_is_drawn_as_it_is_wired(path: Path) -> None:
 
 def test_shipped_parts_are_up_to_date() -> None:
     """`make docs` makes the page."""
-    boards = [(path.stem, path.read_text("utf-8").split("\n")[0].lstrip("# "), settings.load(path)) for path in BOARDS]
+    boards = [
+        (path.stem, path.read_text("utf-8").split("\n")[0].lstrip("# "), settings.load_board(path)) for path in BOARDS
+    ]
     assert (ROOT / "docs/parts.md").read_text("utf-8") == wiring.parts_page(boards)
 
 
@@ -75,3 +79,14 @@ def test_parts_follow_the_kinds(make_config: Callable[..., Config]) -> None:
     dark = _one(make_config, panel={"kind": "none"})
     assert wiring.wires(dark) == ()
     assert len(wiring.parts(dark)) == 1
+
+
+def test_board_without_a_name_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`kiosk wiring` takes a file of config/boards/ as it is, under its own name."""
+    path = tmp_path / "zero2w-mini.yaml"
+    text = (ROOT / "config/boards/zero2w-mini.yaml").read_text("utf-8")
+    path.write_text(f"{text}state: {{dir: {tmp_path / 'state'}}}\n", "utf-8")
+    picture = tmp_path / "wiring.svg"
+    assert main(["wiring", "--config", str(path), "--out", str(picture)]) == 0
+    assert "header pin 11  RGB LED, red" in capsys.readouterr().out
+    assert "zero2w-mini" in picture.read_text("utf-8")
