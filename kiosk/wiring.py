@@ -209,9 +209,10 @@ def parts_page(boards: Sequence[tuple[str, str, Config]]) -> str:
         boards: Name, title and configuration of each.
     """
     text = (
-        "# Parts and wiring by board\n\nMade by `make docs` from the files in config/boards/. Each says what a board is like: copy one to\n"
-        "`/etc/kiosk/kiosk.yaml`, or to a card as `kiosk.yaml`. Who the station is comes with its provisioning code, see [provisioning.md](provisioning.md);\n"
-        "without one, add a `kiosk` section. `kiosk wiring` draws the same for any other configuration.\n\n"
+        "# Parts and wiring by board\n\nMade by `make docs` from the files in config/boards/. Each says what a board is like: copy one as\n"
+        "`kiosk.yaml` onto the drive KIOSK of a station's card ([flashing.md](flashing.md)); without a card image, to `/etc/kiosk/kiosk.yaml`. Who the\n"
+        "station is comes with its provisioning code ([provisioning.md](provisioning.md)); without one, add a `kiosk` section. `kiosk wiring` draws the\n"
+        "same for any other configuration.\n\n"
         "Every station also needs the board's own power supply, a card of the endurance class (32 GB), and for the Pi 5 its cooler.\n"
     )
     for name, title, config in boards:

@@ -224,6 +224,15 @@ def test_pictures_of_the_virtual_camera_hold_all_cards(tmp_path: Path) -> None:
     assert len(list((tmp_path / "nobody").glob("*.jpg"))) == 1
 
 
+def test_pages_name_every_file_that_a_card_takes() -> None:
+    """Whoever writes a card reads of each file that take-config looks for, in both languages, and where the image is explained."""
+    names = re.search(r"\nfor name in (.*); do\n", (BIN / "take-config").read_text("utf-8"))
+    assert names
+    for page in ("flashing.md", "image.md", "vi/nap-the.md"):
+        text = (ROOT / "docs" / page).read_text("utf-8")
+        assert not [name for name in names[1].split() if f"`{name}`" not in text], page
+
+
 def test_ssh_serves_keys_alone() -> None:
     """The server waits for a key on the card, takes no password, forwards nothing, and reads no other list of keys."""
     overlay = FOLDER / "overlay" / "station" / "usr"
