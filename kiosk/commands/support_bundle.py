@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write it and say what is in it."""
-    config = settings.load(arguments.config, for_link=False)
+    """Write it and say what is in it; of a station that is not set up, too."""
+    config = settings.load_any(arguments.config)
     path = arguments.out or Path(f"kiosk-{config.kiosk.id}-{datetime.now(UTC):%Y%m%d-%H%M%S}.zip")
     with ExitStack() as stack:
         outbox: Outbox | None = None

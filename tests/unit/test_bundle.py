@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,12 +11,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kiosk import bundle, health
+from kiosk import bundle, health, provision, settings
+from kiosk.__main__ import main as kiosk
 from kiosk.clock import SystemClock
 from kiosk.config import Config
 from kiosk.model import Entry
 from kiosk.outbox import Outbox
 
+ROOT = Path(__file__).resolve().parents[2]
 CANARIES = ("Canary Nguyen", "046090777123", "s3cret-canary", "canary-user")
 
 
@@ -55,6 +58,28 @@ def test_bundle_holds_no_person_and_no_secret(
     assert "9.5" in texts["marks/scan-main.json"]
     assert "marks/other.json" not in texts
     assert yaml.safe_load(texts["kiosk.yaml"])["uplink"]["username"] == "(removed)"
+
+
+def test_bundle_knows_every_service() -> None:
+    """Each of ours, in the package and in the image, but SSH's."""
+    folders = ("systemd/system", "image-build/overlay/station/usr/lib/systemd/system")
+    ours = {path.name for folder in folders for path in (ROOT / folder).glob("*.service")}
+    assert ours - {"kiosk-ssh.service"} == set(bundle.SERVICES) - {"kiosk.target"}
+
+
+def test_bundle_of_a_station_that_is_not_set_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is made all the same, and tells how the last code fared."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    config, path = tmp_path / "kiosk.yaml", tmp_path / "bundle.zip"
+    config.write_text(f"state: {{dir: {tmp_path / 'state'}, runtime_dir: {tmp_path / 'run'}}}\n")
+    health.write_marks(tmp_path / "run", provision.MARKS, {"written_boot_ns": 1, "state": "failed", "number": 4})
+    assert kiosk(["support-bundle", "--config", str(config), "--out", str(path)]) == 0
+    assert "without the outbox" in capsys.readouterr().out
+    with zipfile.ZipFile(path) as opened:
+        assert json.loads(opened.read("marks/provision.json"))["number"] == 4
+        assert yaml.safe_load(opened.read("kiosk.yaml"))["kiosk"]["id"] == settings.NOBODY
 
 
 def test_bundle_is_made_of_what_there_is(
