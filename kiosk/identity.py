@@ -109,7 +109,7 @@ def pending_key(state_dir: Path, code_hash: str) -> ec.EllipticCurvePrivateKey:
     try:
         shutil.rmtree(folder, ignore_errors=True)
         state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
-        _folder(folder, 0o700)
+        _folder(folder, 0o700, state_dir)
     except OSError as error:
         raise ProvisionError(NOT_KEPT, f"{folder}: {error.strerror}") from error
     write(path, private_pem(fresh), PRIVATE)
@@ -148,7 +148,7 @@ def replace(state_dir: Path, files: Mapping[str, tuple[bytes, int]]) -> None:
     try:
         state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
         shutil.rmtree(fresh, ignore_errors=True)
-        _folder(fresh, 0o750)
+        _folder(fresh, 0o750, state_dir)
         for name, (content, mode) in files.items():
             write(fresh / name, content, mode)
         known = (KEY, CERTIFICATE, CA, SETTINGS, AUTHORITY_KEYS)
@@ -201,10 +201,20 @@ def private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     )
 
 
-def _folder(path: Path, mode: int) -> None:
+def give_to_owner(state_dir: Path, what: Path) -> None:
+    """Have what root made belong to whom the identity belongs to: tmpfiles.d makes its folder for the uplink's user.
+
+    Raises:
+        OSError: The file system refused.
+    """
+    present = folder_in(state_dir)
+    durable.give_to_owner_of(present if present.is_dir() else state_dir, what)
+
+
+def _folder(path: Path, mode: int, state_dir: Path) -> None:
     path.mkdir(mode=mode)
     path.chmod(mode)
-    durable.give_to_owner_of(path.parent, path)
+    give_to_owner(state_dir, path)
 
 
 def _exchange(one: Path, other: Path) -> None:

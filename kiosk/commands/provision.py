@@ -7,9 +7,10 @@ the code is said in the marks, so that the panel shows it as it does for a code 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from kiosk import log, provision, settings
+from kiosk import identity, log, provision, settings
 from kiosk.errors import ConfigError, ProvisionError
 from kiosk.provisioning import MAY_PASS
 
@@ -37,6 +38,9 @@ def run(arguments: argparse.Namespace) -> int:
         if error.number in MAY_PASS:
             error.exit_code = NOT_YET
         raise
+    finally:
+        with suppress(OSError):  # the marks' folder is sticky: the uplink could not replace what root has left
+            identity.give_to_owner(board.state.dir, board.state.runtime_dir / f"{provision.MARKS}.json")
     _consume(path, f"# used: this set up {code.kiosk} at {code.site}\n")
     print(f"this station is {code.kiosk} at {code.site} now")
     return 0

@@ -15,7 +15,7 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from kiosk import provision, settings
+from kiosk import identity, provision, settings
 from kiosk.__main__ import main as kiosk
 from kiosk.camera import Frame
 from kiosk.clock import SystemClock
@@ -151,6 +151,31 @@ def test_exit_code_says_whether_another_try_may_help(
     assert (marks["state"], marks["number"], marks["code"]) == ("failed", number, provision.name_of("KS1:ABC"))
     assert "KS1:ABC" not in json.dumps(marks)
     assert code.read_text() == "KS1:ABC"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
+def test_root_leaves_nothing_that_the_uplink_cannot_use(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`sudo kiosk provision` in a folder of root's: key, identity and marks are the user's whose the identity was."""
+    folder = identity.folder_in(tmp_path / "state")
+    folder.mkdir(parents=True)
+    os.chown(folder, 12345, 12346)
+
+    def set_up(*_: object, **__: object) -> None:
+        identity.pending_key(tmp_path / "state", "abc")
+        raise ProvisionError(NO_CENTRE, "no")
+
+    monkeypatch.setattr(provision, "set_up", set_up)
+    code = tmp_path / "kiosk-code.txt"
+    code.write_text("KS1:ABC")
+    assert kiosk(["provision", "--config", str(path), "--file", str(code)]) == 23
+    pending = tmp_path / "state" / "enrolment"
+    left = [tmp_path / "run" / "provision.json", pending, pending / "abc.pem"]
+    assert {(place.stat().st_uid, place.stat().st_gid) for place in left} == {(12345, 12346)}
+    identity.replace(tmp_path / "state", {identity.KEY: (b"key", identity.PRIVATE)})
+    left = [folder, folder / identity.KEY]
+    assert {(place.stat().st_uid, place.stat().st_gid) for place in left} == {(12345, 12346)}
 
 
 def test_missing_key_of_the_fleet_is_counted_too(path: Path, tmp_path: Path) -> None:
