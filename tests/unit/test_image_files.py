@@ -224,6 +224,14 @@ def test_pictures_of_the_virtual_camera_hold_all_cards(tmp_path: Path) -> None:
     assert len(list((tmp_path / "nobody").glob("*.jpg"))) == 1
 
 
+def test_services_page_names_every_unit() -> None:
+    """docs/services.md says of each unit of ours what it does; a path or a timer stands for the service it starts."""
+    page = (ROOT / "docs" / "services.md").read_text("utf-8")
+    station = FOLDER / "overlay" / "station" / "usr" / "lib" / "systemd" / "system"
+    units = [*(ROOT / "systemd" / "system").iterdir(), *station.iterdir()]
+    assert sorted({unit.stem for unit in units if f"`{unit.stem}." not in page}) == []
+
+
 def test_pages_name_every_file_that_a_card_takes() -> None:
     """Whoever writes a card reads of each file that take-config looks for, in both languages, and where the image is explained."""
     names = re.search(r"\nfor name in (.*); do\n", (BIN / "take-config").read_text("utf-8"))
