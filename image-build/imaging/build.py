@@ -142,14 +142,16 @@ def _apply(board: Board, tree: Path, site: Path, extra: Path | None, order: Orde
     _compile(tree)
     if extra is not None:
         parts.modules(order.work / "foreign" / "root", tree)
-    subprocess.run(
-        ["find", str(tree), "-newermt", f"@{order.epoch_s}", "-exec", "touch", "-h", "-d", f"@{order.epoch_s}", "{}", "+"],
-        check=True,
-    )  # fmt: skip
+    _one_time(tree, order.epoch_s)
     used = int(host.run("du", "-sm", "--apparent-size", tree).split()[0])
     if used > SPARE * disk.ROOT_MIB:
         raise host.HostError(f"the root has {used} MiB, more than {SPARE:.0%} of a slot of {disk.ROOT_MIB} MiB")
     host.say(f"root of {used} MiB")
+
+
+def _one_time(folder: Path, epoch_s: int) -> None:
+    """Give everything that is newer the time of the sources; what is older keeps its own."""
+    host.run("find", folder, "-newermt", f"@{epoch_s}", "-exec", "touch", "-h", "-d", f"@{epoch_s}", "{}", "+")
 
 
 def _own_python(version: str) -> str | None:
@@ -213,8 +215,7 @@ def _written(order: Order, tree: Path, slots: list[Path], folder: Path) -> Path:
     state = folder / "state"
     for name in ("kiosk", "kiosk/etc", "systemd", "rauc"):
         (state / name).mkdir(parents=True)
-        os.utime(state / name, (order.epoch_s, order.epoch_s))
-    os.utime(state, (order.epoch_s, order.epoch_s))
+    _one_time(state, order.epoch_s)
     contents = {number: folder / f"part-{number}" for number in (1, 2, 3, 5, 7)}
     disk.make_fat(contents[1], first, disk.FAT_MIB, "KIOSK", order.epoch_s)
     disk.make_fat(contents[2], slots[0], disk.BOOT_MIB, "BOOT-A", order.epoch_s)
