@@ -36,6 +36,7 @@ def test_sheets_are_one_of_a4_each_and_say_what_matters(tmp_path: Path) -> None:
     front, back = _words(tmp_path / "technician.pdf")
     assert "vừa ghi nhận rồi" in front
     assert "mã không do trung tâm này ký" in back
+    assert "mã thoát" in back
     assert "chưa thu hồi" in back and "central fleet replace" in back  # noqa: PT018
     assert "{" not in front + back
 
