@@ -115,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     doctor.add_argument("--acceptance", action="store_true", help="then ask for what only eyes can see; about an hour")
     doctor.add_argument(
-        "--report", type=Path, metavar="FILE", help="where the answers go (default: acceptance-….jsonl)"
+        "--report", type=Path, metavar="FILE", help="where the answers go, or went before (default: acceptance-….jsonl)"
     )
 
     aim = verbs.add_parser("aim", parents=[configured], help="aim and focus a camera by a line of numbers and by beeps")

@@ -75,13 +75,16 @@ def _answer(config: Config, worst: Health) -> None:
 
 
 def _accept(config: Config, path: Path | None, found: list[Finding]) -> int:
-    """The hour's checklist; how many steps were answered with no."""
+    """The hour's checklist, or what is left of it in a report that was begun; how many steps were answered with no."""
     path = path or Path(f"acceptance-{config.kiosk.id}-{datetime.now(UTC):%Y%m%d-%H%M}.jsonl")
     try:
-        with path.open("x", encoding="utf-8") as report:
+        steps = acceptance.remaining(path)
+        is_whole = not path.exists() or path.read_bytes()[-1:] in {b"", b"\n"}
+        with path.open("a", encoding="utf-8") as report:
+            report.write("" if is_whole else "\n")  # the power has cut the last line
             for finding in found:
                 report.write(json.dumps({"doctor": asdict(finding)}, ensure_ascii=False) + "\n")
-            failed = acceptance.ask(acceptance.STEPS, input, report)
+            failed = acceptance.ask(steps, input, report)
     except EOFError:
         failed = 1
     except OSError as error:

@@ -14,6 +14,7 @@ import pytest
 import trustme
 
 from kiosk import acceptance, checkup, health
+from kiosk.__main__ import main
 from kiosk.checkup import Finding, Health
 from kiosk.config import Config
 from kiosk.model import Entry
@@ -155,6 +156,52 @@ def test_acceptance_asks_again_and_writes_each_answer() -> None:
     lines = [json.loads(line) for line in report.getvalue().splitlines()]
     assert [(line["answer"], line["note"]) for line in lines] == [("yes", ""), ("no", "green is pale"), ("skipped", "")]
     assert lines[0]["name"] == acceptance.STEPS[0].name
+
+
+def test_acceptance_goes_on_where_the_board_restarted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the same report only what has no answer is asked; a line that a power cut has halved counts for none."""
+    config, path = tmp_path / "kiosk.yaml", tmp_path / "report.jsonl"
+    config.write_text(
+        f"state: {{dir: {tmp_path / 'state'}, runtime_dir: {tmp_path / 'run'}}}\n"
+        'lanes: [{camera: {source: "sim:people=1"}, panel: {kind: none}}]\n'
+    )
+    argv = ["doctor", "--config", str(config), "--acceptance", "--report", str(path)]
+    typed = iter(["y", "n pale"])
+
+    def answer(_: str) -> str:
+        try:
+            return next(typed)
+        except StopIteration:
+            raise EOFError from None
+
+    monkeypatch.setattr("builtins.input", answer)
+    assert main(argv) == 1
+    with path.open("a") as report:
+        report.write('{"name": "' + acceptance.STEPS[2].name)
+    assert acceptance.remaining(path) == acceptance.STEPS[2:]
+    capsys.readouterr()
+    typed = iter(["s"] * len(acceptance.STEPS))
+    main(argv)
+    assert f"[1/{len(acceptance.STEPS) - 2}] {acceptance.STEPS[2].name}, " in capsys.readouterr().out
+    assert acceptance.remaining(path) == ()
+    assert sum(line.endswith("}") for line in path.read_text().splitlines()) == len(path.read_text().splitlines()) - 1
+
+
+def test_acceptance_takes_about_an_hour() -> None:
+    """All steps together, for whoever has everything at hand."""
+    assert all(step.minutes >= 1 for step in acceptance.STEPS)
+    assert 50 <= sum(step.minutes for step in acceptance.STEPS) <= 70
+
+
+def test_watchdog_is_not_forestalled_by_the_kernel() -> None:
+    """The image's kernel restarts itself after a panic; what is to prove the watchdog switches that off first, without procps."""
+    assert "panic=10" in (ROOT / "image-build/boot/cmdline.txt").read_text("ascii").split()
+    (step,) = [step for step in acceptance.STEPS if step.name == "watchdog"]
+    off, crash = "echo 0 > /proc/sys/kernel/panic", "echo c > /proc/sysrq-trigger"
+    for text in (step.do, (ROOT / "docs/untested-on-a-pi.md").read_text("utf-8")):
+        assert -1 < text.find(off) < text.find(crash)
 
 
 def test_shipped_acceptance_page_is_up_to_date() -> None:
