@@ -68,6 +68,20 @@ def test_units_are_clean(unit: Path) -> None:
     assert not [found for found in said.splitlines() if str(unit) in found and not known.search(found)]
 
 
+def test_units_name_pages_that_are_installed(tmp_path: Path) -> None:
+    """What `systemctl status` shows as Documentation is a file that install.sh puts there, in the image's own units, too."""
+    _run(str(ROOT / "systemd" / "install.sh"), str(tmp_path))
+    overlay = ROOT / "image-build" / "overlay"
+    units = [*UNITS, *(path for path in overlay.glob("*/usr/lib/systemd/system/*") if path.is_file())]
+    named = {
+        page
+        for unit in units
+        for page in re.findall(r"^Documentation=file://(\S+)$", unit.read_text("utf-8"), re.MULTILINE)
+    }
+    assert named
+    assert not [page for page in named if not (tmp_path / page.lstrip("/")).is_file()]
+
+
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_source_says_what_it_is_for(source: Path) -> None:
     """Every module, and every test, states its purpose or promise in a docstring."""
