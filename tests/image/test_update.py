@@ -103,7 +103,7 @@ def seen(folder: Path, table: Table, tmp_path_factory: pytest.TempPathFactory) -
     machine = Machine(folder, "update-1")
     said: dict[str, str] = {}
     try:
-        machine.start(virt(card, WORK / "virt", {}, folder / "virt.dtb"))
+        machine.start(virt(card, WORK / "virt", {}, folder / "virt.dtb", "kiosk.nobody"))
         machine.wait_for("CI-SHELL ready", BOOT_S)  # what is typed before is lost
         said["up"] = machine.run(UP, BOOT_S)
         table.note("boot", said["up"])
