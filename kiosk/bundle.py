@@ -11,12 +11,13 @@ from __future__ import annotations
 import json
 import subprocess
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 import zstandard
 
-from kiosk import diagnostics
+from kiosk import diagnostics, trust, updating
+from kiosk.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,7 +65,7 @@ def write(path: Path, config: Config, outbox: Outbox | None, now: Moment) -> lis
     """
     contents = {"kiosk.yaml": yaml.safe_dump(public(config), allow_unicode=True, sort_keys=False)}
     if outbox is not None:
-        frame = diagnostics.collect(config, outbox, now, "support-bundle")
+        frame = diagnostics.collect(config, outbox, now, "support-bundle", _update(config))
         message = json.loads(zstandard.ZstdDecompressor().decompress(frame, diagnostics.LARGEST_BYTES * 64))
         contents["diagnostics.json"] = json.dumps(message, indent=1, ensure_ascii=False)
     for pattern in MARKS:
@@ -86,6 +87,15 @@ def public(config: Config) -> dict[str, object]:
     if isinstance(uplink, dict) and uplink.get("username") is not None:
         uplink["username"] = _SECRET
     return values
+
+
+def _update(config: Config) -> dict[str, Any]:
+    """How an update stands; by a fleet's key that cannot be read, no order is one."""
+    try:
+        keys = trust.fleet_keys(config.trust.fleet_key_file)
+    except ConfigError:
+        keys = {}
+    return updating.report(config, keys)
 
 
 def _said(argv: list[str]) -> str:

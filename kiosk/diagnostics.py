@@ -12,7 +12,7 @@ import os
 import platform
 import re
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import zstandard
 
@@ -37,7 +37,7 @@ LIBRARIES = (
 _NUMBER_LIKE = re.compile(r"\d{9,}")
 
 
-def collect(config: Config, outbox: Outbox, now: Moment, command_id: str) -> bytes:
+def collect(config: Config, outbox: Outbox, now: Moment, command_id: str, update: dict[str, Any]) -> bytes:
     """The message.
 
     Args:
@@ -45,7 +45,9 @@ def collect(config: Config, outbox: Outbox, now: Moment, command_id: str) -> byt
         outbox: Its outbox; only how much waits in it is told.
         now: Now.
         command_id: The command that asked.
+        update: How an update stands, as `updating.report` has it. Its reason is another program's word and is blotted out like a log line.
     """
+    update = {**update, "reason": harmless(update["reason"])}
     lines = [harmless(text) for text in log.recent()]
     while True:
         message = {
@@ -53,7 +55,7 @@ def collect(config: Config, outbox: Outbox, now: Moment, command_id: str) -> byt
             "kiosk": config.kiosk.id,
             "command": command_id,
             "versions": {"python": platform.python_version(), "kernel": os.uname().release, **_versions()},
-            "status": json.loads(health.status_message(config, outbox, now, "diagnostics")),
+            "status": json.loads(health.status_message(config, outbox, now, "diagnostics", update=update)),
             "log": lines,
         }
         frame = zstandard.ZstdCompressor(level=9).compress(json.dumps(message, ensure_ascii=False).encode("utf-8"))

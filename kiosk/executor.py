@@ -173,7 +173,9 @@ class Executor:
                 sent = self._outbox.resend(command.numbers[0], command.numbers[1])
                 self._end("", f"{sent.start}..{sent[-1]}" if sent else "nothing of that is settled and held")
             case Verb.DIAGNOSTICS:
-                self._letters = [diagnostics.collect(self._config, self._outbox, self._clock.now(), command.id.hex())]
+                update = updating.report(self._config, self._keys)
+                now = self._clock.now()
+                self._letters = [diagnostics.collect(self._config, self._outbox, now, command.id.hex(), update)]
                 self._end("", f"{len(self._letters[0])} bytes")
             case Verb.REBOOT:
                 self._config.state.runtime_dir.mkdir(mode=0o750, parents=True, exist_ok=True)

@@ -178,6 +178,7 @@ def test_commands_fit_their_schemas(make_config: Callable[..., Config]) -> None:
     told = json.loads(zstandard.ZstdDecompressor().decompress(letter))
     _validator("diagnostics").validate(told)
     assert told.keys() == SCHEMAS["diagnostics"]["properties"].keys()
+    assert told["status"]["update"] == updating.report(config, {})
     assert SCHEMAS["command"]["properties"]["verb"]["enum"] == list(Verb)
     refused = SCHEMAS["status"]["properties"]["commands"]["oneOf"][1]["properties"]["refused"]
     assert refused["propertyNames"]["enum"] == list(Reason)

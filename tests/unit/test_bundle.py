@@ -31,8 +31,14 @@ def test_bundle_holds_no_person_and_no_secret(
     """Names and numbers in the outbox, a number in the journal, the broker's user and password: none of them is inside."""
     password = tmp_path / "password"
     password.write_text("s3cret-canary")
+    version = tmp_path / "version"
+    version.write_text("0.1.0+20261124213755\n")
+    broken_key = tmp_path / "fleet.pem"
+    broken_key.write_text("046090777123")
     config = make_config(
-        uplink={"brokers": ["mqtt://127.0.0.1:1"], "username": "canary-user", "password_file": str(password)}
+        trust={"fleet_key_file": str(broken_key)},
+        update={"version_file": str(version)},
+        uplink={"brokers": ["mqtt://127.0.0.1:1"], "username": "canary-user", "password_file": str(password)},
     )
     journalctl = tmp_path / "bin" / "journalctl"
     journalctl.parent.mkdir()
@@ -55,6 +61,7 @@ def test_bundle_holds_no_person_and_no_secret(
     assert "\x1b" not in whole
     assert "kiosk-scan: frame #" in texts["journal.txt"]
     assert '"waiting": 1' in texts["diagnostics.json"]
+    assert json.loads(texts["diagnostics.json"])["status"]["update"]["version"] == "0.1.0+20261124213755"
     assert "9.5" in texts["marks/scan-main.json"]
     assert "marks/other.json" not in texts
     assert yaml.safe_load(texts["kiosk.yaml"])["uplink"]["username"] == "(removed)"

@@ -27,7 +27,7 @@ from kiosk.executor import ANSWER_S, REBOOT_FILE, Executor
 from kiosk.model import Entry, Moment
 from kiosk.outbox import Outbox
 from kiosk.remote import Command, Verb
-from kiosk.update import Offer
+from kiosk.update import Mark, Offer, State
 
 KEY = Ed25519PrivateKey.generate()
 KEYS = {cose.key_id(KEY.public_key()): KEY.public_key()}
@@ -113,7 +113,7 @@ class Station:
 @pytest.fixture
 def station(make_config: Callable[..., Config], tmp_path: Path) -> Iterator[Station]:
     """A station with a configuration file."""
-    config = make_config()
+    config = make_config(update={"dir": str(tmp_path / "rauc")})
     outbox = Outbox.open(config.state.dir / "outbox.db", config.outbox)
     path = tmp_path / "kiosk.yaml"
     path.write_text(yaml.safe_dump(json.loads(config.model_dump_json())), "utf-8")
@@ -239,8 +239,28 @@ def test_diagnostics_tell_no_person(
     assert told["versions"]["python"]
     assert any("slip number=#" in each for each in told["log"])
     monkeypatch.setattr(log, "recent", lambda: [os.urandom(200).hex() + "g" * k for k in range(900)])
-    bounded = diagnostics.collect(station.config, station.outbox, station.clock.now(), "0" * 32)
+    update = updating.report(station.config, KEYS)
+    bounded = diagnostics.collect(station.config, station.outbox, station.clock.now(), "0" * 32, update)
     assert len(bounded) <= diagnostics.LARGEST_BYTES
+
+
+def test_diagnostics_tell_why_an_update_failed(station: Station) -> None:
+    """How it stands and why, as the status says it; a number in another program's word is blotted out."""
+    offer = Offer("0.2.0+20261201000000", "https://updates.example/kiosk.raucb", bytes(32), 1000)
+    order = Command(bytes(15) + b"\x01", 1, Verb.UPDATE, update=offer)
+    station.executor.take(remote.signed(order, "test-1", KEY, station.clock.now().wall_ns // 10**9, 60))
+    station.counter = 1
+    station.config.update.dir.mkdir(parents=True)
+    mark = Mark(order.id.hex(), State.FAILED, "rauc refuses the bundle: 046090000123 \x1b[31mno key", 1)
+    updating.write_mark(station.config.update.dir / updating.INSTALL, mark)
+    assert station.tell(Verb.DIAGNOSTICS)[0] == "done"
+    (letter,) = station.executor.letters()
+    told = json.loads(zstandard.ZstdDecompressor().decompress(letter))["status"]["update"]
+    assert told == {
+        **updating.report(station.config, KEYS),
+        "reason": "rauc refuses the bundle: # ?[31mno key",
+    }
+    assert (told["state"], told["wanted"], told["order"]) == ("failed", offer.version, order.id.hex())
 
 
 def test_command_is_obeyed_once_whatever_restarts(station: Station) -> None:
