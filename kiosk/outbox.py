@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from kiosk import outbox_file, wire
 from kiosk.clock import EARLIEST_NS
 from kiosk.errors import OutboxError, OutboxFullError, WireError
+from kiosk.model import ClockQuality
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +107,7 @@ class Outbox:
         """
         self._refuse_overflow()
         self._refuse_little_room()
-        row = (wire.encode_entry(entry), entry.at.wall_ns // 1_000_000_000)
+        row = (wire.encode_entry(entry), _age_mark_s(entry.at))
         statement = "INSERT INTO entry (body, recorded_s) VALUES (?, ?)"
         cursor = self._do("write", lambda connection: connection.execute(statement, row))
         if self._inode != self._present_inode():
@@ -205,23 +206,27 @@ class Outbox:
         Returns:
             How many were forgotten; fewer than `SWEEP_ROWS` when the work is done.
         """
-        now_s, earliest_s = now.wall_ns // 1_000_000_000, EARLIEST_NS // 1_000_000_000
-        settled, newest = self.settled, self.last_seq
-        if now_s >= earliest_s:
+        is_set, earliest_s = now.quality is not ClockQuality.UNSET, EARLIEST_NS // 1_000_000_000
+        now_s, settled, newest = _age_mark_s(now), self.settled, self.last_seq
+        if is_set:
             # Made before the clock was set, or while it was far ahead: their age is unknown, and begins now.
             self._write(
                 "UPDATE entry SET recorded_s = ? WHERE seq IN (SELECT seq FROM entry WHERE seq <= ? "
                 "AND (recorded_s < ? OR recorded_s > ?) LIMIT ?)",
                 (now_s, settled, earliest_s, now_s + 86_400, SWEEP_ROWS),
             )
-        before_s = now_s - round(self._settings.keep_h * 3600)
+        # Each clock judges its own marks. What an earlier boot has marked without a clock is older than that by this boot's.
+        from_s, before_s = earliest_s if is_set else 0, now_s - round(self._settings.keep_h * 3600)
         forgotten = self._write(
-            "DELETE FROM entry WHERE seq IN (SELECT seq FROM entry WHERE seq <= ? AND recorded_s < ? LIMIT ?)",
-            (min(settled, newest - 1), before_s, SWEEP_ROWS),
+            "DELETE FROM entry WHERE seq IN "
+            "(SELECT seq FROM entry WHERE seq <= ? AND recorded_s >= ? AND recorded_s < ? LIMIT ?)",
+            (min(settled, newest - 1), from_s, before_s, SWEEP_ROWS),
         )
         if settled == newest and forgotten < SWEEP_ROWS:  # its number stays, so that the next one is right
-            statement = "UPDATE entry SET body = x'' WHERE seq = ? AND recorded_s < ? AND body IS NOT x''"
-            forgotten += self._write(statement, (newest, before_s))
+            statement = (
+                "UPDATE entry SET body = x'' WHERE seq = ? AND recorded_s >= ? AND recorded_s < ? AND body IS NOT x''"
+            )
+            forgotten += self._write(statement, (newest, from_s, before_s))
         self._read("PRAGMA wal_checkpoint(PASSIVE)")
         return forgotten
 
@@ -335,6 +340,11 @@ class Outbox:
             with suppress(sqlite3.Error):
                 self._connection.close()
             self._connection = None
+
+
+def _age_mark_s(at: Moment) -> int:
+    """By what an entry's age is judged: the wall clock, or, where that was never set, the time since boot, far below any wall time."""
+    return (at.boot_ns if at.quality is ClockQuality.UNSET else at.wall_ns) // 1_000_000_000
 
 
 def _named(path: Path, verb: str, error: Exception) -> OutboxError:

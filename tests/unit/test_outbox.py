@@ -18,7 +18,7 @@ from kiosk import outbox_file, wire
 from kiosk.clock import SystemClock
 from kiosk.config import Outbox as Settings
 from kiosk.errors import OutboxError, OutboxFullError
-from kiosk.model import Entry, Moment
+from kiosk.model import ClockQuality, Entry, Moment
 from kiosk.outbox import SWEEP_ROWS, Outbox
 
 HOUR_NS = 3_600_000_000_000
@@ -115,6 +115,49 @@ def test_settled_entries_are_kept_a_day_and_waiting_ones_for_ever(outbox: Outbox
     assert outbox.sweep(replace(now, wall_ns=now.wall_ns + 23 * HOUR_NS)) == 0
     assert outbox.sweep(replace(now, wall_ns=now.wall_ns + 999 * HOUR_NS)) == 2
     assert _numbers(outbox) == [2, 3]
+
+
+DAY_S = 86_400
+GUESSED = Moment(1_775_000_000 * 10**9, "later-boot", 60 * 10**9, ClockQuality.UNSET)
+"""A day that systemd was built on, a minute after the start."""
+
+
+def test_guessed_day_takes_no_entry_its_time(outbox: Outbox, make_entry: Make) -> None:
+    """Kept a day by the clock that was set when they were made, whatever day is shown after a start without a network."""
+    now = SystemClock().now()
+    for number in range(3):
+        outbox.append(make_entry(number))
+    outbox.settle(2)
+    behind = replace(GUESSED, wall_ns=now.wall_ns - 200 * DAY_S * 10**9)
+    ahead = replace(GUESSED, wall_ns=now.wall_ns + 200 * DAY_S * 10**9)
+    assert [outbox.sweep(guess) for guess in (behind, ahead)] == [0, 0]
+    assert outbox.sweep(replace(now, wall_ns=now.wall_ns + 23 * HOUR_NS)) == 0
+    assert outbox.sweep(replace(now, wall_ns=now.wall_ns + 25 * HOUR_NS)) == 2
+
+
+def test_station_that_never_learns_the_time_forgets_by_its_uptime(outbox: Outbox, make_entry: Make) -> None:
+    """A day after they were made at the soonest, in the same boot or in a later one."""
+    for number in range(3):
+        outbox.append(replace(make_entry(number), at=GUESSED))
+    outbox.settle(2)
+
+    def swept(boot_s: int, boot_id: str = GUESSED.boot_id) -> int:
+        return outbox.sweep(replace(GUESSED, boot_ns=boot_s * 10**9, boot_id=boot_id))
+
+    assert swept(60 + DAY_S) == 0
+    assert swept(59 + DAY_S, "another") == 0
+    assert swept(61 + DAY_S, "another") == 2
+    assert _numbers(outbox) == [2]
+
+
+def test_many_entries_without_a_time_are_kept_a_day_from_when_it_comes(outbox: Outbox, make_entry: Make) -> None:
+    """None is taken for very old, although no more than `SWEEP_ROWS` are marked at once."""
+    entry = replace(make_entry(1), at=GUESSED)
+    for _ in range(2 * SWEEP_ROWS):
+        outbox.append(entry)
+    outbox.settle(2 * SWEEP_ROWS)
+    now = replace(SystemClock().now(), quality=ClockQuality.SYNCED)
+    assert [outbox.sweep(now) for _ in range(4)] == [0, 0, 0, 0]
 
 
 def test_nothing_of_a_person_outlives_its_time(outbox: Outbox, make_entry: Make) -> None:
