@@ -58,8 +58,9 @@ class SystemClock:
         self._anchor_file = None if runtime_dir is None else runtime_dir / ANCHOR
         self._boot_id = _BOOT_ID.read_text("ascii").strip()
         self._adjtimex = getattr(ctypes.CDLL(None), "adjtimex", None)
-        self._believed: bool | None = None
-        """Whether an unsynced clock had a battery behind it, or was synced while this object looked on; None before it matters."""
+        self._believed = False
+        """Whether an unsynced clock had a battery behind it, or was synced while this object looked on. Looked at until it has:
+        a battery clock on a bus is found some seconds after the start."""
 
     def now(self) -> Moment:
         """Both clocks, read together."""
@@ -79,7 +80,7 @@ class SystemClock:
         if _TIMESYNC_MARK.exists() or self._kernel_is_synced():
             self._believed = True
             return ClockQuality.SYNCED
-        if self._believed is None:
+        if not self._believed:
             self._believed = platform.machine() in _PC or _a_battery_agrees(wall_ns)
         return ClockQuality.ESTIMATED if self._believed else ClockQuality.UNSET
 

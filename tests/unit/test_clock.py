@@ -82,6 +82,17 @@ def test_battery_clock_is_believed_where_it_agrees(
     assert SystemClock().now().quality is quality
 
 
+def test_battery_clock_that_is_found_late_is_believed(board: Path) -> None:
+    """Its driver may come after the station; once it has agreed, it is not asked again."""
+    watched = SystemClock()
+    assert watched.now().quality is ClockQuality.UNSET
+    (board / "rtc0").mkdir(parents=True)
+    (board / "rtc0" / "since_epoch").write_text(f"{time.time_ns() // 10**9}\n")
+    assert watched.now().quality is ClockQuality.ESTIMATED
+    (board / "rtc0" / "since_epoch").unlink()
+    assert watched.now().quality is ClockQuality.ESTIMATED
+
+
 def test_clock_that_was_synced_once_stays_believed(board: Path) -> None:
     """A time server that falls silent takes nothing away; until it has spoken, the clock is looked at anew each time."""
     watched = SystemClock()
