@@ -67,6 +67,7 @@ class ScanMarks:
         refused: Refusals since its start.
         last_scan_wall_ns: When the last code was answered, Unix time; None before the first.
         fault: What keeps it from recording, one sentence; empty if nothing does.
+        trust_fault: Why it refuses the list of whom to believe, or of what is revoked, that lies there; empty if it does not.
     """
 
     lane: str
@@ -82,6 +83,7 @@ class ScanMarks:
     refused: int
     last_scan_wall_ns: int | None
     fault: str
+    trust_fault: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -146,6 +148,8 @@ def status_message(  # noqa: PLR0913  a status has many parts
         update: How an update stands; None where nobody looks.
     """
     disk = os.statvfs(config.state.dir)
+    lanes = [_lane(config, lane.name) for lane in config.lanes]
+    distrusts = any(lane.get("trust_fault") for lane in lanes)
     return _dump(
         {
             **_head(config, state),
@@ -153,8 +157,8 @@ def status_message(  # noqa: PLR0913  a status has many parts
             "version": __version__,
             "uptime_s": now.boot_ns // 1_000_000_000,
             "outbox": _outbox(outbox, now, disk),
-            "warnings": [*_warnings(config, outbox, now, disk), *warnings],
-            "lanes": [_lane(config, lane.name) for lane in config.lanes],
+            "warnings": [*_warnings(config, outbox, now, disk), *["trust-fault"] * distrusts, *warnings],
+            "lanes": lanes,
             "board": board_facts(),
             "commands": commands,
             "trust_issued_s": trust_issued_s,

@@ -56,6 +56,11 @@ class TrustFolder:
         else:
             self._read_anew()
 
+    @property
+    def fault(self) -> str:
+        """Why what lies there now is not believed, one sentence; empty if it is."""
+        return self._fault
+
     def look(self) -> None:
         """Read again if a file was added, removed or replaced."""
         marks = self._marks()

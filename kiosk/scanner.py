@@ -235,7 +235,8 @@ class Scanner:
             if self._parts.trust is not None:
                 self._parts.trust.look()
         if self._tally.due(now_boot_ns):
-            self._tally.write(self._parts.clock.now(), self._fault)
+            trust_fault = "" if self._parts.trust is None else self._parts.trust.fault
+            self._tally.write(self._parts.clock.now(), self._fault, trust_fault)
             self._stand(self._standing_cue())
             self._errands.tend(self._check)
 
@@ -331,7 +332,7 @@ class _Tally:
     def due(self, now_boot_ns: int) -> bool:
         return now_boot_ns - self._written_boot_ns >= MARKS_EVERY_NS
 
-    def write(self, now: Moment, fault: str) -> None:
+    def write(self, now: Moment, fault: str, trust_fault: str) -> None:
         seconds = (now.boot_ns - self._written_boot_ns) / 1e9
         fps = (self._frames - self._frames_at_write) / seconds if self._written_boot_ns else 0.0
         self._written_boot_ns = now.boot_ns
@@ -350,6 +351,7 @@ class _Tally:
             refused=self._results["refused"],
             last_scan_wall_ns=self._last_scan_wall_ns,
             fault=fault,
+            trust_fault=trust_fault,
         )
         write_marks(self._runtime_dir, f"scan-{self._lane}", marks.to_dict())
 

@@ -17,11 +17,13 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from paho.mqtt import subscribe
+from paho.mqtt.client import MQTTMessage
 
 from central import retained
 from central.__main__ import main as central
 from central.collector import Broker
-from kiosk import trust_list
+from kiosk import trust, trust_list, wire
 from kiosk.config import Config
 from kiosk.credential import classify
 from kiosk.issuers import TrustFolder
@@ -168,6 +170,44 @@ def test_scan_process_at_a_door_learns_it(centre: Centre, config: Config, tmp_pa
         finally:
             scan.terminate()
     assert "trust-read families=pass=1" in log.read_text().replace('"', "")
+
+
+def test_refused_list_is_seen_at_the_centre(centre: Centre, config: Config, tmp_path: Path) -> None:
+    """The status of a station whose scan process refuses a rotten list, and an older one, warns and says why, until it is mended."""
+    door = {"panel": {"kind": "none"}, "camera": {"source": "sim:seed=1", "width_px": 640, "height_px": 480, "fps": 5}}
+    settings = json.loads(config.model_dump_json()) | {"lanes": [door], "status": {"every_s": 1.0}}
+    written = tmp_path / "kiosk.yaml"
+    written.write_text(yaml.safe_dump(settings), "utf-8")
+    kept = trust_list.path_of(config)
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"rotten")
+
+    def refused() -> str:
+        message = subscribe.simple(wire.status_topic("test-1"), port=centre.broker.port)  # type: ignore[no-untyped-call]
+        assert isinstance(message, MQTTMessage)
+        status = json.loads(message.payload)
+        (lane,) = status["lanes"]
+        assert ("trust-fault" in status["warnings"]) == bool(lane.get("trust_fault"))
+        return str(lane.get("trust_fault", "no sign of life"))
+
+    argv = [sys.executable, "-m", "kiosk", "scan", "--config", str(written)]
+    with (
+        _uplink(Config.model_validate(settings)),
+        (tmp_path / "scan.log").open("wb") as log,
+        subprocess.Popen(argv, stdout=log, stderr=log) as scan,
+    ):
+        try:
+            until(lambda: "not a trust list" in refused(), refused)
+            assert centre.publish() == 0
+            old = centre.list.read_bytes()
+            until(lambda: refused() == "", refused)
+            assert centre.publish() == 0
+            newer = trust_list.load(centre.list, trust.fleet_keys(config.trust.fleet_key_file)).head.issued_s
+            until(lambda: f"list={newer}" in (tmp_path / "scan.log").read_text("utf-8"))
+            kept.write_bytes(old)
+            until(lambda: "older than the list in use" in refused(), refused)
+        finally:
+            scan.terminate()
 
 
 def test_station_that_is_set_up_later_gets_it(centre: Centre, config: Config) -> None:

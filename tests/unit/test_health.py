@@ -79,6 +79,28 @@ def test_lane_without_a_sign_of_life_is_a_fault(make_config: Callable[..., Confi
     outbox.close()
 
 
+@pytest.mark.parametrize(
+    ("lanes", "warns"),
+    [
+        ({"main": {"trust_fault": ""}, "side": {"trust_fault": "trust.list: not a trust list"}}, True),
+        ({"main": {"trust_fault": ""}, "side": {}}, False),
+        ({"main": {"trust_fault": "x", "written_boot_ns": 1}}, False),
+    ],
+)
+def test_refused_trust_list_of_any_lane_is_a_warning(
+    make_config: Callable[..., Config], lanes: dict[str, dict[str, object]], *, warns: bool
+) -> None:
+    """Of marks that are fresh; those of a version that had no such word warn of nothing."""
+    config = make_config(lanes=[{"name": name, "panel": {"kind": "none"}} for name in lanes])
+    for name, marks in lanes.items():
+        fresh = {"lane": name, "written_boot_ns": _now_ns(), "fault": ""}
+        health.write_marks(config.state.runtime_dir, f"scan-{name}", fresh | marks)
+    outbox = Outbox.open(config.state.dir / "outbox.db", config.outbox)
+    status = json.loads(health.status_message(config, outbox, SystemClock().now(), "online"))
+    outbox.close()
+    assert ("trust-fault" in status["warnings"]) is warns
+
+
 def test_board_tells_temperature_and_throttling(tmp_path: Path) -> None:
     """Where the files are there; elsewhere None, and never an exception."""
     empty = health.board_facts(tmp_path)

@@ -253,7 +253,7 @@ def test_two_people_on_one_picture_get_two_answers(door: Door) -> None:
 def test_card_in_several_codes_is_one_entry(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each code asks for the next, the last one opens; all at once again are a repeat; no sooner committed than green."""
     issuer = CardIssuer()
-    believed = SimpleNamespace(trust=issuer.trust, look=lambda: None)
+    believed = SimpleNamespace(trust=issuer.trust, fault="", look=lambda: None)
     policy = Policy(Rules(frozenset({"shc"}), 60 * S), bytes(32))
     parts = replace(door.parts, trust=believed, policy=policy)  # type: ignore[arg-type]
     monkeypatch.setattr(door, "scanner", Scanner(door.config, door.config.lanes[0], parts))
