@@ -114,8 +114,8 @@ test-image: $(VENV)/.ready-dev ## build the image of BOARD=virt and boot it in Q
 	@rm -f build/image/test_$(BOARD).txt
 	KIOSK_IMAGE=1 $(BIN)/python -m pytest tests/image/test_$(BOARD).py; code=$$?; cat build/image/test_$(BOARD).txt; exit $$code
 
-test-image-update: $(VENV)/.ready-dev ## build the image of BOARD=virt and let it judge, install and order updates in QEMU
-	PYTHONPATH=image-build:. $(BIN)/python -m imaging --board virt --raw $(ARGS)
+test-image-update: $(VENV)/.ready-dev ## build the image of BOARD=virt-stable and let it judge, install and order updates in QEMU
+	PYTHONPATH=image-build:. $(BIN)/python -m imaging --board virt-stable --raw $(ARGS)
 	KIOSK_IMAGE=1 $(BIN)/python -m pytest tests/image/test_update.py; code=$$?; cat build/image/test_update.txt; exit $$code
 
 docs: $(VENV)/.ready-dev ## write what is made from the types: the reference, the pictures, the lists

@@ -69,9 +69,9 @@ def build(order: Order) -> Path:
     host.prepare(lists.get("builder", []), order.work)
     lines = lists["debian"] + (lists["raspberrypi"] if board.real else [])
     root = parts.root(board, lines, order.work, fresh=order.fresh)
-    unpacked = None if board.real else parts.foreign(lists["debian"] + lists["backports"], order.work)
+    unpacked = None if board.real else parts.foreign(lists["debian"] + lists["backports"], order.work, board.kernel)
     site = parts.site(FOLDER / "requirements.lock", order.work)
-    extra = None if board.real else parts.site(FOLDER / "requirements-ci.lock", order.work)
+    extra = None if board.real else parts.site(FOLDER / "requirements-ci.lock", order.work, unpacked)
     out = order.work / board.name
     out.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="kiosk-image-", dir=order.work) as name:
@@ -81,6 +81,12 @@ def build(order: Order) -> Path:
         host.say("unpacking the root")
         host.run("tar", "-C", tree, "--numeric-owner", "-xf", root)
         _apply(board, tree, site, extra, order)
+        if unpacked is not None:
+            parts.modules(unpacked, tree)
+        else:
+            kernels = [path.name for path in (tree / "usr" / "lib" / "modules").iterdir()]
+            release.check_updatable(kernels, _versions(tree)["rauc"])
+        _finish(tree, order)
         slots = [folder / f"boot-{letter}" for letter in "ab"]
         _boot_folders(tree, slots, unpacked, board.tree)
         image = _written(order, tree, slots, folder)
@@ -114,7 +120,7 @@ def _reach(lines: list[str], file: Path) -> None:
 
 
 def _apply(board: Board, tree: Path, site: Path, extra: Path | None, order: Order) -> None:
-    """Run the layers' hooks, put our own package beside the locked ones, and give everything one time."""
+    """Run the layers' hooks, and put our own package beside the locked ones."""
     with tempfile.TemporaryDirectory(prefix="kiosk-assets-", dir=order.work) as name:
         assets = Path(name)
         host.say("site: our own package and byte code")
@@ -140,8 +146,10 @@ def _apply(board: Board, tree: Path, site: Path, extra: Path | None, order: Orde
             os.umask(umask)
     release.stamp(tree, board.name, order.epoch_s)
     _compile(tree)
-    if extra is not None:
-        parts.modules(order.work / "foreign" / "root", tree)
+
+
+def _finish(tree: Path, order: Order) -> None:
+    """Give everything one time, and see that the next version will fit, too."""
     _one_time(tree, order.epoch_s)
     used = int(host.run("du", "-sm", "--apparent-size", tree).split()[0])
     if used > SPARE * disk.ROOT_MIB:
@@ -193,8 +201,7 @@ def _boot_folders(tree: Path, slots: list[Path], unpacked: Path | None, device_t
             raise host.HostError("the maker's kernel package has left no vmlinuz-*-rpi-v8 in /boot")
         shutil.copy(kernels[-1], first / "vmlinuz")
     else:
-        version = next((unpacked / "usr" / "lib" / "modules").iterdir())
-        shutil.copy(version / "vmlinuz", first / "vmlinuz")
+        shutil.copy(parts.vmlinuz(unpacked), first / "vmlinuz")
         parts.initrd(unpacked, first / "initrd")
         if device_tree:
             shutil.copy(parts.device_tree(unpacked, device_tree), first / device_tree)
@@ -227,11 +234,17 @@ def _written(order: Order, tree: Path, slots: list[Path], folder: Path) -> Path:
     return image
 
 
+def _versions(tree: Path) -> dict[str, str]:
+    """Debian's packages in a root file system."""
+    said = host.run("dpkg-query", f"--admindir={tree / 'var/lib/dpkg'}", "-W", "-f", "${Package} ${Version}\n")
+    return dict(line.split() for line in said.splitlines())
+
+
 def _list(order: Order, tree: Path, out: Path) -> None:
     """What the root is made of: Debian's packages as a plain list, and an SBOM in both common forms."""
     host.say("SBOM")
-    lines = host.run("dpkg-query", f"--admindir={tree / 'var/lib/dpkg'}", "-W", "-f", "${Package} ${Version}\n")
-    (out / "packages.txt").write_text("".join(sorted(lines.splitlines(keepends=True))), "utf-8")
+    lines = (f"{package} {version}\n" for package, version in sorted(_versions(tree).items()))
+    (out / "packages.txt").write_text("".join(lines), "utf-8")
     host.run(
         parts.tool(order.work, "debsbom"), "generate", "-r", tree, "--distro-arch", "arm64",
         "--distro-name", f"kiosk-{order.board}", "--spdx-namespace", f"https://kiosk.invalid/{order.board}",

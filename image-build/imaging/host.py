@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -146,7 +147,7 @@ def download(folder: Path, lines: Sequence[str], packages: Sequence[str]) -> lis
     Args:
         folder: For lists and packages.
         lines: Archives.
-        packages: Names, each with `/suite` where several have it; `linux-image` of the newest kernel is resolved.
+        packages: Names, each with `/suite` where several have it; `kernel-7` is what makes up the newest kernel 7.
     """
     for name in ("lists/partial", "cache/archives/partial", "debs"):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -159,19 +160,28 @@ def download(folder: Path, lines: Sequence[str], packages: Sequence[str]) -> lis
     ]  # fmt: skip
     apt = [argument for option in options for argument in ("-o", option)]
     run("apt-get", "-qq", *apt, "update")
-    names = list(packages)
-    if "linux" in names:
-        names.remove("linux")
-        shown = run("apt-cache", *apt, "show", "linux-image-arm64")
-        versions = [word for line in shown.splitlines() if line.startswith("Depends:") for word in line.split()]
-        images = sorted(word for word in versions if word.startswith("linux-image-7"))
-        if not images:
-            raise HostError("the backports' archive has no kernel 7: name another list of archives")
-        version = images[-1].removeprefix("linux-image-")
-        names += [f"linux-{part}-{version}/trixie-backports" for part in ("binary", "modules", "base")]
+    names: list[str] = []
+    for package in packages:
+        if package.startswith("kernel-"):
+            names += _kernel(run("apt-cache", *apt, "show", "linux-image-arm64"), package.removeprefix("kernel-"))
+        else:
+            names.append(package)
     run("apt-get", "-qq", *apt, "download", *names, cwd=folder / "debs")
     wanted = {name.split("/")[0] for name in names}
     return sorted(path for path in (folder / "debs").glob("*.deb") if path.name.split("_")[0] in wanted)
+
+
+def _kernel(shown: str, series: str) -> list[str]:
+    """Packages of the newest kernel of a series, from what apt shows of `linux-image-arm64`."""
+    words = {word for line in shown.splitlines() if line.startswith("Depends:") for word in line.split()}
+    found = [word.removeprefix("linux-image-") for word in words if word.startswith(f"linux-image-{series}.")]
+    if not found:
+        raise HostError(f"the archives have no kernel {series}: name another list of archives")
+    version = max(found, key=lambda one: [int(number) for number in re.findall(r"\d+", one)])
+    # Debian has taken its kernel's package apart in version 7.
+    if int(series.partition(".")[0]) >= 7:
+        return [f"linux-{part}-{version}" for part in ("binary", "modules", "base")]
+    return [f"linux-image-{version}"]
 
 
 def digest(*parts: object) -> str:

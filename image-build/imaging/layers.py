@@ -66,6 +66,7 @@ class Board:
         layers: Ours, in the order in which they apply.
         real: A Raspberry Pi, which needs the maker's archive.
         tree: File name of the device tree that a test machine's kernel is given; nothing where QEMU makes it.
+        kernel: Series of Debian's kernel that a test machine gets.
         wiring: The file in config/boards/ that a station begins with; "none" where a test brings one.
     """
 
@@ -73,6 +74,7 @@ class Board:
     layers: tuple[Layer, ...]
     real: bool
     tree: str = ""
+    kernel: str = "7"
     wiring: str = "none"
 
     @property
@@ -183,5 +185,6 @@ def read_board(folder: Path, name: str) -> Board:
         tuple(ordered.values()),
         real,
         config["device"].get("tree", ""),
+        str(config["device"].get("kernel", "7")),
         config.get("kiosk", {}).get("wiring", "none"),
     )

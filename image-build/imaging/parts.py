@@ -93,12 +93,13 @@ def _uv(work: Path, *argv: str | Path) -> None:
     host.run(tool(work, "uv"), "--system-certs", "pip", *argv)
 
 
-def site(lock: Path, work: Path) -> Path:
+def site(lock: Path, work: Path, unpacked: Path | None = None) -> Path:
     """The Python packages of a lock file for the board, with byte code.
 
     Args:
         lock: Versions and hashes.
         work: Where parts are kept.
+        unpacked: What `foreign` gave, for the headers; a lock without lgpio needs none.
     """
     target = work / f"{lock.stem}-{host.digest(lock)}"
     if target.exists():
@@ -117,7 +118,8 @@ def site(lock: Path, work: Path) -> Path:
             "--target", made, "-r", wanted,
         )  # fmt: skip
         if lgpio:
-            _cross_build_lgpio(lgpio, made, Path(folder), work)
+            assert unpacked is not None  # noqa: S101  only test machines' packages have lgpio
+            _cross_build_lgpio(lgpio, made, Path(folder), work, unpacked / "usr" / "include")
     for junk in ("bin", ".lock"):
         shutil.rmtree(made / junk, ignore_errors=True) if (made / junk).is_dir() else (made / junk).unlink(
             missing_ok=True
@@ -138,7 +140,7 @@ def _without_lgpio(lock: Path) -> tuple[str, str]:
     return "\n".join(kept) + "\n", "\n".join(lgpio)
 
 
-def _cross_build_lgpio(lock: str, target: Path, folder: Path, work: Path) -> None:
+def _cross_build_lgpio(lock: str, target: Path, folder: Path, work: Path, include: Path) -> None:
     """lgpio from its source, checked against its hash, for the board's Python."""
     host.say("site: lgpio from its source, because it has no wheel for Python 3.13")
     wanted = folder / "lgpio.lock"
@@ -151,10 +153,9 @@ def _cross_build_lgpio(lock: str, target: Path, folder: Path, work: Path) -> Non
         archive.extractall(folder, filter="data")
     source = next(path for path in folder.glob("lgpio-*") if path.is_dir())
     headers = folder / "include"
-    unpacked = work / "foreign" / "root" / "usr" / "include"
     # Only Python's: the board's C headers must not mix with the cross compiler's own.
-    shutil.copytree(unpacked / "python3.13", headers / "python3.13")
-    shutil.copytree(unpacked / "aarch64-linux-gnu" / "python3.13", headers / "aarch64-linux-gnu" / "python3.13")
+    shutil.copytree(include / "python3.13", headers / "python3.13")
+    shutil.copytree(include / "aarch64-linux-gnu" / "python3.13", headers / "aarch64-linux-gnu" / "python3.13")
     host.run("swig", "-python", "-o", "lgpio_wrap.c", "lgpio.i", cwd=source)
     sources = ["lgpio_wrap.c", *sorted(str(p.relative_to(source)) for p in source.glob("src/lg*.c")), "src/rgpiod.c"]
     host.run(
@@ -165,21 +166,34 @@ def _cross_build_lgpio(lock: str, target: Path, folder: Path, work: Path) -> Non
     shutil.copy(source / "lgpio.py", target / "lgpio.py")
 
 
-def foreign(lines: list[str], work: Path) -> Path:
-    """Debian's kernel for test machines, busybox and Python's headers, unpacked."""
-    folder = work / "foreign"
+def foreign(lines: list[str], work: Path, kernel: str) -> Path:
+    """Debian's kernel for test machines, busybox and Python's headers, unpacked.
+
+    Args:
+        lines: Archives.
+        work: Where parts are kept.
+        kernel: Its series, as in 7 or 6.12.
+    """
+    folder = work / f"foreign-{kernel}"
     unpacked = folder / "root"
     if unpacked.exists():
-        host.say("kernel: kept")
+        host.say(f"kernel {kernel}: kept")
         return unpacked
-    host.say("kernel: Debian's, with simulated pins, for test machines")
+    host.say(f"kernel {kernel}: Debian's, for test machines")
     made = folder / "root.new"
     shutil.rmtree(made, ignore_errors=True)
-    packages = host.download(folder, lines, ("linux", "busybox-static/trixie", "libpython3.13-dev/trixie"))
+    packages = host.download(
+        folder, lines, (f"kernel-{kernel}", "busybox-static/trixie", "libpython3.13-dev/trixie")
+    )  # fmt: skip
     for package in packages:
         host.run("dpkg-deb", "-x", package, made)
     made.rename(unpacked)
     return unpacked
+
+
+def vmlinuz(unpacked: Path) -> Path:
+    """The kernel itself."""
+    return next(path for place in ("usr/lib/modules/*/vmlinuz", "boot/vmlinuz-*") for path in unpacked.glob(place))
 
 
 def modules(unpacked: Path, target: Path) -> str:

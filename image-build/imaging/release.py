@@ -50,3 +50,28 @@ def stamp(root: Path, board: str, epoch_s: int) -> None:
     if len(re.findall(f"^{_COMPATIBLE}$", text, re.MULTILINE)) != 1:
         raise host.HostError(f"{file} has no line {_COMPATIBLE}: was the layer kiosk-station applied?")
     file.write_text(text.replace(_COMPATIBLE, f"compatible={compatible(board)}"), "utf-8")
+
+
+def check_updatable(kernels: list[str], rauc: str) -> None:
+    """See that an image will be able to take the next one.
+
+    Args:
+        kernels: Versions of its kernels, as their folders of modules are called.
+        rauc: Version of its RAUC.
+
+    Raises:
+        HostError: It would refuse every bundle [1].
+
+    Sources:
+        [1] github.com/rauc/rauc/issues/1842: kernels from 6.19 on say more of dm-verity than RAUC before 1.15.2 takes.
+    """
+    new = [kernel for kernel in kernels if _numbers(kernel)[:2] >= [6, 19]]
+    if new and _numbers(rauc)[:3] < [1, 15, 2]:
+        raise host.HostError(
+            f"RAUC {rauc} takes no bundle under kernel {new[0]}, so this image could never be updated: take an archive with "
+            "RAUC 1.15.2 or newer, or with a kernel before 6.19"
+        )
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", version)]

@@ -233,7 +233,9 @@ class Machine:
         return "\n".join(self.console.splitlines()[-40:])
 
 
-def virt(card: Card, parts: Path, ports: dict[int, int], tree: Path, words: str = "") -> list[str]:
+def virt(
+    card: Card, parts: Path, ports: dict[int, int], tree: Path, words: str = "", *, pins: bool = True
+) -> list[str]:
     """QEMU's own machine with this card.
 
     Args:
@@ -242,7 +244,9 @@ def virt(card: Card, parts: Path, ports: dict[int, int], tree: Path, words: str 
         ports: Of the guest's centre to those of this machine's loopback; all that the guest can reach.
         tree: A file to be made: the machine's device tree with a Pi's revision.
         words: Further ones of the kernel's command line.
+        pins: Whether its kernel has a simulated chip of pins.
     """
+    words += " kiosk.pins=1" if pins else ""
     machine = ["qemu-system-aarch64", "-M", "virt,gic-version=3", "-cpu", "cortex-a72", "-smp", "2", "-m", "1024"]
     subprocess.run(
         [*machine[:2], f"{machine[2]},dumpdtb={tree}", *machine[3:], "-display", "none", "-nodefaults"],
@@ -254,7 +258,7 @@ def virt(card: Card, parts: Path, ports: dict[int, int], tree: Path, words: str 
     return [
         *machine, *ACCEL, "-nodefaults", "-dtb", str(tree),
         "-kernel", str(parts / "vmlinuz"), "-initrd", str(parts / "initrd"),
-        "-append", f"root=/dev/vda5 {KERNEL_LINE} console=ttyAMA0 kiosk.ci=hvc0 kiosk.pins=1 {words}",
+        "-append", f"root=/dev/vda5 {KERNEL_LINE} console=ttyAMA0 kiosk.ci=hvc0 {words}",
         "-serial", "chardev:console",
         "-device", "virtio-serial-pci", "-device", "virtconsole,chardev=shell", "-device", "virtio-rng-pci",
         "-drive", f"file={card.path},format=raw,if=virtio,cache=writeback",

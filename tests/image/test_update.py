@@ -1,4 +1,4 @@
-"""Updates in the image of BOARD=virt: its own RAUC, kernel, units and sandboxes, up to the restart into the other slot.
+"""Updates in the image of BOARD=virt-stable: its own RAUC, kernel, units and sandboxes, up to the restart into the other slot.
 
 QEMU has no firmware that knows `tryboot`, so what comes after the restart is shown by `make test-updates`. The bundle's
 partitions are small ones, because an emulated processor writes slowly; the card's are the real ones.
@@ -24,6 +24,7 @@ from tests.image.conftest import WORK, Table
 from tests.image.machine import Card, Machine, virt
 from tests.updates.machine import SMALL, Version, make_version
 
+BOARD = "virt-stable"
 BOOT_S = 900.0
 """An emulated processor, beside other work."""
 INSTALL_S = 300.0
@@ -32,8 +33,9 @@ UP = """
 for i in $(seq 600); do
     systemctl is-active -q dbus && mountpoint -q /state && [ "$(systemctl show -P SubState kiosk-provision)" = exited ] && break
     sleep 1
-done; echo up after $i s"""
-"""A station that nobody has set up never ends its start; what an update needs is there before."""
+done
+systemctl stop kiosk-scan; echo up after $i s"""
+"""A station that nobody has set up never ends its start; what an update needs is there before. This one has no pins to scan with."""
 TRUST = """
 mkdir -p /run/ours /run/card && mount -t vfat -o ro /dev/disk/by-label/KIOSK /run/card && cp /run/card/*.raucb /state/
 cp -a /etc/kiosk/. /run/ours/ && rm -f /run/ours/fleet.pem && cp /run/card/update-ca.pem /run/ours/
@@ -69,7 +71,7 @@ def _bundle(place: Path, name: str, version: Version, keys: Path, fleet: Ed25519
     for part in ("boot.vfat", "root.ext4"):
         disk.copy_sparse(version.folder / part, content / part)
     signer = bundle.Signer(keys / "update.key", keys / "update.pem", keys / "update-ca.pem")
-    made = bundle.pack(content, "virt", version.name, signer, place / f"{name}.raucb")
+    made = bundle.pack(content, BOARD, version.name, signer, place / f"{name}.raucb")
     data = made.read_bytes()
     offer = Offer(version.name, "https://127.0.0.1:1/b.raucb", hashlib.sha256(data).digest(), len(data))
     order = made.with_suffix(".cose")
@@ -97,13 +99,13 @@ def seen(folder: Path, table: Table, tmp_path_factory: pytest.TempPathFactory) -
     flipped = bytearray((place / "good.raucb").read_bytes())
     flipped[len(flipped) // 3] ^= 1
     (place / "flipped.raucb").write_bytes(flipped)
-    card = Card.of(WORK / "virt" / "kiosk-virt.img", folder / "update.card")
+    card = Card.of(WORK / BOARD / f"kiosk-{BOARD}.img", folder / "update.card")
     for path in [*files, place / "flipped.raucb"]:
         card.put(path.name, path.read_bytes(), folder)
     machine = Machine(folder, "update-1")
     said: dict[str, str] = {}
     try:
-        machine.start(virt(card, WORK / "virt", {}, folder / "virt.dtb", "kiosk.nobody"))
+        machine.start(virt(card, WORK / BOARD, {}, folder / "virt.dtb", "", pins=False))
         machine.wait_for("CI-SHELL ready", BOOT_S)  # what is typed before is lost
         said["up"] = machine.run(UP, BOOT_S)
         table.note("boot", said["up"])
@@ -139,7 +141,7 @@ def _restarts(machine: Machine) -> bool:
 
 def test_rauc_knows_the_station(seen: Seen) -> None:
     """RAUC of the image takes our settings, and knows that slot A runs and is good."""
-    assert "kiosk-virt" in seen.said["status"], seen.said["status"]
+    assert f"kiosk-{BOARD}" in seen.said["status"], seen.said["status"]
     assert "rootfs.0" in seen.said["status"]
     assert "booted" in seen.said["status"]
 

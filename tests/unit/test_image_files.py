@@ -94,7 +94,7 @@ def test_layers_hook_hands_the_wiring_on() -> None:
 
 def test_board_that_is_nowhere_is_named_with_those_there_are() -> None:
     """A mistyped board is answered with the list."""
-    with pytest.raises(LayerError, match="pi4, pi5, raspi3b, virt, zero2w"):
+    with pytest.raises(LayerError, match="pi4, pi5, raspi3b, virt, virt-stable, zero2w"):
         read_board(FOLDER, "pi9")
 
 

@@ -205,3 +205,15 @@ def test_hook_refuses_a_line_without_a_root(tmp_path: Path) -> None:
     done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False, timeout=30)
     assert done.returncode != 0
     assert "names no root" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("kernels", "rauc"),
+    [(["6.12.47+rpt-rpi-v8", "6.19.1+rpt-rpi-v8"], "1.13-3+deb13u1"), (["7.3.4+deb13-arm64"], "1.15.1-1")],
+)
+def test_image_that_could_never_be_updated_is_not_built(kernels: list[str], rauc: str) -> None:
+    """A kernel that says more than its RAUC takes is found out before the card is at a door."""
+    with pytest.raises(HostError, match="never be updated"):
+        release.check_updatable(kernels, rauc)
+    release.check_updatable(kernels, "1.15.2-1")
+    release.check_updatable(["6.12.47+rpt-rpi-v8"], rauc)
