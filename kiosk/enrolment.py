@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives import hashes
 from kiosk import identity
 from kiosk.errors import ProvisionError
 from kiosk.provisioning import EXPIRED, NO_CENTRE, REFUSED, USED
+from kiosk.tls import judge_dates
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +44,6 @@ STEP_S = 5.0
 LONGEST_S = 15.0
 """Longest time for one question and its answer."""
 LARGEST_BYTES = 256 * 1024
-_NO_CHECK_TIME = ssl.VerifyFlags(0x200000)  # X509_V_FLAG_NO_CHECK_TIME; Python has no name for it
 _NUMBERS = {"used": USED, "expired": EXPIRED}
 
 
@@ -80,24 +80,25 @@ def authority_of(code: ProvisioningCode) -> bytes:
     return pem
 
 
-def enrol(code: ProvisioningCode, ca_pem: bytes, key: EllipticCurvePrivateKey, *, dates: bool) -> Answer:
-    """Redeem a code.
+def enrol(code: ProvisioningCode, ca_pem: bytes, key: EllipticCurvePrivateKey, runtime_dir: Path) -> Answer:
+    """Redeem a code. While nobody has told the station the time, no date is judged.
 
     Args:
         code: The code.
         ca_pem: The authority's certificate.
         key: The station's new key; only a request signed with it leaves.
-        dates: False while the station's clock has not been set, so that no date can be judged.
+        runtime_dir: Where the centre's time is.
 
     Raises:
         ProvisionError: NO_CENTRE, USED, EXPIRED or REFUSED.
     """
     question = {"token": code.token.hex(), "request": identity.request_for(key, code.kiosk).decode()}
-    answer = _asked(_context(ca_pem.decode(), dates=dates), code.enrolment, "POST", "/v1/enrol", question)
+    context = _context(ca_pem.decode(), runtime_dir, ignore_unknown=True)
+    answer = _asked(context, code.enrolment, "POST", "/v1/enrol", question)
     return _checked(answer, ca_pem, key, code.kiosk)
 
 
-def renewed(enrolment: str, folder: Path, kiosk: str, key: EllipticCurvePrivateKey) -> Answer:
+def renewed(enrolment: str, folder: Path, kiosk: str, key: EllipticCurvePrivateKey, runtime_dir: Path) -> Answer:
     """A certificate for a new key, by the present one.
 
     Args:
@@ -105,13 +106,14 @@ def renewed(enrolment: str, folder: Path, kiosk: str, key: EllipticCurvePrivateK
         folder: The station's identity.
         kiosk: Its id.
         key: The new key.
+        runtime_dir: Where the centre's time is.
 
     Raises:
         ProvisionError: NO_CENTRE or REFUSED.
     """
     try:
         ca_pem = (folder / identity.CA).read_bytes()
-        context = _context(ca_pem.decode(), dates=True)
+        context = _context(ca_pem.decode(), runtime_dir)
         context.load_cert_chain(str(folder / identity.KEY))
     except (OSError, ValueError) as error:  # ssl.SSLError is the first
         raise ProvisionError(REFUSED, f"the present certificate cannot be used ({error})") from error
@@ -119,11 +121,10 @@ def renewed(enrolment: str, folder: Path, kiosk: str, key: EllipticCurvePrivateK
     return _checked(_asked(context, enrolment, "POST", "/v1/renew", question), ca_pem, key, kiosk)
 
 
-def _context(ca_pem: str, *, dates: bool) -> ssl.SSLContext:
+def _context(ca_pem: str, runtime_dir: Path, *, ignore_unknown: bool = False) -> ssl.SSLContext:
     context = ssl.create_default_context(cadata=ca_pem)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    if not dates:
-        context.verify_flags |= _NO_CHECK_TIME
+    judge_dates(context, runtime_dir, ignore_unknown=ignore_unknown)
     return context
 
 

@@ -17,12 +17,13 @@ from urllib.parse import urlsplit
 
 from kiosk import durable
 from kiosk.errors import UpdateError
+from kiosk.tls import judge_dates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from kiosk.config import Config, Tls
+    from kiosk.config import Config
     from kiosk.update import Offer
 
 STEP_S = 20.0
@@ -54,7 +55,7 @@ def fetch(offer: Offer, part: Path, target: Path, config: Config, go_on: Callabl
         have = 0
     _check_room(part.parent, offer.size_bytes - have + (config.outbox.min_free_mb << 20) + SPARE_BYTES)
     if have < offer.size_bytes:
-        _receive(offer, part, have, context_of(config.uplink.tls), go_on)
+        _receive(offer, part, have, context_of(config), go_on)
     if part.stat().st_size < offer.size_bytes:
         return False
     if sha256_of(part) != offer.sha256:
@@ -65,15 +66,17 @@ def fetch(offer: Offer, part: Path, target: Path, config: Config, go_on: Callabl
     return True
 
 
-def context_of(tls: Tls) -> ssl.SSLContext:
+def context_of(config: Config) -> ssl.SSLContext:
     """How the server is trusted: as the broker is. The station's certificate is shown if this process can read it.
 
     Raises:
         UpdateError: A certificate cannot be used.
     """
+    tls = config.uplink.tls
     try:
         context = ssl.create_default_context(cafile=None if tls.ca_file is None else str(tls.ca_file))
         context.minimum_version = ssl.TLSVersion.TLSv1_3 if tls.least_version == "1.3" else ssl.TLSVersion.TLSv1_2
+        judge_dates(context, config.state.runtime_dir)
         if tls.cert_file is not None and os.access(tls.cert_file, os.R_OK):
             context.load_cert_chain(str(tls.cert_file), None if tls.key_file is None else str(tls.key_file))
     except OSError as error:  # ssl.SSLError is one

@@ -15,7 +15,6 @@ Sources:
     [1] MQTT 5.0, 3.2.2.3.3 (Receive Maximum), 3.4.2.1 (PUBACK reason codes of 0x80 and above are refusals).
     [2] eclipse-paho/paho.mqtt.python, client.py: `_check_keepalive`; `reconnect_on_failure` also switches off the silent
         downgrade to MQTT 3.1.
-    [3] openssl/x509_vfy.h; X509_VERIFY_PARAM_set_flags(3).
 """
 
 from __future__ import annotations
@@ -34,11 +33,10 @@ from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from kiosk import wire
-from kiosk.clock import SystemClock
 from kiosk.errors import ConfigError, LinkError
 from kiosk.log import line
-from kiosk.model import ClockQuality
 from kiosk.session import Failure, Route, routes_of
+from kiosk.tls import judge_dates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +56,6 @@ _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _PROTOCOLS = {"5": MQTTv5, "3.1.1": MQTTv311}
 _TLS_VERSIONS = {"1.3": ssl.TLSVersion.TLSv1_3, "1.2": ssl.TLSVersion.TLSv1_2}
 _UNSUPPORTED_PROTOCOL = 132
-_NO_CHECK_TIME = ssl.VerifyFlags(0x200000)  # X509_V_FLAG_NO_CHECK_TIME [3]; Python has no name for it
 
 _log = logging.getLogger(__name__)
 
@@ -341,17 +338,14 @@ def _password(config: Config) -> str | None:
 def _tls(config: Config) -> ssl.SSLContext:
     """Server name and certificate are always checked; nothing in the configuration switches that off.
 
-    Dates are not, where that is wished for, while the clock shows a day before this software was written: a station without
-    a battery clock, whose network has no time server, would otherwise never come to the centre. Once the centre has told
-    its time, they are judged by that.
+    Dates are not, where that is wished for, while nobody has told the time: a station without a battery clock, whose network
+    has no time server, would otherwise never come to the centre. Once the centre has told its time, they are judged by that.
     """
     tls = config.uplink.tls
     try:
         context = ssl.create_default_context(cafile=None if tls.ca_file is None else str(tls.ca_file))
         context.minimum_version = _TLS_VERSIONS[tls.least_version]
-        if tls.while_clock_unset == "ignore-dates" and SystemClock().now().quality is ClockQuality.UNSET:
-            context.verify_flags |= _NO_CHECK_TIME  # OpenSSL knows the machine's clock only
-            context.sslsocket_class = _dated(SystemClock(config.state.runtime_dir))
+        judge_dates(context, config.state.runtime_dir, ignore_unknown=tls.while_clock_unset == "ignore-dates")
         if tls.cert_file is not None:
             context.load_cert_chain(str(tls.cert_file), None if tls.key_file is None else str(tls.key_file))
     except OSError as error:  # ssl.SSLError is one
@@ -359,27 +353,6 @@ def _tls(config: Config) -> ssl.SSLContext:
             f"uplink.tls: {_sentence(error)}", hint="see that the files exist, are PEM and belong together"
         ) from error
     return context
-
-
-def _dated(clock: SystemClock) -> type[ssl.SSLSocket]:
-    """Sockets that judge the dates of the peer's certificates, before anything is sent, by a clock that OpenSSL does not know."""
-
-    class Dated(ssl.SSLSocket):
-        def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002  as the base class has it
-            super().do_handshake(block)
-            now = clock.now()
-            if now.quality is ClockQuality.UNSET:
-                _log.warning(line("certificate-dates-ignored", reason="the clock has not been set"))
-                return
-            sslobj: Any = self._sslobj  # type: ignore[attr-defined]  # public only since Python 3.13, and there as DER
-            for certificate in sslobj.get_verified_chain():
-                dates = certificate.get_info()
-                first_s, last_s = (ssl.cert_time_to_seconds(dates[name]) for name in ("notBefore", "notAfter"))
-                if not first_s <= now.wall_ns / 1e9 <= last_s:
-                    what = "is not yet valid" if now.wall_ns / 1e9 < first_s else "has expired"
-                    raise ssl.SSLCertVerificationError(f"certificate {what}, by the centre's time")
-
-    return Dated
 
 
 def _close_socket(client: Client) -> None:

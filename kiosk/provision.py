@@ -137,13 +137,12 @@ def set_up(
         raise ProvisionError(NOT_A_CODE, f"the code does not fit this board: {error}", hint="") from error
     if code.wifi is not None:
         wifi.join(board.state.dir, board.state.runtime_dir, code.wifi, alive)
-    dates = SystemClock(board.state.runtime_dir).now().quality is not ClockQuality.UNSET
     deadline_s = time.monotonic() + wait_s
     while True:
         try:
             ca_pem = enrolment.authority_of(code)
             key = identity.pending_key(board.state.dir, name_of(text))
-            answer = enrolment.enrol(code, ca_pem, key, dates=dates)
+            answer = enrolment.enrol(code, ca_pem, key, board.state.runtime_dir)
             break
         except ProvisionError as error:
             if error.number != NO_CENTRE or time.monotonic() > deadline_s:
@@ -273,7 +272,7 @@ def renew_if_due(config: Config, now: Moment) -> bool:
         return False
     folder, key = identity.folder_in(config.state.dir), identity.new_key()
     try:
-        answer = enrolment.renewed(config.trust.enrolment, folder, config.kiosk.id, key)
+        answer = enrolment.renewed(config.trust.enrolment, folder, config.kiosk.id, key, config.state.runtime_dir)
         identity.renew(config.state.dir, key, answer.certificate)
         if answer.authority_keys is not None:
             identity.write(folder / identity.AUTHORITY_KEYS, answer.authority_keys, identity.SHARED)

@@ -35,11 +35,11 @@ from central.fleet import Fleet
 from central.sqlite_ledger import SqliteLedger
 from kiosk import enrolment, identity, mqtt, provision, provisioning, remote, settings, wifi
 from kiosk.__main__ import main as kiosk
-from kiosk.clock import SystemClock
+from kiosk.clock import SystemClock, keep_anchor
 from kiosk.config import Config
 from kiosk.errors import LinkError, NotProvisionedError, ProvisionError
 from kiosk.executor import Executor
-from kiosk.model import Direction, Moment
+from kiosk.model import ClockQuality, Direction, Moment
 from kiosk.mqtt import probe
 from kiosk.outbox import Outbox
 from kiosk.provisioning import (
@@ -397,6 +397,22 @@ def test_certificate_is_renewed_in_time(centre: Centre, board: Callable[..., Pat
         registry.revoke("door-a")
     assert not provision.renew_if_due(config, in_days[0])
     assert x509.load_pem_x509_certificate((folder / "cert.pem").read_bytes()) == new
+
+
+def test_certificate_is_renewed_by_the_centres_time(
+    centre: Centre, board: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine whose clock was never set; and a server whose certificate has expired by that time gets no request."""
+    path = board()
+    provision.set_up(path, centre.code())
+    config = settings.load(path)
+    monkeypatch.setattr(SystemClock, "_quality", lambda _self, _wall_ns: ClockQuality.UNSET)
+    clock, unset = SystemClock(config.state.runtime_dir), SystemClock().now()
+    assert not provision.renew_if_due(config, unset)
+    keep_anchor(config.state.runtime_dir, unset, unset.wall_ns + 40 * 365 * DAY_NS)
+    assert not provision.renew_if_due(config, clock.now())
+    keep_anchor(config.state.runtime_dir, unset, unset.wall_ns + 21 * DAY_NS)
+    assert provision.renew_if_due(config, clock.now())
 
 
 def _asked(
