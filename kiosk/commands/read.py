@@ -1,5 +1,8 @@
 """`kiosk read`: pictures in, one line a code out: what it is, its warnings, and its holder masked.
 
+A SMART Health Card in several codes is put together from the pictures of one call, as at the door: the picture with the last of
+them stands for the card.
+
 The payload itself is shown only with `--json`, in base64, because programs ask for it and shells must not meet it. With
 `--explain` the passes that were tried on each picture are told, what each cost, and which of them read a code.
 """
@@ -10,6 +13,7 @@ import base64
 import json
 import time
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +21,11 @@ import cv2
 import numpy as np
 
 from kiosk import issuers, vectors
-from kiosk.credential import NOBODY, classify, masked
+from kiosk.credential import NOBODY, chunks, classify, masked
 from kiosk.decoder import examine_picture
 from kiosk.errors import KioskError
 from kiosk.log import printable
-from kiosk.model import Credential, Malformed, Unproven, UnprovenReason, WrongCode
+from kiosk.model import Credential, Malformed, Sighting, Unproven, UnprovenReason, WrongCode
 from kiosk.sim.replay import PICTURE_SUFFIXES
 
 if TYPE_CHECKING:
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from kiosk.model import Reading, Verdict
 
     Classified = Callable[[bytes], Verdict]
+    Judged = list[tuple[Reading, Verdict]]
 
 _DOUBTS = {
     UnprovenReason.NOT_GENUINE: "its signature does not hold",
@@ -59,16 +64,27 @@ def run(arguments: argparse.Namespace) -> int:
         raise PictureError("no picture was given")
     trust = NOBODY if arguments.trust is None else issuers.load(arguments.trust)
     classified = partial(classify, trust=trust, now_s=time.time() if arguments.at is None else arguments.at)
-    found = False
+    found, held = False, chunks.Chunks()
     for path in _pictures(arguments.paths):
         readings, tried = examine_picture(_luma(path))
         found = found or bool(readings)
-        lines = _as_json(path, readings, tried, classified) if arguments.json else _as_text(path, readings, classified)
+        judged = _judged(readings, held, classified)
+        lines = _as_json(path, judged, tried) if arguments.json else _as_text(path, judged)
         if arguments.explain and not arguments.json:
             lines += _explained(tried)
         for text in lines:
             print(printable(text), flush=True)
     return 0 if found else 1
+
+
+def _judged(readings: list[Reading], held: chunks.Chunks, classified: Classified) -> Judged:
+    """Each code with its verdict; a card in several codes whose last one is here stands where that one is."""
+    judged = []
+    for sighting in held.join([Sighting(reading.payload, 0) for reading in readings], 0):
+        last = [reading for reading in readings if reading.payload in sighting.codes][-1]
+        verdict = chunks.judged(sighting, classified(sighting.payload))
+        judged.append((replace(last, payload=sighting.payload), verdict))
+    return judged
 
 
 def _judge_vectors(folder: Path) -> int:
@@ -90,16 +106,14 @@ def _judge_vectors(folder: Path) -> int:
     return 1 if differing or not agreed else 0
 
 
-def _as_text(path: Path, readings: list[Reading], classified: Classified) -> list[str]:
-    return [
-        f"{path}: {text}" for text in [_as_line(classified(reading.payload)) for reading in readings] or ["no code"]
-    ]
+def _as_text(path: Path, judged: Judged) -> list[str]:
+    return [f"{path}: {text}" for text in [_as_line(verdict) for _, verdict in judged] or ["no code"]]
 
 
-def _as_json(path: Path, readings: list[Reading], tried: list[Tried], classified: Classified) -> list[str]:
+def _as_json(path: Path, judged: Judged, tried: list[Tried]) -> list[str]:
     listed = {
         "file": str(path),
-        "codes": [_as_object(reading, classified(reading.payload)) for reading in readings],
+        "codes": [_as_object(reading, verdict) for reading, verdict in judged],
         "tried": [{"strategy": each.strategy, "ms": round(each.cost_ms, 2), "codes": each.codes} for each in tried],
     }
     return [json.dumps(listed, ensure_ascii=False)]
@@ -170,6 +184,8 @@ def _as_line(verdict: Verdict) -> str:
             return f"{verdict.document}{flags} {masked(verdict)}"
         case Unproven():
             return f"{verdict.document}, not believed: {_DOUBTS[verdict.reason]}"
+        case Malformed(reason="one-of-several"):
+            return f"{verdict.document}, one of several codes: the card needs all of them"
         case Malformed():
             return f"{verdict.document}, damaged ({verdict.reason}): show it again"
         case WrongCode():

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -34,7 +35,7 @@ from kiosk.config import Outbox as OutboxSettings
 from kiosk.model import Entry
 from kiosk.outbox import Outbox
 from kiosk.sim.cards import TRUTH, write_cards
-from kiosk.sim.issuers import HealthAuthority
+from kiosk.sim.issuers import NOW_S, CardIssuer, HealthAuthority
 from kiosk.sim.render import code_picture
 from kiosk.wire import Batch
 
@@ -110,6 +111,41 @@ def test_reading_says_class_flags_and_masked_holder(tmp_path: Path, capsys: pyte
     assert kiosk(["read", "--json", *(str(tmp_path / name) for name in ("b.png", "c.png", "d.png"))]) == 0
     classes = [json.loads(line)["codes"][0]["class"] for line in capsys.readouterr().out.splitlines()]
     assert classes == ["malformed", "unproven", "wrong-code"]
+
+
+@pytest.mark.parametrize("order", ["12", "21"])
+def test_reading_puts_a_card_in_several_codes_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], order: str
+) -> None:
+    """The codes of one call are one card, in either order or in one picture; one alone, or of another call, is not."""
+    cards = CardIssuer()
+    code = cards.shc(cards.shc_claims())
+    digits = code.removeprefix(b"shc:/")
+    size = len(digits) // 4 * 2
+    parts = {"1": b"shc:/1/2/" + digits[:size], "2": b"shc:/2/2/" + digits[size:]}
+    drawn = {name: code_picture(part, 4) for name, part in parts.items()}
+    height = max(len(picture) for picture in drawn.values())
+    level = [np.pad(each, ((0, height - len(each)), (0, 0)), constant_values=255) for each in drawn.values()]
+    for name, picture in {**drawn, "both": np.hstack(level)}.items():
+        assert cv2.imwrite(str(tmp_path / f"{name}.png"), picture)
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    options = ["--trust", str(keys), "--at", datetime.fromtimestamp(NOW_S, UTC).isoformat()]
+    (keys / "shc-keys.json").write_text(json.dumps({"keys": [cards.jwk()]}))
+
+    def read(*names: str) -> list[str]:
+        pictures = [str(tmp_path / f"{name}.png") for name in names]
+        assert kiosk(["read", *options, *pictures]) == 0
+        return capsys.readouterr().out.splitlines()
+
+    whole = read("both")[0].split(": ", 1)[1]
+    assert whole.startswith("shc ")
+    alone = "shc, one of several codes: the card needs all of them"
+    assert [line.split(": ", 1)[1] for line in read(*order)] == [alone, whole]
+    assert read(order[1])[0].endswith(alone)
+    options.append("--json")
+    (told,) = json.loads(read(*order)[1])["codes"]
+    assert (base64.b64decode(told["payload_b64"]), told["result"]) == (code, "verified")
 
 
 def test_reading_without_a_code_or_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
