@@ -11,14 +11,17 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from kiosk.clock import judging_s
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from kiosk.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +128,14 @@ STEPS = (
 _WORDS = {"y": "yes", "n": "no", "s": "skipped"}
 
 
-def ask(steps: tuple[Step, ...], answer: Callable[[str], str], report: TextIO) -> int:
+def ask(steps: tuple[Step, ...], answer: Callable[[str], str], report: TextIO, clock: Clock) -> int:
     """Go through the list.
 
     Args:
         steps: The list.
         answer: Asks a question and returns what was typed.
         report: Where each answer is written at once.
+        clock: When; a step that has pulled the plug may be answered before the time is known.
 
     Returns:
         How many were answered with no.
@@ -145,7 +149,8 @@ def ask(steps: tuple[Step, ...], answer: Callable[[str], str], report: TextIO) -
         word = _WORDS[typed[0].lower()]
         failed += word == "no"
         note = typed.partition(" ")[2].strip()
-        line = {**asdict(step), "answer": word, "note": note, "wall_s": int(time.time())}
+        now_s = judging_s(clock.now())
+        line = {**asdict(step), "answer": word, "note": note, "wall_s": None if now_s is None else int(now_s)}
         report.write(json.dumps(line, ensure_ascii=False) + "\n")
         report.flush()
         with suppress(OSError):  # the next step may pull the plug; a pipe cannot be flushed so far

@@ -26,7 +26,7 @@ from cryptography import x509
 from kiosk import health, mqtt, provision, sim
 from kiosk.aim import Gauge, Verdict, best_of, verdict_of
 from kiosk.camera import PiCamera
-from kiosk.clock import SystemClock
+from kiosk.clock import SystemClock, judging_s
 from kiosk.cues import Cue, CueName, Step
 from kiosk.errors import ConfigError, KioskError, NotProvisionedError
 from kiosk.model import ClockQuality
@@ -106,7 +106,7 @@ def _checks(config: Config, root: Path) -> Iterator[tuple[str, Callable[[], Foun
     yield "disk", partial(_disk, config)
     yield "card", partial(_card, root)
     yield "board", partial(_board, root)
-    yield "clock", _clock
+    yield "clock", partial(_clock, config)
     if not set_up:
         yield "fleet's key", partial(_fleet_keys, config)
         yield "set up", partial(_not_set_up, config)
@@ -137,7 +137,7 @@ def _not_set_up(config: Config) -> Found:
 
 
 def _seal(config: Config) -> Found:
-    now = SystemClock().now()
+    now = SystemClock(config.state.runtime_dir).now()
     sealer = Sealer(config)
     sealer.check(now)
     warnings = sealer.warnings(now)
@@ -253,8 +253,13 @@ def _board(root: Path) -> Found:
     return Health.OK, said
 
 
-def _clock() -> Found:
-    now = SystemClock().now()
+def _clock(config: Config) -> Found:
+    now = SystemClock(config.state.runtime_dir).now()
+    if now.quality is ClockQuality.UNSET:
+        return (
+            Health.WARNING,
+            "nobody has told the time since the start; let the network's time server through (UDP 123)",
+        )
     said = datetime.fromtimestamp(now.wall_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M UTC")
     if now.quality is ClockQuality.SYNCED:
         return Health.OK, said
@@ -267,9 +272,13 @@ def _certificate(config: Config) -> Found:
         plain = [url for url in config.uplink.brokers if url.startswith("mqtt://")]
         return Health.OK, "none is set" + (", and the way to the broker is not encrypted" if plain else "")
     try:
-        left = x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc - datetime.now(UTC)
+        ends = x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: {error}", hint="have the centre enrol this station anew") from error
+    now_s = judging_s(SystemClock(config.state.runtime_dir).now())
+    if now_s is None:
+        return Health.WARNING, f"good until {ends:%Y-%m-%d}; whether that is over nobody knows before the clock is set"
+    left = ends - datetime.fromtimestamp(now_s, UTC)
     if left.days < 0:
         return (
             Health.FAILED,

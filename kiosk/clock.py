@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 from uuid import UUID
@@ -116,6 +117,13 @@ def _a_battery_agrees(wall_ns: int) -> bool:
 def judging_s(now: Moment) -> float | None:
     """The time by which expiry is judged, in Unix seconds; None from a clock that was never set."""
     return None if now.quality is ClockQuality.UNSET else now.wall_ns / 1e9
+
+
+def stamp(now: Moment) -> str:
+    """For the name of a file: day and time in UTC; the seconds since boot where the clock was never set."""
+    if now.quality is ClockQuality.UNSET:
+        return f"boot-{now.boot_ns // 1_000_000_000}s"
+    return f"{datetime.fromtimestamp(now.wall_ns / 1e9, UTC):%Y%m%d-%H%M%S}"
 
 
 def keep_anchor(runtime_dir: Path, now: Moment, centre_ns: int) -> bool:

@@ -12,6 +12,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from kiosk import authority
+from kiosk.clock import judging_s
 from kiosk.errors import SealError
 from kiosk.log import line
 from kiosk.seal import seal
@@ -76,7 +77,8 @@ class Sealer:
             self.check(now)
         except SealError:
             return ["no-authority-key"]
-        ends = self._list().until_s * 1_000_000_000 - now.wall_ns < ENDING_S * 1_000_000_000
+        now_s = judging_s(now)
+        ends = now_s is not None and self._list().until_s - now_s < ENDING_S
         return ["authority-keys-ending"] if ends else []
 
     def _list(self) -> KeyList:

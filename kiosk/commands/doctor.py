@@ -10,12 +10,12 @@ import json
 import time
 from contextlib import suppress
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kiosk import acceptance, health, settings, sim
 from kiosk.checkup import Finding, Health, findings
+from kiosk.clock import SystemClock, stamp
 from kiosk.cues import CUES, CueName
 from kiosk.errors import ConfigError, KioskError, NotProvisionedError
 
@@ -76,7 +76,8 @@ def _answer(config: Config, worst: Health) -> None:
 
 def _accept(config: Config, path: Path | None, found: list[Finding]) -> int:
     """The hour's checklist, or what is left of it in a report that was begun; how many steps were answered with no."""
-    path = path or Path(f"acceptance-{config.kiosk.id}-{datetime.now(UTC):%Y%m%d-%H%M}.jsonl")
+    clock = SystemClock(config.state.runtime_dir)
+    path = path or Path(f"acceptance-{config.kiosk.id}-{stamp(clock.now())}.jsonl")
     try:
         steps = acceptance.remaining(path)
         is_whole = not path.exists() or path.read_bytes()[-1:] in {b"", b"\n"}
@@ -84,7 +85,7 @@ def _accept(config: Config, path: Path | None, found: list[Finding]) -> int:
             report.write("" if is_whole else "\n")  # the power has cut the last line
             for finding in found:
                 report.write(json.dumps({"doctor": asdict(finding)}, ensure_ascii=False) + "\n")
-            failed = acceptance.ask(steps, input, report)
+            failed = acceptance.ask(steps, input, report, clock)
     except EOFError:
         failed = 1
     except OSError as error:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kiosk import bundle, settings
-from kiosk.clock import SystemClock
+from kiosk.clock import SystemClock, stamp
 from kiosk.errors import ConfigError, OutboxError
 from kiosk.outbox import Outbox
 
@@ -19,7 +18,8 @@ if TYPE_CHECKING:
 def run(arguments: argparse.Namespace) -> int:
     """Write it and say what is in it; of a station that is not set up, too."""
     config = settings.load_any(arguments.config)
-    path = arguments.out or Path(f"kiosk-{config.kiosk.id}-{datetime.now(UTC):%Y%m%d-%H%M%S}.zip")
+    now = SystemClock(config.state.runtime_dir).now()
+    path = arguments.out or Path(f"kiosk-{config.kiosk.id}-{stamp(now)}.zip")
     with ExitStack() as stack:
         outbox: Outbox | None = None
         try:
@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
         except OutboxError as error:
             print(f"without the outbox: {error}")
         try:
-            names = bundle.write(path, config, outbox, SystemClock().now())
+            names = bundle.write(path, config, outbox, now)
         except OSError as error:
             raise ConfigError(f"cannot write {path}: {error.strerror}", hint="name another file with --out") from error
     print(f"{path}: {', '.join(names)}")

@@ -130,6 +130,7 @@ def test_end_of_the_keys_is_told_a_week_ahead(config: Config, store: KeyStore) -
     _deliver(config, store)
     assert Sealer(config).warnings(_at(START_S)) == []
     assert Sealer(config).warnings(_at(START_S + 23 * DAY_S + 1)) == ["authority-keys-ending"]
+    assert Sealer(config).warnings(_at(START_S + 23 * DAY_S + 1, ClockQuality.UNSET)) == []
     assert Sealer(config).warnings(_at(START_S + 30 * DAY_S)) == ["no-authority-key"]
 
 

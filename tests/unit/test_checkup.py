@@ -16,8 +16,9 @@ import trustme
 from kiosk import acceptance, checkup, health
 from kiosk.__main__ import main
 from kiosk.checkup import Finding, Health
+from kiosk.clock import SystemClock, keep_anchor
 from kiosk.config import Config
-from kiosk.model import Entry
+from kiosk.model import ClockQuality, Entry
 from kiosk.outbox import Outbox
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -141,21 +142,49 @@ def test_dark_camera_is_told(make_config: Callable[..., Config], tmp_path: Path)
     assert "kiosk aim" in says
 
 
-def test_clock_tells_its_quality() -> None:
+def test_clock_tells_its_quality(make_config: Callable[..., Config]) -> None:
     """A wall time, and a remedy unless it is synchronised."""
-    found, says = checkup._clock()
+    found, says = checkup._clock(make_config())
     assert "UTC" in says
     assert found is Health.OK or "UDP 123" in says
+
+
+def test_guessed_day_judges_nothing(
+    make_config: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock that was never set shows no day and says of no certificate that it is good; the centre's time does both."""
+    monkeypatch.setattr(SystemClock, "_quality", lambda _self, _wall_ns: ClockQuality.UNSET)
+    issued = trustme.CA().issue_cert("test-1", not_after=datetime.now(UTC) + timedelta(days=300, hours=1))
+    issued.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    tls = {"cert_file": str(tmp_path / "cert.pem"), "key_file": str(tmp_path / "cert.pem")}
+    config = make_config(uplink={"brokers": ["mqtts://a:8883"], "tls": tls})
+    found, says = checkup._clock(config)
+    assert (found, "UTC" in says, "UDP 123" in says) == (Health.WARNING, False, True)
+    found, says = checkup._certificate(config)
+    assert found is Health.WARNING
+    assert says.endswith("nobody knows before the clock is set")
+    keep_anchor(config.state.runtime_dir, SystemClock().now(), time.time_ns() + 400 * 86_400 * 10**9)
+    assert f"{datetime.now(UTC) + timedelta(days=400):%Y-%m-%d}" in checkup._clock(config)[1]
+    assert checkup._certificate(config)[0] is Health.FAILED
 
 
 def test_acceptance_asks_again_and_writes_each_answer() -> None:
     """Nonsense is asked again; notes are kept; what was answered is written at once."""
     typed = iter(["", "perhaps", "y", "n green is pale", "s"])
     report = io.StringIO()
-    assert acceptance.ask(acceptance.STEPS[:3], lambda _: next(typed), report) == 1
+    assert acceptance.ask(acceptance.STEPS[:3], lambda _: next(typed), report, SystemClock()) == 1
     lines = [json.loads(line) for line in report.getvalue().splitlines()]
     assert [(line["answer"], line["note"]) for line in lines] == [("yes", ""), ("no", "green is pale"), ("skipped", "")]
     assert lines[0]["name"] == acceptance.STEPS[0].name
+    assert abs(lines[0]["wall_s"] - time.time()) < 60
+
+
+def test_acceptance_tells_no_day_that_was_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some of its steps pull the plug."""
+    monkeypatch.setattr(SystemClock, "_quality", lambda _self, _wall_ns: ClockQuality.UNSET)
+    report = io.StringIO()
+    acceptance.ask(acceptance.STEPS[:1], lambda _: "y", report, SystemClock())
+    assert json.loads(report.getvalue())["wall_s"] is None
 
 
 def test_acceptance_goes_on_where_the_board_restarted(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiosk.clock import EARLIEST_NS, LATEST_NS, SystemClock, corrected, keep_anchor, uuid7
+from kiosk.clock import EARLIEST_NS, LATEST_NS, SystemClock, corrected, keep_anchor, stamp, uuid7
 from kiosk.model import ClockQuality, Moment
 
 UNSET = Moment(1_000, "boot-1", 5_000, ClockQuality.UNSET)
@@ -144,6 +144,12 @@ def test_clock_that_is_set_is_left_alone(tmp_path: Path) -> None:
     """Neither a synced nor an estimated clock takes the centre's time."""
     assert not keep_anchor(tmp_path, NOW, NOW.wall_ns)
     assert not keep_anchor(tmp_path, replace(NOW, quality=ClockQuality.ESTIMATED), NOW.wall_ns)
+
+
+def test_files_are_named_by_a_day_that_is_known() -> None:
+    """Or by the seconds since boot."""
+    assert stamp(NOW) == "20270115-080000"
+    assert stamp(replace(UNSET, wall_ns=NOW.wall_ns, boot_ns=61_000_000_000)) == "boot-61s"
 
 
 @given(st.integers(0, 1 << 62), st.integers(0, 1 << 62))
