@@ -119,6 +119,14 @@ def judging_s(now: Moment) -> float | None:
     return None if now.quality is ClockQuality.UNSET else now.wall_ns / 1e9
 
 
+def minute_of_day(now: Moment) -> int | None:
+    """Local time, 0 to 1439; None from a clock that was never set."""
+    if now.quality is ClockQuality.UNSET:
+        return None
+    local = time.localtime(now.wall_ns / 1e9)
+    return local.tm_hour * 60 + local.tm_min
+
+
 def stamp(now: Moment) -> str:
     """For the name of a file: day and time in UTC; the seconds since boot where the clock was never set."""
     if now.quality is ClockQuality.UNSET:

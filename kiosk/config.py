@@ -303,7 +303,9 @@ class Sound(Section):
     """How loud, and when quieter."""
 
     volume_percent: int = Field(default=80, ge=0, le=100, description="loudness, 0 = silent")
-    quiet_from: ClockTime = Field(default="21:00", description='local time, "HH:MM" in quotes')
+    quiet_from: ClockTime = Field(
+        default="21:00", description='local time, "HH:MM" in quotes; no hour is quiet before the time is known'
+    )
     quiet_to: ClockTime = Field(default="06:00", description="local time; the same as quiet_from = no quiet hours")
     quiet_volume_percent: int = Field(default=20, ge=0, le=100, description="loudness in quiet hours")
 

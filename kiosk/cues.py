@@ -185,13 +185,15 @@ def cue_for(decision: Decision, direction: Direction) -> Cue:
             return CUES[_REFUSED.get(decision.reason, CueName.WRONG_CODE)]
 
 
-def volume_percent_at(sound: Sound, minute_of_day: int) -> int:
+def volume_percent_at(sound: Sound, minute_of_day: int | None) -> int:
     """How loud at this time.
 
     Args:
         sound: The settings.
-        minute_of_day: Local time, 0 to 1439.
+        minute_of_day: Local time, 0 to 1439; None while nobody has told it: then as by day, for an answer must be heard.
     """
+    if minute_of_day is None:
+        return sound.volume_percent
     start, end = _minutes(sound.quiet_from), _minutes(sound.quiet_to)
     inside = start <= minute_of_day < end if start <= end else not end <= minute_of_day < start
     return sound.quiet_volume_percent if inside else sound.volume_percent

@@ -11,11 +11,11 @@ Units: `_hz` hertz, `_ms` milliseconds, `_s` seconds, `_pin` BCM numbers.
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gpiozero import PWMLED, DigitalOutputDevice, PWMOutputDevice
 
+from kiosk.clock import SystemClock, minute_of_day
 from kiosk.cues import DARK, Cue, Rgb, Step, volume_percent_at
 from kiosk.errors import PanelError
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from kiosk import config
+    from kiosk.clock import Clock
 
 CLOSE_S = 2.0
 LAMP_HZ = 2000
@@ -163,19 +164,27 @@ class CuePlayer:
 class GpioOutputs:
     """Pins through gpiozero."""
 
-    def __init__(self, settings: config.Panel, sound: config.Sound, factory: Any = None) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        settings: config.Panel,
+        sound: config.Sound,
+        factory: Any = None,  # noqa: ANN401
+        clock: Clock | None = None,
+    ) -> None:
         """Take the pins.
 
         Args:
             settings: Kinds of LEDs and buzzer, and their pins.
             sound: Volume and quiet hours.
             factory: gpiozero's pin factory; None for the default one, lgpio on a Pi.
+            clock: By which hours are quiet; None for the machine's.
 
         Raises:
             PanelError: A pin is in use, or there are none on this machine.
         """
         self._settings = settings
         self._sound = sound
+        self._clock = clock or SystemClock()
         self._devices: list[Any] = []
         self._leds: dict[str, Any] = {}
         leds, buzzer = settings.leds, settings.buzzer
@@ -232,8 +241,7 @@ class GpioOutputs:
             self._tone.value = 0
 
     def _volume_percent(self) -> int:
-        local = time.localtime()
-        return volume_percent_at(self._sound, local.tm_hour * 60 + local.tm_min)
+        return volume_percent_at(self._sound, minute_of_day(self._clock.now()))
 
     def _kept(self, device: Any) -> Any:  # noqa: ANN401  gpiozero has no types
         self._devices.append(device)
@@ -309,7 +317,7 @@ class NoOutputs:
         """Nothing to let go of."""
 
 
-def open_panel(settings: config.Panel, sound: config.Sound) -> Panel:
+def open_panel(settings: config.Panel, sound: config.Sound, clock: Clock | None = None) -> Panel:
     """The panel on real pins, on gpiozero's mock pins, or on none.
 
     Raises:
@@ -317,7 +325,7 @@ def open_panel(settings: config.Panel, sound: config.Sound) -> Panel:
     """
     if settings.kind == "none":
         return CuePlayer(NoOutputs())
-    return CuePlayer(GpioOutputs(settings, sound, pin_factory(settings.kind)))
+    return CuePlayer(GpioOutputs(settings, sound, pin_factory(settings.kind), clock))
 
 
 def leave(settings: config.Panel, rgb: Rgb) -> None:

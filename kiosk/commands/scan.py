@@ -131,7 +131,7 @@ def open_parts(config: Config, lane: Lane, panel: Panel, camera: Camera | None =
 
 @contextmanager
 def _closing_panel(lane: Lane, config: Config) -> Iterator[Panel]:
-    panel = sim.open_panel(lane.panel, errand.sound_of(config))
+    panel = sim.open_panel(lane.panel, errand.sound_of(config), SystemClock(config.state.runtime_dir))
     try:
         yield panel
     finally:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from kiosk import fetch, install, log, settings, trust, updating
-from kiosk.clock import SystemClock
+from kiosk.clock import SystemClock, minute_of_day
 from kiosk.commands import until_signalled
 from kiosk.errors import UpdateError
-from kiosk.model import ClockQuality
 from kiosk.update import Mark, State, is_night, standing
 
 if TYPE_CHECKING:
@@ -109,9 +107,6 @@ def _fetched(config: Config, offer: Offer, stop: Callable[[], bool]) -> bool:
 
 def _is_night(config: Config) -> bool:
     """Whether it is in the window; never, while nobody has told the time."""
-    now = SystemClock(config.state.runtime_dir).now()
-    if now.quality is ClockQuality.UNSET:
-        return False
-    local = datetime.fromtimestamp(now.wall_ns / 1e9)  # noqa: DTZ006  the door's own time is meant
+    minute = minute_of_day(SystemClock(config.state.runtime_dir).now())
     start, end = (int(text[:2]) * 60 + int(text[3:]) for text in (config.update.window_from, config.update.window_to))
-    return is_night(local.hour * 60 + local.minute, start, end)
+    return minute is not None and is_night(minute, start, end)

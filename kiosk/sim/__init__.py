@@ -18,6 +18,7 @@ from kiosk.sim.terminal import TerminalLamp, TerminalOutputs
 if TYPE_CHECKING:
     from kiosk import config
     from kiosk.camera import Camera
+    from kiosk.clock import Clock
     from kiosk.gpio import Lamp, Panel
 
 
@@ -68,7 +69,7 @@ def open_lamp(lane: config.Lane) -> Lamp:
     return TerminalLamp() if lane.panel.kind == "terminal" else gpio.open_lamp(lane.panel.kind, lane.lamp)
 
 
-def open_panel(settings: config.Panel, sound: config.Sound) -> Panel:
+def open_panel(settings: config.Panel, sound: config.Sound, clock: Clock | None = None) -> Panel:
     """The panel of any kind, on pins or in the terminal.
 
     Raises:
@@ -76,7 +77,7 @@ def open_panel(settings: config.Panel, sound: config.Sound) -> Panel:
     """
     if settings.kind == "terminal":
         return gpio.CuePlayer(TerminalOutputs())
-    return gpio.open_panel(settings, sound)
+    return gpio.open_panel(settings, sound, clock)
 
 
 def _numbers(text: str) -> dict[str, int]:

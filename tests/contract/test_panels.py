@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from gpiozero.pins.mock import MockFactory, MockPWMPin
 
 from kiosk import gpio, sim
+from kiosk.clock import Clock
 from kiosk.config import Lamp as LampSettings
 from kiosk.config import Lane, Sound
 from kiosk.config import Panel as Settings
@@ -17,6 +20,7 @@ from kiosk.cues import CUES, DARK, MEANINGS, Cue, CueName, Rgb, Step
 from kiosk.errors import PanelError
 from kiosk.gpio import CuePlayer, GpioOutputs, Outputs
 from kiosk.lamp import LitCamera
+from kiosk.model import ClockQuality, Moment
 from kiosk.sim.door import SimulatedDoor
 from kiosk.sim.terminal import SeenOutputs, TerminalOutputs
 from tests.running import until
@@ -184,6 +188,23 @@ def test_volume_is_the_duty_of_the_wave(pins: MockFactory, percent: int, duty: f
     """Half the volume is a quarter of the duty; 0 is silence."""
     sound = Sound(quiet_from="00:00", quiet_to="00:00", volume_percent=percent)
     outputs = _outputs(pins, sound)
+    outputs.set(DARK, 1000)
+    assert pins.pin(18).state == pytest.approx(duty)
+    outputs.close()
+
+
+@pytest.mark.parametrize(
+    ("hour", "quality", "duty"),
+    [(2, ClockQuality.SYNCED, 0.0), (14, ClockQuality.ESTIMATED, 0.5), (2, ClockQuality.UNSET, 0.5)],
+)
+def test_hours_are_quiet_by_the_stations_clock(
+    pins: MockFactory, hour: int, quality: ClockQuality, duty: float
+) -> None:
+    """Not by the machine's, which may show any hour; before the time is known, answers are heard as by day."""
+    wall_s = time.mktime((2026, 11, 30, hour, 0, 0, 0, 0, -1))
+    clock = SimpleNamespace(now=lambda: Moment(int(wall_s) * 10**9, "boot", 1, quality))
+    settings = Settings.model_validate({"kind": "mock"})
+    outputs = GpioOutputs(settings, Sound(volume_percent=100, quiet_volume_percent=0), pins, cast(Clock, clock))
     outputs.set(DARK, 1000)
     assert pins.pin(18).state == pytest.approx(duty)
     outputs.close()

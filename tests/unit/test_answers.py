@@ -263,8 +263,9 @@ def test_provisioning_errors_can_be_counted() -> None:
         ("12:00", "13:00", 12 * 60 + 30, 20),
         ("12:00", "13:00", 13 * 60, 80),
         ("12:00", "12:00", 12 * 60, 80),
+        ("00:00", "23:59", None, 80),
     ],
 )
-def test_quiet_hours_may_span_midnight(quiet_from: str, quiet_to: str, minute: int, percent: int) -> None:
-    """The quiet volume holds from the first minute to before the last, also over midnight; equal ends mean never."""
+def test_quiet_hours_may_span_midnight(quiet_from: str, quiet_to: str, minute: int | None, percent: int) -> None:
+    """The quiet volume holds from the first minute to before the last, also over midnight; equal ends mean never, no time means day."""
     assert volume_percent_at(Sound(quiet_from=quiet_from, quiet_to=quiet_to), minute) == percent

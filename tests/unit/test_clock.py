@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiosk.clock import EARLIEST_NS, LATEST_NS, SystemClock, corrected, keep_anchor, stamp, uuid7
+from kiosk.clock import EARLIEST_NS, LATEST_NS, SystemClock, corrected, keep_anchor, minute_of_day, stamp, uuid7
 from kiosk.model import ClockQuality, Moment
 
 UNSET = Moment(1_000, "boot-1", 5_000, ClockQuality.UNSET)
@@ -144,6 +144,13 @@ def test_clock_that_is_set_is_left_alone(tmp_path: Path) -> None:
     """Neither a synced nor an estimated clock takes the centre's time."""
     assert not keep_anchor(tmp_path, NOW, NOW.wall_ns)
     assert not keep_anchor(tmp_path, replace(NOW, quality=ClockQuality.ESTIMATED), NOW.wall_ns)
+
+
+def test_hour_of_a_clock_that_was_never_set_is_unknown() -> None:
+    """Else it is the door's own."""
+    local = time.localtime(NOW.wall_ns // 10**9)
+    assert minute_of_day(NOW) == local.tm_hour * 60 + local.tm_min
+    assert minute_of_day(UNSET) is None
 
 
 def test_files_are_named_by_a_day_that_is_known() -> None:
