@@ -12,6 +12,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from kiosk.credential import stripped
+from kiosk.credential.proof import TIME_NOT_JUDGED
 from kiosk.model import (
     Credential,
     Malformed,
@@ -79,6 +80,10 @@ class Policy:
             case Unproven():
                 accused = verdict.reason in _ACCUSATIONS
                 return Refused(RefusedReason.NOT_GENUINE if accused else RefusedReason.UNVERIFIABLE)
+            case Credential() if (
+                TIME_NOT_JUDGED in verdict.flags and verdict.document not in self._rules.accept_expired
+            ):
+                return Refused(RefusedReason.UNVERIFIABLE)
             case Credential() if not self._is_current(verdict):
                 return Refused(RefusedReason.NOT_CURRENT)
             case Credential():

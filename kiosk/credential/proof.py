@@ -1,7 +1,7 @@
 """What all signed families share: signatures of P-256 and RSA, a bounded inflate, and whether a code is current.
 
 Times are Unix seconds. A station whose clock was never set since power-on cannot say what is expired: it judges the
-signature, and the flag `time-not-judged` says so.
+signature, and the flag `time-not-judged` says so; whether that is enough is the policy's to say.
 """
 
 from __future__ import annotations

@@ -115,6 +115,8 @@ SIGNED = Rules(frozenset({"hc1", "pass"}), 60 * S, accept_expired=frozenset({"hc
     [
         (Credential("hc1", result=Result.VERIFIED, flags=("verified",)), Recorded(("verified",))),
         (Credential("hc1", result=Result.EXPIRED, flags=("expired",)), Recorded(("expired",))),
+        (Credential("hc1", result=Result.VERIFIED, flags=("time-not-judged",)), Recorded(("time-not-judged",))),
+        (Credential("pass", result=Result.VERIFIED, flags=("time-not-judged",)), Refused(RefusedReason.UNVERIFIABLE)),
         (Credential("hc1", result=Result.NOT_YET_VALID), Refused(RefusedReason.NOT_CURRENT)),
         (Credential("pass", result=Result.EXPIRED), Refused(RefusedReason.NOT_CURRENT)),
         (Unproven("pass", UnprovenReason.NOT_GENUINE), Refused(RefusedReason.NOT_GENUINE)),
@@ -127,7 +129,7 @@ SIGNED = Rules(frozenset({"hc1", "pass"}), 60 * S, accept_expired=frozenset({"hc
     ],
 )
 def test_signed_codes_are_recorded_only_if_believed(verdict: Verdict, decision: Decision) -> None:
-    """What is verified is recorded, what has expired only where that is allowed, what is not believed never."""
+    """What is verified is recorded, what has or may have expired only where that is allowed, what is not believed never."""
     assert Policy(SIGNED, bytes(32)).decide(b"x", verdict, 0) == decision
 
 

@@ -17,7 +17,7 @@ from central.keystore import KeyStore
 from kiosk import wire
 from kiosk.camera import Frame
 from kiosk.config import Config, Sound
-from kiosk.credential import compile_local
+from kiosk.credential import compile_local, personal_pass
 from kiosk.cues import Cue, CueName
 from kiosk.decoder import Decoder
 from kiosk.errors import CameraEndedError, OutboxError
@@ -29,7 +29,7 @@ from kiosk.scanner import Parts, Scanner, run
 from kiosk.seal import unseal
 from kiosk.sealer import Sealer
 from kiosk.sightings import Sightings
-from kiosk.sim.issuers import CardIssuer
+from kiosk.sim.issuers import CardIssuer, Office
 from kiosk.sim.render import code_picture
 
 S = 1_000_000_000
@@ -44,9 +44,10 @@ class Clock:
 
     def __init__(self) -> None:
         self.boot = 100 * S
+        self.quality = ClockQuality.SYNCED
 
     def now(self) -> Moment:
-        return Moment(1_800_000_000 * S + self.boot, "boot-1", self.boot, ClockQuality.SYNCED)
+        return Moment(1_800_000_000 * S + self.boot, "boot-1", self.boot, self.quality)
 
     def boot_ns(self) -> int:
         return self.boot
@@ -374,6 +375,26 @@ def test_code_seen_before_the_clock_began_has_a_time(door: Door) -> None:
     door.scanner = Scanner(door.config, door.config.lanes[0], replace(door.parts, clock=_Early()))
     door.show(CARD)
     assert door.entries[0].at.wall_ns >= 0
+
+
+def test_pass_waits_for_the_time_and_a_card_does_not(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+    """Seconds after power nobody knows whether a pass has expired: it is refused, and the log says so; cards are read."""
+    caplog.set_level(logging.INFO)
+    office = Office()
+    code = personal_pass.code_of(office.envelope(expires_s=1_900_000_000)).encode()
+    believed = SimpleNamespace(trust=office.trust, fault="", look=lambda: None)
+    door.scanner = Scanner(door.config, door.config.lanes[0], replace(door.parts, trust=believed))  # type: ignore[arg-type]
+    door.clock.quality = ClockQuality.UNSET
+    assert door.show(code) == [CueName.WRONG_CODE]
+    assert "reason=unverifiable document=pass flags=time-not-judged" in caplog.text
+    assert door.show(CARD) == [CueName.RECORDED_IN]
+    door.leave()
+    door.clock.quality = ClockQuality.ESTIMATED
+    assert door.show(code) == [CueName.RECORDED_IN]
+    assert [(entry.document, entry.at.quality) for entry in door.entries] == [
+        ("cccd", ClockQuality.UNSET),
+        ("pass", ClockQuality.ESTIMATED),
+    ]
 
 
 class _Early(Clock):
