@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
 from kiosk.errors import ConfigError, LedgerError
+from kiosk.model import ClockQuality
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,16 +60,17 @@ def write(rows: Iterable[Row], form: str, out: TextIO) -> int:
         elif form == "json":
             out.write(json.dumps(record, ensure_ascii=False) + "\n")
         else:
-            shut = {"name": "(sealed)"} if row.entry.sealed else {}
-            out.write("  ".join(printable((record | shut).get(column, "-")) for column in _TABLE) + "\n")
+            shown = {"at": "(unset)"} | record | ({"name": "(sealed)"} if row.entry.sealed else {})
+            out.write("  ".join(printable(shown.get(column, "-")) for column in _TABLE) + "\n")
     return count
 
 
 def record_of(row: Row) -> dict[str, str]:
-    """One entry as named texts; parts of the holder that were not kept, or are sealed, are absent."""
+    """One entry as named texts; absent are parts of the holder that were not kept or are sealed, and a time that nobody knew."""
     entry = row.entry
+    is_timed = entry.at.quality is not ClockQuality.UNSET
     return {
-        "at": _iso(entry.at.wall_ns),
+        **({"at": _iso(entry.at.wall_ns)} if is_timed else {}),
         "clock": entry.at.quality.value,
         "kiosk": entry.kiosk,
         "site": entry.site,

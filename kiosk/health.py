@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kiosk import __version__
+from kiosk.clock import judging_s
 from kiosk.log import line
 from kiosk.sealer import Sealer
 
@@ -65,7 +66,7 @@ class ScanMarks:
         recorded: Entries since its start.
         repeated: Repeats since its start.
         refused: Refusals since its start.
-        last_scan_wall_ns: When the last code was answered, Unix time; None before the first.
+        last_scan_wall_ns: When the last code was answered, Unix time; None before the first, and while the clock is unset.
         fault: What keeps it from recording, one sentence; empty if nothing does.
         trust_fault: Why it refuses the list of whom to believe, or of what is revoked, that lies there; empty if it does not.
     """
@@ -211,10 +212,12 @@ def _warnings(config: Config, outbox: Outbox, now: Moment, disk: os.statvfs_resu
     return ["outbox-filling"] * filling + ["disk-filling"] * narrow + Sealer(config).warnings(now)
 
 
-def _age_s(then: Moment, now: Moment) -> int:
-    """By the clock that is surest: since boot within one boot, by the wall across boots."""
-    same_boot = then.boot_id == now.boot_id
-    return max(0, (now.boot_ns - then.boot_ns) if same_boot else (now.wall_ns - then.wall_ns)) // 1_000_000_000
+def _age_s(then: Moment, now: Moment) -> int | None:
+    """By the clock that is surest: since boot within one boot, by the wall across boots; None if that was not set at both ends."""
+    if then.boot_id == now.boot_id:
+        return max(0, now.boot_ns - then.boot_ns) // 1_000_000_000
+    then_s, now_s = judging_s(then), judging_s(now)
+    return None if then_s is None or now_s is None else max(0, int(now_s - then_s))
 
 
 def _lane(config: Config, name: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from kiosk.errand import Errands
 from kiosk.errors import CameraEndedError, KioskError, OutboxError, SealError
 from kiosk.health import ScanMarks, read_marks, write_marks
 from kiosk.log import line
-from kiosk.model import Credential, Decision, Entry, Moment, Recorded, Refused, RefusedReason, Repeat
+from kiosk.model import ClockQuality, Credential, Decision, Entry, Moment, Recorded, Refused, RefusedReason, Repeat
 from kiosk.policy import person_of
 
 if TYPE_CHECKING:
@@ -278,7 +278,7 @@ class Scanner:
         result = "fault" if scan.decision is None else _RESULTS[type(scan.decision)]
         reason = scan.decision.reason.value if isinstance(scan.decision, Refused) else "-"
         document = getattr(scan.verdict, "document", getattr(scan.verdict, "kind", "-"))
-        self._tally.scan(result, scan.commit_ms, self._parts.clock.now())
+        self._tally.scan(result, scan.commit_ms, self._parts.clock.boot_ns())
         _log.info(
             line(
                 "scan",
@@ -317,15 +317,15 @@ class _Tally:
         self._decode_ms: deque[float] = deque(maxlen=300)
         self._commit_ms: deque[float] = deque(maxlen=300)
         self._results = dict.fromkeys(("recorded", "repeat", "refused", "fault"), 0)
-        self._last_scan_wall_ns: int | None = None
+        self._last_scan_boot_ns: int | None = None
 
     def frame(self, decode_ms: float) -> None:
         self._frames += 1
         self._decode_ms.append(decode_ms)
 
-    def scan(self, result: str, commit_ms: float, now: Moment) -> None:
+    def scan(self, result: str, commit_ms: float, now_boot_ns: int) -> None:
         self._results[result] += 1
-        self._last_scan_wall_ns = now.wall_ns
+        self._last_scan_boot_ns = now_boot_ns
         if result == "recorded":
             self._commit_ms.append(commit_ms)
 
@@ -349,11 +349,16 @@ class _Tally:
             recorded=self._results["recorded"],
             repeated=self._results["repeat"],
             refused=self._results["refused"],
-            last_scan_wall_ns=self._last_scan_wall_ns,
+            last_scan_wall_ns=self._last_scan_wall_ns(now),
             fault=fault,
             trust_fault=trust_fault,
         )
         write_marks(self._runtime_dir, f"scan-{self._lane}", marks.to_dict())
+
+    def _last_scan_wall_ns(self, now: Moment) -> int | None:
+        if self._last_scan_boot_ns is None or now.quality is ClockQuality.UNSET:
+            return None
+        return now.wall_ns - (now.boot_ns - self._last_scan_boot_ns)
 
 
 def _share(values: deque[float], share: float) -> float:

@@ -8,11 +8,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from kiosk import settings, wire
+from kiosk.clock import SystemClock, corrected, judging_s
 from kiosk.errors import WireError
 from kiosk.outbox import Outbox
 
 if TYPE_CHECKING:
     import argparse
+
+    from kiosk.model import Moment
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -32,7 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
             "settled_seq": outbox.settled,
             "waiting": outbox.depth(),
         }
-        rows = [_row(seq, body) for seq, body in outbox.head(outbox.settled, arguments.limit)]
+        now = SystemClock(config.state.runtime_dir).now()
+        rows = [_row(seq, body, now) for seq, body in outbox.head(outbox.settled, arguments.limit)]
     finally:
         outbox.close()
     if arguments.json:
@@ -40,20 +44,22 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     print("  ".join(f"{name} {value}" for name, value in facts.items()))
     for row in rows:
-        print("  ".join(str(value) for value in row.values()))
+        print("  ".join("-" if value is None else str(value) for value in row.values()))
     return 0
 
 
-def _row(seq: int, body: bytes) -> dict[str, object]:
+def _row(seq: int, body: bytes, now: Moment) -> dict[str, object]:
+    """One entry, with the time that it would be sent with now; None for one that nobody knows."""
     try:
         entry = wire.decode_entry(body)
     except WireError:
         return {"seq": seq, "rotten_bytes": len(body)}
-    at = datetime.fromtimestamp(entry.at.wall_ns / 1e9, UTC).isoformat(timespec="seconds")
+    at = corrected(entry.at, now)
+    at_s = judging_s(at)
     return {
         "seq": seq,
-        "at": at,
-        "clock": entry.at.quality.value,
+        "at": None if at_s is None else datetime.fromtimestamp(at_s, UTC).isoformat(timespec="seconds"),
+        "clock": at.quality.value,
         "lane": entry.lane,
         "direction": entry.direction.value,
         "document": entry.document,

@@ -32,7 +32,7 @@ from central.__main__ import main as central
 from central.sqlite_ledger import SqliteLedger
 from kiosk.__main__ import main as kiosk
 from kiosk.config import Outbox as OutboxSettings
-from kiosk.model import Entry
+from kiosk.model import ClockQuality, Entry
 from kiosk.outbox import Outbox
 from kiosk.sim.cards import TRUTH, write_cards
 from kiosk.sim.issuers import NOW_S, CardIssuer, HealthAuthority
@@ -157,6 +157,24 @@ def test_reading_without_a_code_or_a_picture(tmp_path: Path, capsys: pytest.Capt
     assert "is no picture that can be decoded; give a picture" in capsys.readouterr().err
     assert kiosk(["read", "/no/such/file"]) == 2
     assert "/no/such/file does not exist" in capsys.readouterr().err
+
+
+def test_outbox_shows_the_time_that_is_sent(
+    written: Callable[..., Path], tmp_path: Path, make_entry: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of this boot it is mended by now; of an earlier one, made without a clock, nobody knows it."""
+    config, outbox = str(written()), Outbox.open(tmp_path / "state" / "outbox.db", OutboxSettings())
+    entry = make_entry(1)
+    at = replace(entry.at, wall_ns=1_775_000_000 * 10**9, quality=ClockQuality.UNSET)
+    for boot_id in (entry.at.boot_id, "an-earlier-one"):
+        outbox.append(replace(entry, at=replace(at, boot_id=boot_id)))
+    outbox.close()
+    assert kiosk(["outbox", "--config", config, "--json"]) == 0
+    mended, lost = json.loads(capsys.readouterr().out)["oldest"]
+    assert abs(datetime.fromisoformat(mended["at"]).timestamp() - entry.at.wall_ns / 1e9) <= 2
+    assert (lost["at"], lost["clock"]) == (None, "unset")
+    assert kiosk(["outbox", "--config", config]) == 0
+    assert "\n2  -  unset  main" in capsys.readouterr().out
 
 
 def test_outbox_shows_what_waits_without_names(
@@ -410,6 +428,22 @@ def test_export_runs_in_no_spreadsheet(tmp_path: Path, make_entry: Make, capsys:
     assert json.loads(capsys.readouterr().out.splitlines()[0])["qid"] == "@x"
     assert central(["entries", "--ledger", path]) == 0
     assert "\x1b" not in capsys.readouterr().out
+
+
+def test_entry_without_a_time_shows_no_day(
+    tmp_path: Path, make_entry: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither 1970 nor the day that a station has guessed: it says that its clock was unset, and when it came."""
+    entry = make_entry(1)
+    guessed = replace(entry.at, wall_ns=1_775_000_000 * 10**9, quality=ClockQuality.UNSET)
+    path = _ledger_with(tmp_path, replace(entry, at=guessed))
+    assert central(["entries", "--ledger", path, "--format", "csv"]) == 0
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert (row["at"], row["clock"], bool(row["received"])) == ("", "unset", True)
+    assert central(["entries", "--ledger", path, "--format", "json"]) == 0
+    assert "at" not in json.loads(capsys.readouterr().out)
+    assert central(["entries", "--ledger", path]) == 0
+    assert capsys.readouterr().out.startswith("(unset)  test-1")
 
 
 def _runs(text: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from kiosk import health
 from kiosk.clock import SystemClock
 from kiosk.config import Config
-from kiosk.model import Entry
+from kiosk.model import ClockQuality, Entry, Moment
 from kiosk.outbox import Outbox
 
 
@@ -66,6 +67,27 @@ def test_status_says_how_the_station_is(make_config: Callable[..., Config], make
     assert status["lanes"][0]["fault"] == ""
     assert b"Nguy" not in message
     assert json.loads(health.last_will(config)) == {"v": 1, "kiosk": "test-1", "site": "office-1", "state": "lost"}
+    outbox.close()
+
+
+def test_age_is_told_only_by_clocks_that_were_set(
+    make_config: Callable[..., Config], make_entry: Callable[[int], Entry]
+) -> None:
+    """Within one boot always; across boots not if the day then or now was guessed."""
+    config, entry = make_config(), make_entry(1)
+    outbox = Outbox.open(config.state.dir / "outbox.db", config.outbox)
+    outbox.append(entry)
+    later = replace(entry.at, wall_ns=entry.at.wall_ns + 90 * 10**9, boot_ns=entry.at.boot_ns + 60 * 10**9)
+
+    def age_s(now: Moment) -> int | None:
+        oldest_age_s: int | None = json.loads(health.status_message(config, outbox, now, "online"))["outbox"][
+            "oldest_age_s"
+        ]
+        return oldest_age_s
+
+    unset = replace(later, quality=ClockQuality.UNSET)
+    assert [age_s(now) for now in (later, unset)] == [60, 60]
+    assert [age_s(replace(now, boot_id="another")) for now in (later, unset)] == [90, None]
     outbox.close()
 
 

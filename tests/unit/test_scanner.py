@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -335,7 +336,20 @@ def test_marks_tell_of_finished_work(door: Door, monkeypatch: pytest.MonkeyPatch
     assert (marks["recorded"], marks["refused"], marks["fault"]) == (1, 1, "")
     assert marks["fps"] == pytest.approx(10, abs=1)
     assert marks["decode_ms_p50"] > 0
-    assert marks["last_scan_wall_ns"] > 0
+    assert 0 < door.clock.now().wall_ns - marks["last_scan_wall_ns"] < 10 * S
+
+
+def test_marks_tell_no_day_that_was_guessed(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not before the clock is set, and then that of the last code, mended."""
+    monkeypatch.setattr("time.clock_gettime_ns", lambda _clock: door.clock.boot)
+    door.clock.quality = ClockQuality.UNSET
+    told: list[Any] = []
+    for quality in (ClockQuality.UNSET, ClockQuality.SYNCED):
+        door.clock.quality = quality
+        door.show(*([] if told else [CARD]), frames=30)
+        told.append((read_marks(door.config.state.runtime_dir, "scan-north", 15.0) or {})["last_scan_wall_ns"])
+    assert told[0] is None
+    assert abs(told[1] - door.entries[0].at.wall_ns) < S
 
 
 def test_log_has_one_line_a_scan_and_no_person(door: Door, caplog: pytest.LogCaptureFixture) -> None:
