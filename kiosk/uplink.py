@@ -49,6 +49,8 @@ RENEWAL_EVERY_S = 3600.0
 GOODBYE_S = 1.0
 ASK_EVERY_S = 2.0
 """How often a station without a clock asks the centre for its time, until `uplink.receipt_timeout_s` have passed."""
+ASK_LATER_S = 60.0
+"""How often after that."""
 AGAIN_EVERY_S = 1.0
 _GOOD_MARKS = {
     ClockQuality.SYNCED: (b'"clock":"synced"',),
@@ -118,7 +120,6 @@ class Uplink:
             case Connect():
                 self._connect(now_s)
             case Publish() if now_s < self._asks_until_s:
-                self._ask_time(now_s)
                 self._take(session.IDLE_S)
             case Publish(after_seq, limit):
                 self._publish(after_seq, limit)
@@ -254,18 +255,21 @@ class Uplink:
     def _wait_for_time(self, now_s: float) -> None:
         """Before any entry, so that those of this boot leave with the right time; what answers no question gets them late."""
         settings = self._config.uplink
-        asks = settings.settle_on == "receipt" and self._clock.now().quality is ClockQuality.UNSET
-        self._asks_until_s = now_s + settings.receipt_timeout_s if asks else 0.0
+        self._asks_until_s = now_s + settings.receipt_timeout_s if self._lacks_time() else 0.0
         self._next_question_s = now_s
-        if asks:
-            self._ask_time(now_s)
 
     def _ask_time(self, now_s: float) -> None:
-        if self._link is None or now_s < self._next_question_s:
+        """Also when nothing waits: without the time a door may have to refuse whoever would make an entry."""
+        if self._link is None or self.session.state is not State.ONLINE or now_s < self._next_question_s:
             return
-        self._next_question_s = now_s + ASK_EVERY_S
+        self._next_question_s = now_s + (ASK_EVERY_S if now_s < self._asks_until_s else ASK_LATER_S)
+        if not self._lacks_time():
+            return
         question = wire.encode_batch(self._config.kiosk.id, self._outbox.id, [], self._outbox.oldest_seq)
         self._link.publish(wire.entries_topic(self._config.kiosk.id), question)
+
+    def _lacks_time(self) -> bool:
+        return self._config.uplink.settle_on == "receipt" and self._clock.now().quality is ClockQuality.UNSET
 
     def _take_time(self, centre_ns: int, now_s: float) -> None:
         settings = self._config
@@ -301,6 +305,7 @@ class Uplink:
         if self.session.state is State.ONLINE and now_s >= self._next_status_s:
             self._next_status_s = now_s + self._config.status.every_s
             self._say_status(self.session.state.value)
+        self._ask_time(now_s)
         self._resend(now_s)
         if now_s >= self._next_sweep_s:
             more = self._outbox.sweep(self._clock.now()) >= SWEEP_ROWS

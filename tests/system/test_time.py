@@ -18,9 +18,10 @@ from bench.drain import free_port
 from central import intake
 from central.collector import Broker
 from central.sqlite_ledger import SqliteLedger
-from kiosk import clock
+from kiosk import clock, uplink
 from kiosk.clock import SystemClock
 from kiosk.config import Config
+from kiosk.health import read_marks
 from kiosk.model import ClockQuality, Entry
 from kiosk.outbox import Outbox
 from tests.running import Running, collecting, delivering, until
@@ -169,3 +170,22 @@ def test_centre_that_tells_no_time_gets_its_entries_all_the_same(
                 each.stop()
     with closing(SqliteLedger(tmp_path / "ledger.db")) as ledger:
         assert [row.entry.at.quality for row in ledger.entries()] == [ClockQuality.UNSET]
+
+
+@pytest.mark.usefixtures("in_1970")
+def test_station_without_entries_goes_on_asking(
+    make_config: Callable[..., Config], broker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A door that refuses passes until the time is known makes no entry whose receipt could tell it: the collector came late."""
+    monkeypatch.setattr(uplink, "ASK_LATER_S", 0.5)
+    config = make_config(uplink={"brokers": [broker.url], "receipt_timeout_s": 1.0})
+    running = [delivering(config)]
+    try:
+        until(lambda: (read_marks(config.state.runtime_dir, "uplink", 15.0) or {}).get("state") == "online")
+        over_s = time.monotonic() + 2.0
+        until(lambda: time.monotonic() > over_s)
+        running.append(collecting(Broker(broker.url), tmp_path / "ledger.db"))
+        until(lambda: SystemClock(config.state.runtime_dir).now().quality is ClockQuality.ESTIMATED, longest_s=20.0)
+    finally:
+        for each in running:
+            each.stop()
