@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from collections import Counter
 from dataclasses import replace
 from functools import partial
@@ -21,6 +20,7 @@ import cv2
 import numpy as np
 
 from kiosk import issuers, vectors
+from kiosk.clock import SystemClock, judging_s
 from kiosk.credential import NOBODY, chunks, classify, masked
 from kiosk.decoder import examine_picture
 from kiosk.errors import KioskError
@@ -63,7 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.paths:
         raise PictureError("no picture was given")
     trust = NOBODY if arguments.trust is None else issuers.load(arguments.trust)
-    classified = partial(classify, trust=trust, now_s=time.time() if arguments.at is None else arguments.at)
+    now_s = judging_s(SystemClock().now()) if arguments.at is None else arguments.at
+    classified = partial(classify, trust=trust, now_s=now_s)
     found, held = False, chunks.Chunks()
     for path in _pictures(arguments.paths):
         readings, tried = examine_picture(_luma(path))

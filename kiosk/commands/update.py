@@ -73,7 +73,8 @@ def tend(config: Config, stop: Callable[[], bool]) -> None:
         say(State.WAITING, "until the trial of another version is over")
         return
     if not _is_night(config):
-        say(State.WAITING, f"until {config.update.window_from}")
+        known = minute_of_day(SystemClock(config.state.runtime_dir).now()) is not None
+        say(State.WAITING, f"until {config.update.window_from if known else 'the clock is set'}")
         return
     say(State.FETCHING)
     try:

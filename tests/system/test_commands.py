@@ -31,6 +31,7 @@ from central import export
 from central.__main__ import main as central
 from central.sqlite_ledger import SqliteLedger
 from kiosk.__main__ import main as kiosk
+from kiosk.clock import SystemClock
 from kiosk.config import Outbox as OutboxSettings
 from kiosk.model import ClockQuality, Entry
 from kiosk.outbox import Outbox
@@ -146,6 +147,20 @@ def test_reading_puts_a_card_in_several_codes_together(
     options.append("--json")
     (told,) = json.loads(read(*order)[1])["codes"]
     assert (base64.b64decode(told["payload_b64"]), told["result"]) == (code, "verified")
+
+
+def test_reading_judges_by_no_day_that_was_guessed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine whose clock was never set it says that nobody knows, unless a time is named."""
+    cards, keys = CardIssuer(), tmp_path / "keys"
+    keys.mkdir()
+    (keys / "shc-keys.json").write_text(json.dumps({"keys": [cards.jwk()]}))
+    cv2.imwrite(str(tmp_path / "card.png"), code_picture(cards.shc(cards.shc_claims()), 4))
+    monkeypatch.setattr(SystemClock, "_quality", lambda _self, _wall_ns: ClockQuality.UNSET)
+    for options, told in (([], "time-not-judged"), (["--at", "1970-01-01T00:00+00:00"], "not-yet-valid")):
+        assert kiosk(["read", "--trust", str(keys), *options, str(tmp_path / "card.png")]) == 0
+        assert told in capsys.readouterr().out
 
 
 def test_reading_without_a_code_or_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

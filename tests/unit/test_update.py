@@ -387,7 +387,7 @@ def test_station_without_time_waits(
     updating.keep_order(config.state.dir, _order(server.offer()))
     monkeypatch.setattr("kiosk.commands.update.SystemClock", Unset)
     assert station("fetch") == 0
-    assert _stands(config)[0] == "waiting"
+    assert _stands(config) == ("waiting", "until the clock is set")
     assert server.asked == []
 
 
