@@ -45,7 +45,7 @@ mkdir -p /run/orders && cp /run/card/*.cose /run/orders/; umount /run/card; ls /
 ORDER = """
 cd /var/lib/kiosk/update && cp /run/orders/{name}.cose order.cose && cp /state/{name}.raucb bundle.raucb
 chown kiosk-uplink:kiosk *; touch ready; for i in $(seq 200); do [ -e ready ] || break; sleep 1; done
-for i in $(seq 200); do systemctl is-active -q kiosk-update.service || break; sleep 1; done
+for i in $(seq 200); do [ "$(systemctl show -P ActiveState kiosk-update.service)" = activating ] || break; sleep 1; done
 cat /state/rauc/install.json; journalctl -b -u kiosk-update -u rauc -o cat --no-pager | tail -n 20"""
 
 
