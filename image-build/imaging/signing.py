@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 NAMES = ("update-ca.key", "update-ca.pem", "update.key", "update.pem")
 VALID_DAYS = 20 * 365
 """As long as a station hangs: a certificate that ends would end all updates."""
-EARLIER = timedelta(days=1)
-"""A station's clock may be a little behind."""
+BEGINS = datetime(2020, 1, 1, tzinfo=UTC)
+"""RAUC judges by the machine's clock, and that shows the day on which systemd was built where neither a battery nor a time server
+has set it: a certificate of the day on which it was made would be "not yet valid" there, for ever."""
 
 
 def make(folder: Path) -> None:
@@ -77,15 +78,14 @@ def _name(text: str) -> x509.Name:
 
 
 def _certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - EARLIER)
-        .not_valid_after(now + timedelta(days=VALID_DAYS))
+        .not_valid_before(BEGINS)
+        .not_valid_after(datetime.now(UTC) + timedelta(days=VALID_DAYS))
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,20 @@ def test_flipped_byte_is_refused(made: Path, keys: Path, tmp_path: Path, place: 
     flipped = tmp_path / "flipped.raucb"
     flipped.write_bytes(content)
     assert _extracted(flipped, keys, tmp_path).returncode != 0
+
+
+def test_update_is_believed_by_a_clock_that_was_never_set(
+    keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RAUC knows the machine's clock alone: the certificates were valid on whatever day systemd, here and there, was built."""
+    day_s = int(datetime(2021, 1, 1, tzinfo=UTC).timestamp())
+    argv = ["openssl", "verify", "-attime", str(day_s), "-CAfile"]
+    subprocess.run([*argv, str(keys / "update-ca.pem"), str(keys / "update.pem")], check=True, timeout=60)
+    monkeypatch.setattr(signing, "BEGINS", datetime.now(UTC) + timedelta(days=1))
+    signing.make(tmp_path / "later")
+    content = _folder(tmp_path / "content")
+    with pytest.raises(HostError, match="not yet valid"):
+        bundle.pack(content, "virt", VERSION, _signer(tmp_path / "later"), tmp_path / "kiosk.raucb")
 
 
 def test_keys_are_made_once(tmp_path: Path) -> None:
