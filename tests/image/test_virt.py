@@ -80,7 +80,7 @@ def _unprovisioned(machine: Machine, story: Station, _centre: Centre, table: Tab
     """First power: the state grows, nobody has set it up, and it says so in blue."""
     machine.until_said(r"\bnot-set-up\b", BOOT_S)
     table.note("first boot: says that it is not set up", since_power(machine))
-    story.light["first"] = light(machine, 10)
+    story.light["first"] = light(machine, 5)
     story.seen["first"] = {name: machine.run(command, 300.0) for name, command in PROBES.items()}
     table.note("blue stood still for", f"{story.light['first'].get('001', 0)} ms")
 
@@ -93,10 +93,11 @@ def _provisioned(machine: Machine, story: Station, centre: Centre, table: Table)
     table.note("first green on the console", since_power(machine))
     until(lambda: centre.entries() > 0, lambda: "no entry in the centre's ledger", longest_s=BOOT_S)
     table.note("first entry in the centre's ledger", since_power(machine))
-    story.light["second"] = light(machine, 10)
+    story.light["second"] = light(machine, 5)
     table.note("green stood still for", f"{story.light['second'].get('010', 0)} ms")
     until(lambda: '"online"' in machine.run("cat /run/kiosk/uplink.json"), lambda: "the uplink not online")
-    story.seen["second"] = {name: machine.run(command, 300.0) for name, command in PROBES.items()}
+    again = ("listening", "users", "boot", "provisioned", "failed", "state")
+    story.seen["second"] = {name: machine.run(PROBES[name], 300.0) for name in again}
     story.seen["second"] |= {"uplink": machine.run("cat /run/kiosk/uplink.json"), "key": machine.run(KEY)}
     centre.stop_collecting()
     before = machine.greens()
