@@ -21,7 +21,7 @@ CARD_MIB = 8192
 GUEST_HOST = "10.0.2.100"
 """What the guest calls the centre."""
 BROKER_PORT, ENROLMENT_PORT = 8883, 8443
-ACCEL = ("-accel", "tcg,thread=multi,tb-size=256")
+ACCEL = ("-accel", "tcg,thread=multi,tb-size=768")
 KERNEL_LINE = "ro rootfstype=ext4 panic=-1 loglevel=4 systemd.show_status=0"
 
 
