@@ -18,7 +18,7 @@ import pytest
 
 from central.fleet import Fleet
 from tests.conftest import FleetBroker
-from tests.image.machine import GUEST_HOST
+from tests.image.machine import BROKER_PORT, ENROLMENT_PORT, GUEST_HOST
 
 ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / "build" / "image"
@@ -58,6 +58,11 @@ class Centre:
     enrolment_port: int
     _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
+    @property
+    def ways(self) -> dict[int, int]:
+        """The ports by which a guest reaches it, to those of this machine's loopback."""
+        return {BROKER_PORT: self.broker.port, ENROLMENT_PORT: self.enrolment_port}
+
     def begin(self) -> None:
         """Make the registry and the authority's keys, hand their list to enrolment, and let that serve."""
         Fleet(self.broker.fleet / "fleet.db").close()
@@ -67,12 +72,13 @@ class Centre:
         address = f"127.0.0.1:{self.enrolment_port}"
         self._start("enrol", "--fleet", str(self.broker.fleet), "--listen", address)
 
-    def code(self, kiosk: str, guest_broker: str, guest_enrolment: str) -> bytes:
+    def code(self, kiosk: str) -> bytes:
         """A provisioning code as a file for the boot partition, as an operator makes it."""
         path = self.ledger.with_name("kiosk-code.txt")
         self.say(
             "provision", "--fleet", str(self.broker.fleet), "--kiosk", kiosk, "--site", "image-test",
-            "--lane", "main:in", "--broker", guest_broker, "--enrolment", guest_enrolment, "--text", str(path),
+            "--lane", "main:in", "--broker", f"{GUEST_HOST}:{BROKER_PORT}",
+            "--enrolment", f"{GUEST_HOST}:{ENROLMENT_PORT}", "--text", str(path),
         )  # fmt: skip
         return path.read_bytes()
 

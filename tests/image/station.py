@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
-from tests.image.machine import Machine
+from tests.image.conftest import WORK
+from tests.image.machine import Card, Machine
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.image.conftest import Centre
 
 BOARD = """
 lanes:
@@ -45,6 +52,21 @@ PROBES = {
 def as_windows_writes(text: str) -> bytes:
     """A text as Windows' editors save it."""
     return b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode()
+
+
+def card_of(board: str, centre: Centre, folder: Path) -> Card:
+    """A card of a board's image, with this centre's keys and what the board is like on its first partition.
+
+    Args:
+        board: Whose image.
+        centre: Whose keys.
+        folder: Where the card is made.
+    """
+    card = Card.of(WORK / board / f"kiosk-{board}.img", folder / f"{board}.card")
+    card.put("fleet.pem", (centre.broker.fleet / "fleet.pem").read_bytes(), folder)
+    card.put("authority.pem", (centre.keys / "authority.pem").read_bytes(), folder)
+    card.put("kiosk.yaml", as_windows_writes(BOARD), folder)
+    return card
 
 
 def since_power(machine: Machine) -> str:

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.image.conftest import WORK, Centre, Table
-from tests.image.machine import BROKER_PORT, ENROLMENT_PORT, GUEST_HOST, Card, Machine, raspi3b
-from tests.image.station import BOARD, PROBES, as_windows_writes, light, since_power
+from tests.image.machine import Machine, raspi3b
+from tests.image.station import PROBES, as_windows_writes, card_of, light, since_power
 from tests.running import until
 
 BOOT_S = 900.0
@@ -63,15 +63,8 @@ class Station:
 def station(folder: Path, centre: Centre, table: Table) -> Station:
     """The whole story."""
     parts = WORK / "raspi3b"
-    card = Card.of(parts / "kiosk-raspi3b.img", folder / "raspi3b.card")
-    code = centre.code(KIOSK, f"{GUEST_HOST}:{BROKER_PORT}", f"{GUEST_HOST}:{ENROLMENT_PORT}")
-    for name, content in (
-        ("fleet.pem", (centre.broker.fleet / "fleet.pem").read_bytes()),
-        ("authority.pem", (centre.keys / "authority.pem").read_bytes()),
-        ("kiosk.yaml", as_windows_writes(BOARD)),
-        ("kiosk-code.txt", as_windows_writes(code.decode())),
-    ):
-        card.put(name, content, folder)
+    card = card_of("raspi3b", centre, folder)
+    card.put("kiosk-code.txt", as_windows_writes(centre.code(KIOSK).decode()), folder)
     key = folder / "technician"
     key.unlink(missing_ok=True)
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "technician", "-f", str(key)], check=True)
@@ -79,9 +72,8 @@ def station(folder: Path, centre: Centre, table: Table) -> Station:
     centre.collect()
     story = Station()
     machine = Machine(folder, "raspi3b")
-    ways = {BROKER_PORT: centre.broker.port, ENROLMENT_PORT: centre.enrolment_port}
     try:
-        machine.start(raspi3b(card, parts, ways, folder / "raspi3b.dtb"))
+        machine.start(raspi3b(card, parts, centre.ways, folder / "raspi3b.dtb"))
         _tell(machine, story, centre, table, key.read_text())
     finally:
         machine.pull_the_plug()

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.image.conftest import WORK, Centre, Table
-from tests.image.machine import BROKER_PORT, ENROLMENT_PORT, GUEST_HOST, Card, Machine, virt
-from tests.image.station import BOARD, PROBES, as_windows_writes, light, since_power
+from tests.image.machine import Machine, virt
+from tests.image.station import PROBES, as_windows_writes, card_of, light, since_power
 from tests.running import until
 
 BOOT_S = 600.0
@@ -55,21 +55,17 @@ class Station:
 def station(folder: Path, centre: Centre, table: Table) -> Station:
     """The whole story."""
     parts = WORK / "virt"
-    card = Card.of(parts / "kiosk-virt.img", folder / "virt.card")
-    card.put("fleet.pem", (centre.broker.fleet / "fleet.pem").read_bytes(), folder)
-    card.put("authority.pem", (centre.keys / "authority.pem").read_bytes(), folder)
-    card.put("kiosk.yaml", as_windows_writes(BOARD), folder)
-    ways = {BROKER_PORT: centre.broker.port, ENROLMENT_PORT: centre.enrolment_port}
+    card = card_of("virt", centre, folder)
     story = Station()
     for number, tell in enumerate((_unprovisioned, _provisioned, _after_the_cut), 1):
         machine = Machine(folder, f"virt-{number}")
         try:
-            machine.start(virt(card, parts, ways, folder / "virt.dtb", "kiosk.nobody" if number == 1 else ""))
+            machine.start(virt(card, parts, centre.ways, folder / "virt.dtb", "kiosk.nobody" if number == 1 else ""))
             tell(machine, story, centre, table)
         finally:
             machine.pull_the_plug()
         if number == 1:
-            code = centre.code(KIOSK, f"{GUEST_HOST}:{BROKER_PORT}", f"{GUEST_HOST}:{ENROLMENT_PORT}")
+            code = centre.code(KIOSK)
             card.put("kiosk-code.txt", as_windows_writes(code.decode()), folder)
             centre.collect()
         story.names[machine.name] = card.names()
