@@ -22,7 +22,7 @@ from bench.drain import invented
 from bench.postgres import Postgres
 from central.collector import GC_THRESHOLD
 from central.intake import Intake, Message
-from central.ledgers import open_ledger
+from central.ledgers.choice import open_ledger
 from kiosk import wire
 
 

@@ -27,7 +27,7 @@ from central import (
     update_commands,
 )
 from central.collector import Broker, Collector, check_url
-from central.ledgers import open_ledger
+from central.ledgers.choice import open_ledger
 from kiosk import __version__
 from kiosk.errors import ConfigError, KioskError
 

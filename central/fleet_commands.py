@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from central import authority, cut, invitation, options, paper, presence
 from central.enrolment_server import EnrolmentServer
 from central.fleet import RESERVED, STATES, Fleet
-from central.ledgers import open_ledger
+from central.ledgers.choice import open_ledger
 from kiosk.errors import FleetError
 from kiosk.model import Direction
 from kiosk.provisioning import ProvisioningCode, Wifi

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from central import export, opening, options, retained
 from central.keystore import RECIPIENT, KeyStore
-from central.ledgers import open_ledger
+from central.ledgers.choice import open_ledger
 from kiosk import authority, wire
 from kiosk.errors import ConfigError, SealError
 from kiosk.seal import CLASSIC, SUITES

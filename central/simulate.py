@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from central.ledgers import open_ledger
+from central.ledgers.choice import open_ledger
 from central.light_kiosk import CONNECT_ALL_S, Plan, Tally, work
 from kiosk.errors import ConfigError, LinkError
 

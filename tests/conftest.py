@@ -17,7 +17,7 @@ import pytest
 
 from bench.postgres import Postgres
 from central import authority
-from central.ledgers import open_ledger
+from central.ledgers.choice import open_ledger
 from kiosk.clock import SystemClock, uuid7
 from kiosk.config import Config
 from kiosk.model import Direction, Entry

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from bench.postgres import Postgres
 from central.ledger import Aside, Ledger, Opening
-from central.ledgers import open_ledger
+from central.ledgers.choice import open_ledger
 from central.postgres_ledger import PostgresLedger
 from central.sqlite_ledger import SqliteLedger
 from kiosk.errors import LedgerError

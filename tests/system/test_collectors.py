@@ -16,7 +16,7 @@ from paho.mqtt.enums import MQTTErrorCode
 
 from bench.postgres import Postgres
 from central.collector import Broker, Collector
-from central.ledgers import open_ledger
+from central.ledgers.choice import open_ledger
 from kiosk.config import Config
 from kiosk.errors import ConfigError
 from kiosk.model import Entry
