@@ -119,9 +119,9 @@ test-image-update: $(VENV)/.ready-dev ## build the image of BOARD=virt-stable an
 	KIOSK_IMAGE=1 $(BIN)/python -m pytest tests/image/test_update.py; code=$$?; cat build/image/test_update.txt; exit $$code
 
 docs: $(VENV)/.ready-dev ## write what is made from the types: the reference, the pictures, the lists
-	$(BIN)/python -m kiosk.reference config/kiosk.yaml docs/configuration.md
-	$(BIN)/python -m kiosk.acceptance docs/acceptance.md
-	$(BIN)/python -m kiosk.pictures docs/pictures
+	$(BIN)/python -m kiosk.service.reference config/kiosk.yaml docs/configuration.md
+	$(BIN)/python -m kiosk.service.acceptance docs/acceptance.md
+	$(BIN)/python -m kiosk.service.pictures docs/pictures
 
 sheets: $(VENV)/.ready-dev ## print the door's sheet, the technician's and the handbook into build/sheets/ (OFFICE=, CONTACT=)
 	$(BIN)/python docs/sheets/make.py build/sheets --office "$(OFFICE)" --contact "$(CONTACT)"

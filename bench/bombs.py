@@ -15,11 +15,13 @@ import zstandard
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench.children import spread
-from kiosk import authority, base45, cbor, wire
 from kiosk.credential import classify
+from kiosk.delivery import wire
+from kiosk.envelopes import base45, cbor
 from kiosk.errors import CborError, SealError, WireError
 from kiosk.model import Malformed
 from kiosk.sim.issuers import NOW_S, CardIssuer, hc1_code, nzcp_code
+from kiosk.trust import authority
 
 if TYPE_CHECKING:
     from collections.abc import Callable

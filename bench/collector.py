@@ -20,10 +20,10 @@ from uuid import UUID, uuid4
 
 from bench.drain import invented
 from bench.postgres import Postgres
-from central.collector import GC_THRESHOLD
-from central.intake import Intake, Message
+from central.intake.collector import GC_THRESHOLD
+from central.intake.intake import Intake, Message
 from central.ledgers.choice import open_ledger
-from kiosk import wire
+from kiosk.delivery import wire
 
 
 def messages(entries: int, kiosks: int, batch: int) -> list[Message]:

@@ -32,19 +32,20 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from central.sqlite_ledger import SqliteLedger
-from kiosk import settings, wire
+from central.ledgers.sqlite_ledger import SqliteLedger
 from kiosk.clock import SystemClock, uuid7
+from kiosk.delivery import wire
+from kiosk.envelopes.seal import CLASSIC, PrivateKey, seal
 from kiosk.model import Direction, Entry
 from kiosk.outbox import Outbox
-from kiosk.seal import CLASSIC, PrivateKey, seal
+from kiosk.settings import settings
 from kiosk.sim import people
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kiosk.config import Config
-    from kiosk.seal import PublicKey
+    from kiosk.envelopes.seal import PublicKey
 
 LONGEST_S = 900.0
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin") or "mosquitto"

@@ -15,7 +15,7 @@ import zxingcpp
 from pyzbar import pyzbar
 
 from kiosk.decoder import read_picture
-from kiosk.zbar import ZbarScanner
+from kiosk.reading.zbar import ZbarScanner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

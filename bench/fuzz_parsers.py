@@ -17,12 +17,13 @@ import cbor2
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench.layers import ForgedError, Layer, Parser
-from kiosk import authority, base45, cbor, cose, provisioning, remote, seal, settings, trust_list, wire
 from kiosk.config import LocalCard
-from kiosk.cose import Sign1
 from kiosk.credential import classify, compile_local, hc1, nzcp, personal_pass, shc
 from kiosk.credential.chunks import Chunks
 from kiosk.credential.trust import HC1_HASHES, PASS_NUMBERS, REVOKED, Revoked, revoked_of
+from kiosk.delivery import wire
+from kiosk.envelopes import base45, cbor, cose, provisioning, remote, seal
+from kiosk.envelopes.cose import Sign1
 from kiosk.errors import CborError, ConfigError, CoseError, ProvisionError, SealError, TrustError, WireError
 from kiosk.model import (
     ClockQuality,
@@ -36,6 +37,7 @@ from kiosk.model import (
     Unproven,
     WrongCode,
 )
+from kiosk.settings import settings
 from kiosk.sim.issuers import (
     HOUR_S,
     NOW_S,
@@ -47,6 +49,7 @@ from kiosk.sim.issuers import (
     nzcp_code,
     shc_code,
 )
+from kiosk.trust import authority, trust_list
 
 if TYPE_CHECKING:
     from kiosk.model import Verdict

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
-from kiosk import outbox_file, wire
 from kiosk.clock import SystemClock, uuid7
 from kiosk.config import Outbox as Settings
+from kiosk.delivery import wire
+from kiosk.disk import outbox_file
 from kiosk.model import Direction, Entry
 from kiosk.outbox import Outbox
 

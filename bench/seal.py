@@ -13,12 +13,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kiosk import wire
 from kiosk.clock import SystemClock, uuid7
 from kiosk.config import Outbox as Settings
+from kiosk.delivery import wire
+from kiosk.envelopes.seal import CLASSIC, HYBRID, PrivateKey, seal, unseal
 from kiosk.model import Direction, Entry
 from kiosk.outbox import Outbox
-from kiosk.seal import CLASSIC, HYBRID, PrivateKey, seal, unseal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,9 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from central import (
+from central.commands import (
     command,
-    export,
     fleet_commands,
     label_commands,
     options,
@@ -26,7 +25,8 @@ from central import (
     trust_commands,
     update_commands,
 )
-from central.collector import Broker, Collector, check_url
+from central.intake.collector import Broker, Collector, check_url
+from central.ledgers import export
 from central.ledgers.choice import open_ledger
 from kiosk import __version__
 from kiosk.errors import ConfigError, KioskError
@@ -34,8 +34,8 @@ from kiosk.errors import ConfigError, KioskError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from central.amqp_collector import AmqpCollector
-    from central.ledger import Ledger, Stream
+    from central.intake.amqp_collector import AmqpCollector
+    from central.ledgers.ledger import Ledger, Stream
 
 DEFAULT_LEDGER = "ledger.db"
 
@@ -88,7 +88,7 @@ def _collector(broker: Broker, ledger: Ledger) -> Collector | AmqpCollector:
     if broker.group is not None or broker.kiosk != "+":
         raise ConfigError("--group and --kiosk are for MQTT", hint="collectors on AMQP share one queue by themselves")
     try:
-        from central.amqp_collector import AmqpCollector  # noqa: PLC0415  an extra that MQTT does not need
+        from central.intake.amqp_collector import AmqpCollector  # noqa: PLC0415  an extra that MQTT does not need
     except ImportError as error:
         raise ConfigError(f"amqp:// needs pika ({error})", hint="pip install 'kiosk[centre]'") from error
     return AmqpCollector(broker, ledger)

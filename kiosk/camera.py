@@ -34,8 +34,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import cv2
 import numpy as np
 
-from kiosk import optics
 from kiosk.errors import CameraError, CameraStalledError
+from kiosk.lens import optics
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kiosk import grid, passes
-from kiosk.evidence import Look, Watch
 from kiosk.model import Reading
-from kiosk.schedule import REST_FRAMES, Evidence, Schedule, Scope
-from kiosk.zbar import ZbarScanner
+from kiosk.reading import grid, passes
+from kiosk.reading.evidence import Look, Watch
+from kiosk.reading.schedule import REST_FRAMES, Evidence, Schedule, Scope
+from kiosk.reading.zbar import ZbarScanner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kiosk.camera import Frame
-    from kiosk.evidence import Box
-    from kiosk.passes import Found
-    from kiosk.schedule import Attempt, Trait
+    from kiosk.reading.evidence import Box
+    from kiosk.reading.passes import Found
+    from kiosk.reading.schedule import Attempt, Trait
 
     Luma = NDArray[np.uint8]
 

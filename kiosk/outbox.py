@@ -30,8 +30,9 @@ import sqlite3
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kiosk import outbox_file, wire
 from kiosk.clock import EARLIEST_NS
+from kiosk.delivery import wire
+from kiosk.disk import outbox_file
 from kiosk.errors import OutboxError, OutboxFullError, WireError
 from kiosk.model import ClockQuality
 

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING
 from kiosk.clock import judging_s, uuid7
 from kiosk.credential import NOBODY, chunks, classify
 from kiosk.cues import CUES, Cue, CueName, cue_for
-from kiosk.errand import Errands
 from kiosk.errors import CameraEndedError, KioskError, OutboxError, SealError
 from kiosk.health import ScanMarks, read_marks, write_marks
 from kiosk.log import line
 from kiosk.model import ClockQuality, Credential, Decision, Entry, Moment, Recorded, Refused, RefusedReason, Repeat
+from kiosk.orders.errand import Errands
 from kiosk.policy import person_of
 
 if TYPE_CHECKING:
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from kiosk.credential import LocalPattern
     from kiosk.decoder import Decoder
     from kiosk.gpio import Panel
-    from kiosk.issuers import TrustFolder
     from kiosk.model import Reading, Sighting, Verdict
-    from kiosk.notify import Notifier
     from kiosk.outbox import Outbox
     from kiosk.policy import Policy
+    from kiosk.process.notify import Notifier
     from kiosk.sealer import Sealer
     from kiosk.sightings import Sightings
+    from kiosk.trust.issuers import TrustFolder
 
 _log = logging.getLogger(__name__)
 

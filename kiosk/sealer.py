@@ -11,20 +11,20 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from kiosk import authority
 from kiosk.clock import judging_s
+from kiosk.envelopes.seal import seal
 from kiosk.errors import SealError
 from kiosk.log import line
-from kiosk.seal import seal
+from kiosk.trust import authority
 
 if TYPE_CHECKING:
     from pathlib import Path
     from uuid import UUID
 
-    from kiosk.authority import KeyList
     from kiosk.config import Config
+    from kiosk.envelopes.seal import Person
     from kiosk.model import Moment, Sealed
-    from kiosk.seal import Person
+    from kiosk.trust.authority import KeyList
 
 _log = logging.getLogger(__name__)
 

@@ -18,24 +18,28 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kiosk import health, provision, remote, session, trust, updating, wire
+from kiosk import health
 from kiosk.clock import Clock, SystemClock, corrected, keep_anchor
+from kiosk.commissioning import provision
+from kiosk.delivery import session, wire
+from kiosk.delivery.mqtt import Acknowledged, Closed, Event, Link, Ready, Received, open_link
+from kiosk.delivery.session import Connect, Drop, Failure, Publish, Session, State, Wait
+from kiosk.envelopes import remote
 from kiosk.errors import LinkError, RestartRequestedError, WireError
-from kiosk.executor import Executor
-from kiosk.lists import SignedLists
 from kiosk.log import line
-from kiosk.model import ClockQuality
-from kiosk.mqtt import Acknowledged, Closed, Event, Link, Ready, Received, open_link
-from kiosk.notify import Notifier
+from kiosk.model import ClockQuality, Moment
+from kiosk.orders.executor import Executor
+from kiosk.orders.lists import SignedLists
 from kiosk.outbox import SWEEP_ROWS, Outbox
-from kiosk.session import Connect, Drop, Failure, Publish, Session, State, Wait
+from kiosk.process.notify import Notifier
+from kiosk.trust import trust
+from kiosk.updates import updating
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from kiosk.config import Config
-    from kiosk.model import Moment
 
 _log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ import hypothesis
 import pytest
 
 from bench.postgres import Postgres
-from central import authority
+from central.fleet import authority
 from central.ledgers.choice import open_ledger
 from kiosk.clock import SystemClock, uuid7
 from kiosk.config import Config

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
 
-from central.collector import Broker, Collector
-from central.sqlite_ledger import SqliteLedger
+from central.intake.collector import Broker, Collector
+from central.ledgers.sqlite_ledger import SqliteLedger
 from kiosk import uplink
 from kiosk.config import Config
 

@@ -13,20 +13,21 @@ from collections import deque
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
-from kiosk import settings, sim
-from kiosk.aim import Gauge, Verdict, beep_for, best_of, interval_ms, line_of, quality_of, verdict_of
+from kiosk import sim
 from kiosk.commands import lane_named, until_signalled
 from kiosk.decoder import Decoder
 from kiosk.errors import CameraEndedError
+from kiosk.service.aim import Gauge, Verdict, beep_for, best_of, interval_ms, line_of, quality_of, verdict_of
+from kiosk.settings import settings
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from kiosk.aim import View
     from kiosk.camera import Frame
     from kiosk.config import Config, Lane
     from kiosk.cues import Cue
+    from kiosk.service.aim import View
 
 RECENT_NS = 400_000_000
 TERMINAL_EVERY_NS = 100_000_000

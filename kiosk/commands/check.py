@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kiosk import issuers, settings, trust_list
 from kiosk.errors import NotProvisionedError
+from kiosk.settings import settings
+from kiosk.trust import issuers, trust_list
 
 if TYPE_CHECKING:
     import argparse

@@ -22,8 +22,8 @@ import yaml
 from rich.console import Console
 from rich.live import Live
 
-from central.sqlite_ledger import SqliteLedger
-from kiosk import log, settings, sim
+from central.ledgers.sqlite_ledger import SqliteLedger
+from kiosk import log, sim
 from kiosk.commands import until_signalled
 from kiosk.commands.run import kiosk_argv
 from kiosk.commands.scan import open_parts
@@ -36,10 +36,11 @@ from kiosk.errors import CameraEndedError
 from kiosk.gpio import CuePlayer
 from kiosk.health import FRESH_S, read_marks
 from kiosk.model import Credential
+from kiosk.process.supervise import Child, Supervisor
 from kiosk.scanner import Scanner
+from kiosk.settings import settings
 from kiosk.sim.door import SimulatedDoor
 from kiosk.sim.terminal import SeenOutputs
-from kiosk.supervise import Child, Supervisor
 
 if TYPE_CHECKING:
     import argparse

@@ -13,11 +13,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kiosk import acceptance, health, settings, sim
-from kiosk.checkup import Finding, Health, findings
+from kiosk import health, sim
 from kiosk.clock import SystemClock, stamp
 from kiosk.cues import CUES, CueName
 from kiosk.errors import ConfigError, KioskError, NotProvisionedError
+from kiosk.service import acceptance
+from kiosk.service.checkup import Finding, Health, findings
+from kiosk.settings import settings
 
 if TYPE_CHECKING:
     import argparse

@@ -7,10 +7,11 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from kiosk import settings, wire
 from kiosk.clock import SystemClock, corrected, judging_s
+from kiosk.delivery import wire
 from kiosk.errors import WireError
 from kiosk.outbox import Outbox
+from kiosk.settings import settings
 
 if TYPE_CHECKING:
     import argparse

@@ -11,10 +11,11 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from kiosk import gpio, health, settings
+from kiosk import gpio, health
 from kiosk.commands import lane_named
 from kiosk.cues import CUES, DARK, MEANINGS, CueName
 from kiosk.errors import ConfigError
+from kiosk.settings import settings
 
 if TYPE_CHECKING:
     import argparse

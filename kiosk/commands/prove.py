@@ -6,9 +6,10 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from kiosk import health, log, settings
+from kiosk import health, log
 from kiosk.commands import until_signalled
-from kiosk.prove import Seen, Trial, judge
+from kiosk.settings import settings
+from kiosk.updates.prove import Seen, Trial, judge
 
 if TYPE_CHECKING:
     import argparse

@@ -10,9 +10,11 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from kiosk import identity, log, provision, settings
+from kiosk import log
+from kiosk.commissioning import identity, provision
+from kiosk.envelopes.provisioning import MAY_PASS
 from kiosk.errors import ConfigError, ProvisionError
-from kiosk.provisioning import MAY_PASS
+from kiosk.settings import settings
 
 if TYPE_CHECKING:
     import argparse

@@ -19,14 +19,15 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from kiosk import issuers, vectors
 from kiosk.clock import SystemClock, judging_s
 from kiosk.credential import NOBODY, chunks, classify, masked
 from kiosk.decoder import examine_picture
 from kiosk.errors import KioskError
 from kiosk.log import printable
 from kiosk.model import Credential, Malformed, Sighting, Unproven, UnprovenReason, WrongCode
+from kiosk.service import vectors
 from kiosk.sim.replay import PICTURE_SUFFIXES
+from kiosk.trust import issuers
 
 if TYPE_CHECKING:
     import argparse

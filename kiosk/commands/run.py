@@ -6,11 +6,12 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from kiosk import log, settings
+from kiosk import log
 from kiosk.commands import until_signalled
 from kiosk.errors import NotProvisionedError
-from kiosk.notify import Notifier
-from kiosk.supervise import Child, Supervisor
+from kiosk.process.notify import Notifier
+from kiosk.process.supervise import Child, Supervisor
+from kiosk.settings import settings
 
 if TYPE_CHECKING:
     import argparse

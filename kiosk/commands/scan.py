@@ -12,22 +12,26 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kiosk import errand, first_start, log, scanner, settings, sim, trust_list
+from kiosk import log, scanner, sim
 from kiosk.clock import SystemClock
 from kiosk.commands import lane_named, until_signalled
+from kiosk.commissioning import first_start
+from kiosk.commissioning.first_start import FirstStart
+from kiosk.commissioning.jumper import Jumper
 from kiosk.credential import compile_local
 from kiosk.cues import CUES, CueName
 from kiosk.decoder import Decoder
 from kiosk.errors import CameraError, NotProvisionedError, OutboxError, RestartRequestedError
-from kiosk.first_start import FirstStart
-from kiosk.issuers import TrustFolder
-from kiosk.jumper import Jumper
-from kiosk.notify import Notifier
+from kiosk.orders import errand
 from kiosk.outbox import Outbox
 from kiosk.policy import Policy, Rules
+from kiosk.process.notify import Notifier
 from kiosk.scanner import Parts, Scanner
 from kiosk.sealer import Sealer
+from kiosk.settings import settings
 from kiosk.sightings import Sightings
+from kiosk.trust import trust_list
+from kiosk.trust.issuers import TrustFolder
 
 if TYPE_CHECKING:
     import argparse

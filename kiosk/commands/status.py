@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from kiosk import health, provision, settings
+from kiosk import health
 from kiosk.clock import SystemClock
+from kiosk.commissioning import provision
 from kiosk.errors import NotProvisionedError, OutboxError
 from kiosk.outbox import Outbox
+from kiosk.settings import settings
 
 if TYPE_CHECKING:
     import argparse

@@ -6,10 +6,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kiosk import bundle, settings
 from kiosk.clock import SystemClock, stamp
 from kiosk.errors import ConfigError, OutboxError
 from kiosk.outbox import Outbox
+from kiosk.service import bundle
+from kiosk.settings import settings
 
 if TYPE_CHECKING:
     import argparse

@@ -6,18 +6,21 @@ import json
 import logging
 from typing import TYPE_CHECKING
 
-from kiosk import fetch, install, log, settings, trust, updating
+from kiosk import log
 from kiosk.clock import SystemClock, minute_of_day
 from kiosk.commands import until_signalled
 from kiosk.errors import UpdateError
-from kiosk.update import Mark, State, is_night, standing
+from kiosk.settings import settings
+from kiosk.trust import trust
+from kiosk.updates import fetch, install, updating
+from kiosk.updates.update import Mark, State, is_night, standing
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
     from kiosk.config import Config
-    from kiosk.update import Offer
+    from kiosk.updates.update import Offer
 
 _log = logging.getLogger(__name__)
 _OVER = frozenset({State.INSTALLED, State.ON_TRIAL, State.PROVED, State.FAILED})

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kiosk import log, provision, settings, uplink
+from kiosk import log, uplink
 from kiosk.commands import until_signalled
+from kiosk.commissioning import provision
 from kiosk.errors import NotProvisionedError
+from kiosk.settings import settings
 
 if TYPE_CHECKING:
     import argparse

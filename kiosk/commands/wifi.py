@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kiosk import settings, wifi
+from kiosk.commissioning import wifi
+from kiosk.settings import settings
 
 if TYPE_CHECKING:
     import argparse

@@ -11,9 +11,10 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from kiosk import settings, wifi
+from kiosk.commissioning import wifi
 from kiosk.errors import ConfigError, OutboxError
 from kiosk.outbox import Outbox
+from kiosk.settings import settings
 
 if TYPE_CHECKING:
     import argparse

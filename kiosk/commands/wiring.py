@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kiosk import settings, wiring
 from kiosk.errors import ConfigError
+from kiosk.service import wiring
+from kiosk.settings import settings
 
 if TYPE_CHECKING:
     import argparse

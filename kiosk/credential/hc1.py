@@ -17,17 +17,17 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, cast
 
-from kiosk import base45, cbor, cose
 from kiosk.credential import proof
 from kiosk.credential.trust import EVERY_USE, HASH_BYTES
+from kiosk.envelopes import base45, cbor, cose
 from kiosk.errors import CborError, CoseError
 from kiosk.model import Credential, Malformed, Unproven, UnprovenReason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from kiosk.cose import Sign1
     from kiosk.credential.trust import SigningKey, Trust
+    from kiosk.envelopes.cose import Sign1
 
 HC1 = "hc1"
 PREFIX = b"HC1:"

@@ -13,8 +13,8 @@ import base64
 import binascii
 from typing import TYPE_CHECKING
 
-from kiosk import cbor, cose
 from kiosk.credential import proof
+from kiosk.envelopes import cbor, cose
 from kiosk.errors import CborError, CoseError
 from kiosk.model import Credential, Malformed, Unproven, UnprovenReason
 

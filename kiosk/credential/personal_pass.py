@@ -19,8 +19,8 @@ import cbor2
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from kiosk import base45, cbor, cose
 from kiosk.credential import proof
+from kiosk.envelopes import base45, cbor, cose
 from kiosk.errors import CborError, CoseError
 from kiosk.model import BirthDate, Credential, Malformed, Unproven, UnprovenReason
 

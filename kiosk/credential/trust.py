@@ -32,7 +32,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_public_key
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from kiosk import cbor, cose
+from kiosk.envelopes import cbor, cose
 from kiosk.errors import CoseError, TrustError
 
 if TYPE_CHECKING:

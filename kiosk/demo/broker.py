@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kiosk.errors import LinkError
-from kiosk.supervise import Child
+from kiosk.process.supervise import Child
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from central.keystore import KeyStore
-from central.opening import Opener
-from kiosk.seal import CLASSIC
+from central.keys.keystore import KeyStore
+from central.keys.opening import Opener
+from kiosk.envelopes.seal import CLASSIC
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kiosk import camera, gpio
 from kiosk.errors import CameraError, PanelError
-from kiosk.lamp import LitCamera
+from kiosk.lens.lamp import LitCamera
 from kiosk.sim.door import SimulatedDoor
 from kiosk.sim.hanging import HangingCamera
 from kiosk.sim.replay import FolderCamera, VideoCamera

@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from kiosk import base45, cose
 from kiosk.credential import personal_pass
 from kiosk.credential.trust import IssuerKey, Trust, certificate_kid, certified_key
+from kiosk.envelopes import base45, cose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

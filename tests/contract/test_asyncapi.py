@@ -17,15 +17,19 @@ import zstandard
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jsonschema import Draft202012Validator
 
-from kiosk import cose, health, remote, trust_list, updating, wire
+from kiosk import health
 from kiosk.clock import SystemClock
 from kiosk.config import Config
+from kiosk.delivery import wire
+from kiosk.envelopes import cose, remote
+from kiosk.envelopes.remote import Command, Reason, Verb
 from kiosk.errors import WireError
-from kiosk.executor import Executor
 from kiosk.health import ScanMarks
 from kiosk.model import ClockQuality, Direction, Entry, Sealed
+from kiosk.orders.executor import Executor
 from kiosk.outbox import Outbox
-from kiosk.remote import Command, Reason, Verb
+from kiosk.trust import trust_list
+from kiosk.updates import updating
 
 DOCUMENT = yaml.safe_load((Path(__file__).resolve().parents[2] / "docs" / "asyncapi.yaml").read_text("utf-8"))
 SCHEMAS = DOCUMENT["components"]["schemas"]

@@ -16,11 +16,12 @@ import cv2
 import numpy as np
 import pytest
 
-from kiosk import checkup, sim
+from kiosk import sim
 from kiosk.camera import Camera, PiCamera, V4l2Camera
 from kiosk.config import Camera as Settings
 from kiosk.config import Lane
 from kiosk.errors import CameraEndedError, CameraError, CameraStalledError
+from kiosk.service import checkup
 from kiosk.sim.door import SimulatedDoor
 
 WIDTH_PX, HEIGHT_PX = 640, 480

@@ -19,13 +19,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from bench.postgres import Postgres
-from central.ledger import Aside, Ledger, Opening
 from central.ledgers.choice import open_ledger
-from central.postgres_ledger import PostgresLedger
-from central.sqlite_ledger import SqliteLedger
+from central.ledgers.ledger import Aside, Ledger, Opening
+from central.ledgers.postgres_ledger import PostgresLedger
+from central.ledgers.sqlite_ledger import SqliteLedger
+from kiosk.delivery.wire import Batch, Poison, Receipt
 from kiosk.errors import LedgerError
 from kiosk.model import Entry, Sealed
-from kiosk.wire import Batch, Poison, Receipt
 
 OUTBOX = UUID(int=1)
 Make = Callable[[int], Entry]

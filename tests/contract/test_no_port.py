@@ -8,8 +8,8 @@ from typing import Any, NoReturn
 
 import pytest
 
-from kiosk import mqtt
 from kiosk.config import Config
+from kiosk.delivery import mqtt
 
 
 def test_link_never_listens(broker: Any, make_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch) -> None:

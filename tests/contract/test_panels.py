@@ -19,7 +19,7 @@ from kiosk.config import Panel as Settings
 from kiosk.cues import CUES, DARK, MEANINGS, Cue, CueName, Rgb, Step
 from kiosk.errors import PanelError
 from kiosk.gpio import CuePlayer, GpioOutputs, Outputs
-from kiosk.lamp import LitCamera
+from kiosk.lens.lamp import LitCamera
 from kiosk.model import ClockQuality, Moment
 from kiosk.sim.door import SimulatedDoor
 from kiosk.sim.terminal import SeenOutputs, TerminalOutputs

@@ -15,10 +15,10 @@ from uuid import UUID
 
 import pytest
 
-from central.sqlite_ledger import SqliteLedger
-from kiosk import wire
+from central.ledgers.sqlite_ledger import SqliteLedger
 from kiosk.config import Config
 from kiosk.cues import CueName
+from kiosk.delivery import wire
 from kiosk.errors import OutboxError, OutboxFullError
 from kiosk.model import ClockQuality, Entry, Moment
 from kiosk.outbox import Outbox

@@ -17,13 +17,13 @@ from uuid import UUID
 
 import pytest
 
-from central.sqlite_ledger import SqliteLedger
-from kiosk import wire
+from central.ledgers.sqlite_ledger import SqliteLedger
 from kiosk.config import Config
+from kiosk.delivery import wire
+from kiosk.delivery.wire import Batch
 from kiosk.errors import KioskError, LedgerError, OutboxError
 from kiosk.model import Entry
 from kiosk.outbox import Outbox
-from kiosk.wire import Batch
 from tests.fault.door import Door, people_in
 from tests.fault.tap import Operation, tapped
 

@@ -18,8 +18,8 @@ from typing import Any, cast
 import pytest
 from paho.mqtt.client import Client
 
-from central.collector import Broker, Collector
-from central.sqlite_ledger import SqliteLedger
+from central.intake.collector import Broker, Collector
+from central.ledgers.sqlite_ledger import SqliteLedger
 from kiosk import uplink
 from kiosk.outbox import Outbox
 from tests.fault.door import person_in

@@ -19,14 +19,14 @@ from uuid import UUID
 
 import pytest
 
-from central.sqlite_ledger import SqliteLedger
-from kiosk import wire
+from central.ledgers.sqlite_ledger import SqliteLedger
 from kiosk.clock import SystemClock
 from kiosk.config import Outbox as Settings
+from kiosk.delivery import wire
+from kiosk.delivery.wire import Batch
 from kiosk.errors import KioskError
 from kiosk.model import Direction, Entry
 from kiosk.outbox import Outbox
-from kiosk.wire import Batch
 from tests.fault.card import Card, Crash
 from tests.fault.tap import Operation, tapped
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 
-from kiosk import wire
 from kiosk.config import Outbox as Settings
+from kiosk.delivery import wire
 from kiosk.outbox import Outbox
 from kiosk.sim.cards import write_cards
 

@@ -31,15 +31,15 @@ import zstandard
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from central.collector import Broker
-from central.keystore import KeyStore
-from central.opening import Opener
-from central.sqlite_ledger import SqliteLedger
-from kiosk import base45
+from central.intake.collector import Broker
+from central.keys.keystore import KeyStore
+from central.keys.opening import Opener
+from central.ledgers.sqlite_ledger import SqliteLedger
 from kiosk.config import Config
+from kiosk.envelopes import base45
+from kiosk.envelopes.seal import CLASSIC
 from kiosk.model import ClockQuality, Moment
 from kiosk.outbox import Outbox
-from kiosk.seal import CLASSIC
 from tests.fault.door import Door, MovedClock, S
 from tests.running import collecting, delivering, until
 

@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from central.collector import Broker, Collector
-from central.sqlite_ledger import SqliteLedger
+from central.intake.collector import Broker, Collector
+from central.ledgers.sqlite_ledger import SqliteLedger
 from kiosk import uplink
 from kiosk.clock import SystemClock
 from kiosk.config import Config

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from imaging import bundle, disk, signing
 
-from kiosk import remote
-from kiosk.remote import Command, Verb
-from kiosk.update import Offer
+from kiosk.envelopes import remote
+from kiosk.envelopes.remote import Command, Verb
+from kiosk.updates.update import Offer
 from tests.image.conftest import WORK, Table
 from tests.image.machine import Card, Machine, virt
 from tests.updates.machine import SMALL, Version, make_version

@@ -22,10 +22,11 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
 from central.__main__ import main
-from kiosk import base45, issuers
 from kiosk.credential import classify
 from kiosk.decoder import read_picture
+from kiosk.envelopes import base45
 from kiosk.model import Credential, Result, Unproven, UnprovenReason
+from kiosk.trust import issuers
 
 # Selenium's own, in the driver for WebKit.
 pytestmark = pytest.mark.filterwarnings("ignore:setting remote_server_addr:DeprecationWarning")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kiosk import base45, cbor, cose
+from kiosk.envelopes import base45, cbor, cose
 from kiosk.errors import CborError, CoseError
 
 VALUES = st.recursive(

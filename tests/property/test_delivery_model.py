@@ -23,13 +23,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from pytest import MonkeyPatch  # noqa: PT013  the machine makes its own
 
-from central.collector import Broker, Collector
-from central.sqlite_ledger import SqliteLedger
-from kiosk import uplink, wire
+from central.intake.collector import Broker, Collector
+from central.ledgers.sqlite_ledger import SqliteLedger
+from kiosk import uplink
 from kiosk.clock import SystemClock, uuid7
 from kiosk.config import Config
+from kiosk.delivery import wire
+from kiosk.delivery.mqtt import Acknowledged, Closed, Event, Ready, Received
 from kiosk.model import Direction, Entry
-from kiosk.mqtt import Acknowledged, Closed, Event, Ready, Received
 from kiosk.outbox import Outbox
 from kiosk.uplink import Uplink
 

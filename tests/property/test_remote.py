@@ -9,11 +9,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiosk import cose, remote
+from kiosk.envelopes import cose, remote
+from kiosk.envelopes.remote import Command, Reason, Refusal, Verb, judge, signed
 from kiosk.errors import CoseError
 from kiosk.model import ClockQuality, Moment
-from kiosk.remote import Command, Reason, Refusal, Verb, judge, signed
-from kiosk.update import Offer
+from kiosk.updates.update import Offer
 
 KEY = Ed25519PrivateKey.generate()
 FOREIGN = Ed25519PrivateKey.generate()

@@ -13,7 +13,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiosk import wire
+from kiosk.delivery import wire
 from kiosk.errors import WireError
 from kiosk.model import ClockQuality, Direction, Entry, Moment, Sealed
 

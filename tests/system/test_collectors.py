@@ -15,7 +15,7 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import MQTTErrorCode
 
 from bench.postgres import Postgres
-from central.collector import Broker, Collector
+from central.intake.collector import Broker, Collector
 from central.ledgers.choice import open_ledger
 from kiosk.config import Config
 from kiosk.errors import ConfigError

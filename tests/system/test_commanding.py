@@ -19,13 +19,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from central import dispatch, signing_key
 from central.__main__ import main as central
-from kiosk import cose, remote
+from central.fleet import dispatch
+from central.keys import signing_key
 from kiosk.config import Config
-from kiosk.executor import REBOOT_FILE
+from kiosk.envelopes import cose, remote
+from kiosk.envelopes.remote import Command, Verb
+from kiosk.orders.executor import REBOOT_FILE
 from kiosk.outbox import Outbox
-from kiosk.remote import Command, Verb
 from tests.running import until
 
 

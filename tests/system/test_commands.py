@@ -27,18 +27,18 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from central import export
 from central.__main__ import main as central
-from central.sqlite_ledger import SqliteLedger
+from central.ledgers import export
+from central.ledgers.sqlite_ledger import SqliteLedger
 from kiosk.__main__ import main as kiosk
 from kiosk.clock import SystemClock
 from kiosk.config import Outbox as OutboxSettings
+from kiosk.delivery.wire import Batch
 from kiosk.model import ClockQuality, Entry
 from kiosk.outbox import Outbox
 from kiosk.sim.cards import TRUTH, write_cards
 from kiosk.sim.issuers import NOW_S, CardIssuer, HealthAuthority
 from kiosk.sim.render import code_picture
-from kiosk.wire import Batch
 
 COMMANDS = ("demo", "run", "scan", "uplink", "read", "check", "doctor", "aim", "panel", "outbox", "status")
 CARD = "046090000123||Nguyễn Văn A|01021990|Nữ|Huế|15062021".encode()
@@ -318,7 +318,7 @@ def test_doctor_tries_every_hand(
     written: Callable[..., Path], broker: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`kiosk doctor` tries camera, panel, lamp, outbox and broker, a line each, and fails if one fails."""
-    monkeypatch.setattr("kiosk.checkup.STEP_MS", 20)
+    monkeypatch.setattr("kiosk.service.checkup.STEP_MS", 20)
     monkeypatch.setattr("kiosk.commands.doctor.ANSWER_S", 0.1)
     config = str(
         written(

@@ -20,16 +20,16 @@ import yaml
 from paho.mqtt.client import Client, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 
-from central.collector import Broker
-from central.sqlite_ledger import SqliteLedger
-from kiosk import mqtt, wire
+from central.intake.collector import Broker
+from central.ledgers.sqlite_ledger import SqliteLedger
 from kiosk.clock import SystemClock
 from kiosk.config import Config
+from kiosk.delivery import mqtt, wire
 from kiosk.demo import broker as demo_broker
 from kiosk.errors import LinkError
 from kiosk.model import ClockQuality, Entry, Moment
 from kiosk.outbox import Outbox
-from kiosk.supervise import Supervisor
+from kiosk.process.supervise import Supervisor
 from tests.running import collecting, delivering, until
 
 Make = Callable[[int], Entry]

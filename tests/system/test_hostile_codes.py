@@ -21,8 +21,8 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 from rich.console import Console
 
-from central.collector import Broker, Collector
-from central.sqlite_ledger import SqliteLedger
+from central.intake.collector import Broker, Collector
+from central.ledgers.sqlite_ledger import SqliteLedger
 from kiosk import log
 from kiosk.config import Config
 from kiosk.demo.view import Scene, drawn

@@ -15,12 +15,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from central import pass_commands
 from central.__main__ import main
-from kiosk import base45, issuers
+from central.commands import pass_commands
 from kiosk.credential import classify, personal_pass
 from kiosk.decoder import read_picture
+from kiosk.envelopes import base45
 from kiosk.model import BirthDate, Credential, Result, Unproven, UnprovenReason
+from kiosk.trust import issuers
 
 NAME = "Nguyễn Thị Ữ"
 

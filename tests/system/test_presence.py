@@ -14,10 +14,10 @@ from paho.mqtt.client import MQTTv311
 from paho.mqtt.publish import multiple
 
 from central.__main__ import main
-from central.fleet import Fleet
-from central.presence import Presence, presence_of
-from central.sqlite_ledger import SqliteLedger
-from kiosk import wire
+from central.fleet.fleet import Fleet
+from central.fleet.presence import Presence, presence_of
+from central.ledgers.sqlite_ledger import SqliteLedger
+from kiosk.delivery import wire
 from kiosk.model import Entry
 
 HOUR_S = 3600

@@ -28,21 +28,22 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from central import authority, invitation, paper, signing_key
+from central import paper
 from central.__main__ import main as central
-from central.enrolment_server import LARGEST_BODY_BYTES, EnrolmentServer
-from central.fleet import Fleet
-from central.sqlite_ledger import SqliteLedger
-from kiosk import enrolment, identity, mqtt, provision, provisioning, remote, settings, wifi
+from central.fleet import authority, invitation
+from central.fleet.enrolment_server import LARGEST_BODY_BYTES, EnrolmentServer
+from central.fleet.fleet import Fleet
+from central.keys import signing_key
+from central.ledgers.sqlite_ledger import SqliteLedger
 from kiosk.__main__ import main as kiosk
 from kiosk.clock import SystemClock, keep_anchor
+from kiosk.commissioning import enrolment, identity, provision, wifi
 from kiosk.config import Config
-from kiosk.errors import LinkError, NotProvisionedError, ProvisionError
-from kiosk.executor import Executor
-from kiosk.model import ClockQuality, Direction, Moment
-from kiosk.mqtt import probe
-from kiosk.outbox import Outbox
-from kiosk.provisioning import (
+from kiosk.delivery import mqtt
+from kiosk.delivery.mqtt import probe
+from kiosk.delivery.session import Route
+from kiosk.envelopes import provisioning, remote
+from kiosk.envelopes.provisioning import (
     EXPIRED,
     FORGED,
     NO_CENTRE,
@@ -55,8 +56,12 @@ from kiosk.provisioning import (
     ProvisioningCode,
     Wifi,
 )
-from kiosk.remote import Command, Verb
-from kiosk.session import Route
+from kiosk.envelopes.remote import Command, Verb
+from kiosk.errors import LinkError, NotProvisionedError, ProvisionError
+from kiosk.model import ClockQuality, Direction, Moment
+from kiosk.orders.executor import Executor
+from kiosk.outbox import Outbox
+from kiosk.settings import settings
 from kiosk.sim.cards import write_cards
 from tests.running import until
 
@@ -342,7 +347,7 @@ def test_wireless_network_is_joined_first(
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
-    monkeypatch.setattr("kiosk.wifi.os.geteuid", lambda: 1000)
+    monkeypatch.setattr("kiosk.commissioning.wifi.os.geteuid", lambda: 1000)
     path = board()
     state = settings.load_board(path).state
 
@@ -466,7 +471,7 @@ def test_silent_clients_hold_nobody_up(centre: Centre, board: Callable[..., Path
 def test_hundred_kiosks(centre: Centre, board: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Each has a key of its own; none of their codes works twice, no command either, and no branch is open to another one."""
     monkeypatch.setattr(
-        "central.enrolment_server.REFUSALS", 1000
+        "central.fleet.enrolment_server.REFUSALS", 1000
     )  # of one address; else it would be shut out after ten
     keys: set[bytes] = set()
     paths: list[Path] = []
@@ -647,7 +652,7 @@ def test_doctor_looks_at_a_board_that_is_not_set_up(
     centre: Centre, board: Callable[..., Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All that needs no name is tried; "not yet" is no fault and says the remedy, a try that failed and no key are."""
-    monkeypatch.setattr("kiosk.checkup.STEP_MS", 20)
+    monkeypatch.setattr("kiosk.service.checkup.STEP_MS", 20)
     monkeypatch.setattr("kiosk.commands.doctor.ANSWER_S", 0.1)
     path = board(lanes=[{"camera": {"source": "sim:people=1"}, "panel": {"kind": "mock"}}])
 

@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 
-from central import sqlite_ledger
 from central.__main__ import main as central
-from central.collector import Broker
-from central.keystore import KeyStore
+from central.intake.collector import Broker
+from central.keys.keystore import KeyStore
+from central.ledgers import sqlite_ledger
 from kiosk.clock import SystemClock
 from kiosk.config import Config
+from kiosk.delivery.wire import Batch
+from kiosk.envelopes.seal import HYBRID
 from kiosk.errors import KioskError, LedgerError
 from kiosk.model import Entry
 from kiosk.outbox import Outbox
-from kiosk.seal import HYBRID
 from kiosk.sealer import Sealer, list_path
-from kiosk.wire import Batch
 from tests.running import collecting, delivering, until
 
 Make = Callable[[int], Entry]

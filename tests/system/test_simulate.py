@@ -12,11 +12,11 @@ from uuid import UUID
 import pytest
 
 from bench import fleet
-from central.light_kiosk import Tally
-from central.simulate import audit
-from central.sqlite_ledger import SqliteLedger
+from central.commands.simulate import audit
+from central.ledgers.sqlite_ledger import SqliteLedger
+from central.simulate.light_kiosk import Tally
+from kiosk.delivery.wire import Batch
 from kiosk.model import Entry
-from kiosk.wire import Batch
 
 
 def _simulate(*words: str) -> subprocess.CompletedProcess[str]:

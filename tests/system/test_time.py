@@ -15,9 +15,9 @@ import pytest
 import trustme
 
 from bench.drain import free_port
-from central import intake
-from central.collector import Broker
-from central.sqlite_ledger import SqliteLedger
+from central.intake import intake
+from central.intake.collector import Broker
+from central.ledgers.sqlite_ledger import SqliteLedger
 from kiosk import clock, uplink
 from kiosk.clock import SystemClock
 from kiosk.config import Config

@@ -15,13 +15,13 @@ import pytest
 from paho.mqtt.client import Client, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 
-from central import authority
 from central.__main__ import main as central
-from central.fleet import Fleet
-from kiosk import mqtt
+from central.fleet import authority
+from central.fleet.fleet import Fleet
 from kiosk.config import Config
+from kiosk.delivery import mqtt
+from kiosk.delivery.session import routes_of
 from kiosk.errors import LinkError
-from kiosk.session import routes_of
 from tests.running import until
 
 # paho drops the socket of a handshake that failed.

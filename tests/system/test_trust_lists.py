@@ -20,15 +20,16 @@ import yaml
 from paho.mqtt import subscribe
 from paho.mqtt.client import MQTTMessage
 
-from central import retained
 from central.__main__ import main as central
-from central.collector import Broker
-from kiosk import trust, trust_list, wire
+from central.fleet import retained
+from central.intake.collector import Broker
 from kiosk.config import Config
 from kiosk.credential import classify
-from kiosk.issuers import TrustFolder
+from kiosk.delivery import wire
 from kiosk.model import Credential, Unproven, UnprovenReason
 from kiosk.sim.render import code_picture
+from kiosk.trust import trust, trust_list
+from kiosk.trust.issuers import TrustFolder
 from tests.running import delivering, until
 
 

@@ -17,12 +17,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from central import rollout, signing_key
 from central.__main__ import main as central
-from kiosk import remote, trust
+from central.fleet import rollout
+from central.keys import signing_key
 from kiosk.config import Config
+from kiosk.envelopes import remote
+from kiosk.envelopes.remote import Command
 from kiosk.model import ClockQuality, Moment
-from kiosk.remote import Command
+from kiosk.trust import trust
 from tests.bundle_server import NEW, Server
 
 LONGEST_S = 60.0

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kiosk import base45
 from kiosk.__main__ import main
+from kiosk.envelopes import base45
 from kiosk.sim.issuers import HOUR_S, NOW_S, HealthAuthority, hc1_code
 
 if TYPE_CHECKING:

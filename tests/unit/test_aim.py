@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kiosk import aim
-from kiosk.aim import CodeInView, Gauge, Verdict, View
 from kiosk.camera import Frame
 from kiosk.commands.aim import RECENT_NS, Sight
 from kiosk.cues import GREEN, MEANINGS, TURQUOISE, Cue, CueName
 from kiosk.decoder import read_picture
 from kiosk.model import Reading
+from kiosk.service import aim
+from kiosk.service.aim import CodeInView, Gauge, Verdict, View
 from kiosk.sim.render import code_picture
 
 CARD = b"046090000123||Nguyen Van A|01021990|Nam|Hue|15062021"

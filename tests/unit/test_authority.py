@@ -13,14 +13,15 @@ import cbor2
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from central.keystore import KeyStore
-from kiosk import authority, cose
-from kiosk.authority import DayKey, KeyList
+from central.keys.keystore import KeyStore
 from kiosk.config import Config
+from kiosk.envelopes import cose
+from kiosk.envelopes.seal import CLASSIC, HYBRID, PrivateKey, unseal
 from kiosk.errors import SealError
 from kiosk.model import ClockQuality, Moment
-from kiosk.seal import CLASSIC, HYBRID, PrivateKey, unseal
 from kiosk.sealer import Sealer
+from kiosk.trust import authority
+from kiosk.trust.authority import DayKey, KeyList
 
 S = 1_000_000_000
 DAY_S = 86_400

@@ -11,12 +11,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kiosk import bundle, health, provision, settings
+from kiosk import health
 from kiosk.__main__ import main as kiosk
 from kiosk.clock import SystemClock
+from kiosk.commissioning import provision
 from kiosk.config import Config
 from kiosk.model import Entry
 from kiosk.outbox import Outbox
+from kiosk.service import bundle
+from kiosk.settings import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 CANARIES = ("Canary Nguyen", "046090777123", "s3cret-canary", "canary-user")

@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 import trustme
 
-from kiosk import acceptance, checkup, health
+from kiosk import health
 from kiosk.__main__ import main
-from kiosk.checkup import Finding, Health
 from kiosk.clock import SystemClock, keep_anchor
 from kiosk.config import Config
 from kiosk.model import ClockQuality, Entry
 from kiosk.outbox import Outbox
+from kiosk.service import acceptance, checkup
+from kiosk.service.checkup import Finding, Health
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKING = {"lane": "main", "fps": 12.5, "recorded": 7, "fault": ""}
@@ -71,7 +72,7 @@ def test_disk_and_set_aside_files_are_told(make_config: Callable[..., Config], m
     for free_mb, expected in ((60, Health.FAILED), (200, Health.WARNING), (300, Health.OK)):
         disk = os.statvfs(config.state.dir)
         narrow = os.statvfs_result([*disk[:4], free_mb * 2**20 // disk.f_frsize, *disk[5:]])
-        monkeypatch.setattr("kiosk.checkup.os.statvfs", lambda _path, narrow=narrow: narrow)
+        monkeypatch.setattr("kiosk.service.checkup.os.statvfs", lambda _path, narrow=narrow: narrow)
         found, says = checkup._disk(config)
         assert (found, says.split(" MB free")[0]) == (expected, str(free_mb))
         monkeypatch.undo()

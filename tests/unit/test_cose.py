@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cwt.cose_key_interface import COSEKeyInterface
 
 from bench import bombs
-from kiosk import cbor, cose
+from kiosk.envelopes import cbor, cose
 from kiosk.errors import CborError, CoseError
 
 PURPOSE = b"kiosk-pass-1"

@@ -15,10 +15,10 @@ import zxingcpp
 
 from kiosk.camera import Frame
 from kiosk.decoder import Decoder, examine_picture, read_picture
+from kiosk.reading.symbol import is_fragment
+from kiosk.reading.zbar import ZbarScanner
 from kiosk.sim import people
 from kiosk.sim.render import code_picture
-from kiosk.symbol import is_fragment
-from kiosk.zbar import ZbarScanner
 
 CARD = "046090000123||Nguyễn Thị Ứng|01021990|Nữ|Phong Điền, Thừa Thiên Huế|15062021".encode()
 QR = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCodeModel2])

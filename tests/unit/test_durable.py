@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kiosk import durable
+from kiosk.disk import durable
 
 if TYPE_CHECKING:
     from pathlib import Path

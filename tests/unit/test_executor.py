@@ -17,17 +17,22 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from kiosk import cose, diagnostics, durable, errand, health, log, remote, trust, updating
+from kiosk import health, log
 from kiosk.clock import SystemClock
 from kiosk.config import Config, Sound
 from kiosk.cues import Cue, CueName
-from kiosk.errand import Errands
+from kiosk.disk import durable
+from kiosk.envelopes import cose, remote
+from kiosk.envelopes.remote import Command, Verb
 from kiosk.errors import ConfigError, RestartRequestedError
-from kiosk.executor import ANSWER_S, REBOOT_FILE, Executor
 from kiosk.model import Entry, Moment
+from kiosk.orders import diagnostics, errand
+from kiosk.orders.errand import Errands
+from kiosk.orders.executor import ANSWER_S, REBOOT_FILE, Executor
 from kiosk.outbox import Outbox
-from kiosk.remote import Command, Verb
-from kiosk.update import Mark, Offer, State
+from kiosk.trust import trust
+from kiosk.updates import updating
+from kiosk.updates.update import Mark, Offer, State
 
 KEY = Ed25519PrivateKey.generate()
 KEYS = {cose.key_id(KEY.public_key()): KEY.public_key()}

@@ -15,17 +15,15 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from kiosk import identity, provision, settings
 from kiosk.__main__ import main as kiosk
 from kiosk.camera import Frame
 from kiosk.clock import SystemClock
+from kiosk.commissioning import identity, provision
+from kiosk.commissioning.first_start import FirstStart
 from kiosk.config import Config, Sound
 from kiosk.cues import Cue, CueName
 from kiosk.decoder import Decoder
-from kiosk.errors import CameraEndedError, ProvisionError
-from kiosk.first_start import FirstStart
-from kiosk.health import read_marks, write_marks
-from kiosk.provisioning import (
+from kiosk.envelopes.provisioning import (
     EXPIRED,
     FORGED,
     MAY_PASS,
@@ -37,6 +35,9 @@ from kiosk.provisioning import (
     SET_UP_ALREADY,
     USED,
 )
+from kiosk.errors import CameraEndedError, ProvisionError
+from kiosk.health import read_marks, write_marks
+from kiosk.settings import settings
 
 UNIT = (
     Path(__file__).resolve().parents[2]

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import NameOID
 
-from central import authority
 from central.__main__ import main
-from central.fleet import Fleet, Refusal, RefusedError
+from central.fleet import authority
+from central.fleet.fleet import Fleet, Refusal, RefusedError
 from kiosk.errors import FleetError
 
 LANES = (("main", "in"),)

@@ -15,7 +15,7 @@ import pytest
 from imaging import disk, frames, manifest
 from imaging.layers import LayerError, problems_of, read_board, read_layer
 
-from kiosk import settings
+from kiosk.settings import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "image-build"

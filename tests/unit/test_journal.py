@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from central.dispatch import Journal
+from central.fleet.dispatch import Journal
+from kiosk.envelopes.remote import Verb
 from kiosk.errors import ConfigError
-from kiosk.remote import Verb
 
 NOW_NS = 1_800_000_000_000_000_000
 

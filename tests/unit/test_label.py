@@ -8,8 +8,8 @@ import pypdfium2
 import pytest
 import zxingcpp
 
-from central import label_commands
 from central.__main__ import main
+from central.commands import label_commands
 from kiosk.credential import classify
 from kiosk.errors import ConfigError
 from kiosk.model import WrongCode

@@ -8,7 +8,7 @@ import pytest
 from kiosk.camera import Frame
 from kiosk.config import Lamp as Settings
 from kiosk.errors import CameraEndedError
-from kiosk.lamp import FIRST_HOLD_NS, LONGEST_HOLD_NS, RELAPSE_NS, Glow, LitCamera, brightness_of, glow_after
+from kiosk.lens.lamp import FIRST_HOLD_NS, LONGEST_HOLD_NS, RELAPSE_NS, Glow, LitCamera, brightness_of, glow_after
 
 S = 1_000_000_000
 DARK = Settings(when="dark", dark_below=40, bright_above=140)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import grimp
@@ -13,13 +13,13 @@ import grimp
 ROOT = Path(__file__).resolve().parents[2]
 # Words and forms: what travels, what is signed, what is sealed.
 SHARED = {
-    "kiosk", "kiosk.authority", "kiosk.cbor", "kiosk.cose", "kiosk.durable", "kiosk.errors", "kiosk.model", "kiosk.provisioning", "kiosk.remote",
-    "kiosk.seal", "kiosk.trust_list", "kiosk.update", "kiosk.wire",
+    "kiosk", "kiosk.trust.authority", "kiosk.envelopes.cbor", "kiosk.envelopes.cose", "kiosk.disk.durable", "kiosk.errors", "kiosk.model", "kiosk.envelopes.provisioning", "kiosk.envelopes.remote",
+    "kiosk.envelopes.seal", "kiosk.trust.trust_list", "kiosk.updates.update", "kiosk.delivery.wire",
 }  # fmt: skip
 # Whoever issues a pass, or says whom to believe, writes the form that a station reads, from the modules that define it.
 ISSUERS = {
-    "central.trust_commands": {"kiosk.credential.trust", "kiosk.issuers"},
-    "central.pass_commands": {"kiosk.credential.personal_pass", "kiosk.credential.trust"},
+    "central.commands.trust_commands": {"kiosk.credential.trust", "kiosk.trust.issuers"},
+    "central.commands.pass_commands": {"kiosk.credential.personal_pass", "kiosk.credential.trust"},
 }
 
 
@@ -43,23 +43,23 @@ def test_centre_shares_words_and_forms_only() -> None:
     assert not strange
 
 
-def test_page_places_every_module_once() -> None:
-    """docs/architecture.md names each module in one layer, and the layers lie upon each other as the linter's do."""
+def test_page_tells_the_same_house() -> None:
+    """docs/architecture.md has each wing once, with the sentence of its door."""
     page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
-    block = page.partition("## Layers")[2].split("```")[1]
-    levels: dict[str, int] = {}
-    level = 0
-    for row in block.strip().splitlines():
-        level = int(row[0]) if row[0].isdigit() else level
-        for name in re.findall(r"(?:(?<=  )|(?<=· ))(\w+)/?(?= ·|$)", row):
-            assert name not in levels, name
-            levels[name] = level
-    there = {
-        path.stem for path in (ROOT / "kiosk").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    told = re.findall(r"^\| `((?:kiosk|central)/[a-z_]+)/` \| (.+) \|$", page, re.MULTILINE)
+    doors = {
+        str(door.parent.relative_to(ROOT)): (ast.get_docstring(ast.parse(door.read_text("utf-8"))) or "").splitlines()[
+            0
+        ]
+        for root in ("kiosk", "central")
+        for door in sorted((ROOT / root).glob("*/__init__.py"))
     }
-    assert set(levels) == there - {"__init__"}
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
-    (rows,) = (contract["layers"] for contract in settings["contracts"] if contract["type"] == "layers")
-    by_linter = [levels[name] for row in rows for name in row.split(" | ")]
-    assert by_linter == sorted(by_linter, reverse=True)
-    assert {name for row in rows for name in row.split(" | ")} == set(levels)
+    assert len(told) == len(doors)
+    assert dict(told) == doors
+
+
+def test_page_names_every_room_of_the_way() -> None:
+    """Each file at the root of kiosk/ stands on the page: whoever opens the folder finds what each is for."""
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    rooms = [path.stem for path in (ROOT / "kiosk").glob("*.py") if not path.stem.startswith("__")]
+    assert [room for room in rooms if f"kiosk/{room}.py" not in page and f"`{room}`" not in page] == []

@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from kiosk import supervise
 from kiosk.commands import run as run_command
-from kiosk.notify import Listener, Notifier
-from kiosk.supervise import Child
+from kiosk.process import supervise
+from kiosk.process.notify import Listener, Notifier
+from kiosk.process.supervise import Child
 from tests.running import until
 
 QUIET = "import time; time.sleep(60)"
-READY_THEN_QUIET = f"from kiosk.notify import Notifier; Notifier().ready('up'); {QUIET}"
+READY_THEN_QUIET = f"from kiosk.process.notify import Notifier; Notifier().ready('up'); {QUIET}"
 LIVELY = """
 import time
-from kiosk.notify import Notifier
+from kiosk.process.notify import Notifier
 notifier = Notifier()
 notifier.ready("up")
 while True:

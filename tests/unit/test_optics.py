@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kiosk import optics
 from kiosk.config import Camera
-from kiosk.optics import SensorMode
+from kiosk.lens import optics
+from kiosk.lens.optics import SensorMode
 
 IMX708 = (
     SensorMode((1536, 864), (768, 432, 3072, 1728), 120.13, 10),

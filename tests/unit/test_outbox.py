@@ -14,9 +14,10 @@ from threading import Event, Thread
 
 import pytest
 
-from kiosk import outbox_file, wire
 from kiosk.clock import SystemClock
 from kiosk.config import Outbox as Settings
+from kiosk.delivery import wire
+from kiosk.disk import outbox_file
 from kiosk.errors import OutboxError, OutboxFullError
 from kiosk.model import ClockQuality, Entry, Moment
 from kiosk.outbox import SWEEP_ROWS, Outbox
@@ -281,7 +282,7 @@ def test_locked_file_is_not_taken_for_a_damaged_one(
     path: Path, make_entry: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A writer that holds the file too long is an error, no reason to start a new file."""
-    monkeypatch.setattr("kiosk.outbox_file.BUSY_S", 0.1)
+    monkeypatch.setattr("kiosk.disk.outbox_file.BUSY_S", 0.1)
     outbox = Outbox.open(path, Settings())
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from kiosk import grid, passes
-from kiosk.evidence import Watch
-from kiosk.passes import Found
-from kiosk.schedule import Trait
+from kiosk.reading import grid, passes
+from kiosk.reading.evidence import Watch
+from kiosk.reading.passes import Found
+from kiosk.reading.schedule import Trait
+from kiosk.reading.zbar import ZbarScanner
 from kiosk.sim.render import Scene, code_picture
-from kiosk.zbar import ZbarScanner
 
 CARD = "046090000123||Nguyễn Thị Ứng|01021990|Nữ|Phong Điền, Thừa Thiên Huế|15062021".encode()
 Luma = np.ndarray[Any, np.dtype[np.uint8]]

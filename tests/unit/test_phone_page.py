@@ -11,10 +11,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from central import phone_page
 from central.__main__ import main
-from kiosk import base45, cose
+from central.passes import phone_page
 from kiosk.credential import personal_pass
+from kiosk.envelopes import base45, cose
 from kiosk.errors import ConfigError
 
 URL = "https://pass.example/p/"

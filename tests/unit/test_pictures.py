@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from kiosk import pictures
 from kiosk.cues import DIM_WHITE, GREEN, CueName
+from kiosk.service import pictures
 
 ROOT = Path(__file__).resolve().parents[2]
 SVG = "{http://www.w3.org/2000/svg}"

@@ -13,7 +13,7 @@ import yaml
 from kiosk import health
 from kiosk.commands import prove as command
 from kiosk.config import Config
-from kiosk.prove import FRAMES, LONGEST_S, WELL_OFFLINE_S, Seen, Trial, judge
+from kiosk.updates.prove import FRAMES, LONGEST_S, WELL_OFFLINE_S, Seen, Trial, judge
 
 WELL = Seen(frames=(FRAMES, FRAMES + 7), faults=False, receipt=False, uplink=True)
 
@@ -60,6 +60,6 @@ def test_command_believes_what_the_processes_leave(
     health.write_marks(config.state.runtime_dir, f"scan-{config.lanes[0].name}", marks)
     health.write_marks(config.state.runtime_dir, "uplink", {"written_boot_ns": now_ns, "last_receipt_boot_ns": now_ns})
     assert command.run(arguments) == 0
-    monkeypatch.setattr("kiosk.prove.LONGEST_S", 0.0)
+    monkeypatch.setattr("kiosk.updates.prove.LONGEST_S", 0.0)
     (config.state.runtime_dir / "uplink.json").unlink()
     assert command.run(arguments) == 1

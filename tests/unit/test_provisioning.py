@@ -10,10 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiosk import base45, cose
-from kiosk.errors import ProvisionError
-from kiosk.model import Direction
-from kiosk.provisioning import (
+from kiosk.envelopes import base45, cose
+from kiosk.envelopes.provisioning import (
     CONTENT,
     EXPIRED,
     FORGED,
@@ -25,6 +23,8 @@ from kiosk.provisioning import (
     decode,
     encode,
 )
+from kiosk.errors import ProvisionError
+from kiosk.model import Direction
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 FLEET = {cose.key_id(KEY.public_key()): KEY.public_key()}

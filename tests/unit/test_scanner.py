@@ -14,20 +14,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from central.keystore import KeyStore
-from kiosk import wire
+from central.keys.keystore import KeyStore
 from kiosk.camera import Frame
 from kiosk.config import Config, Sound
 from kiosk.credential import compile_local, personal_pass
 from kiosk.cues import Cue, CueName
 from kiosk.decoder import Decoder
+from kiosk.delivery import wire
+from kiosk.envelopes.seal import unseal
 from kiosk.errors import CameraEndedError, OutboxError
 from kiosk.health import read_marks, write_marks
 from kiosk.model import ClockQuality, Entry, Moment
 from kiosk.outbox import Outbox
 from kiosk.policy import Policy, Rules
 from kiosk.scanner import Parts, Scanner, run
-from kiosk.seal import unseal
 from kiosk.sealer import Sealer
 from kiosk.sightings import Sightings
 from kiosk.sim.issuers import CardIssuer, Office

@@ -6,16 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiosk.schedule import (
-    REST_FRAMES,
-    SIGHTING_FRAMES,
-    Attempt,
-    Evidence,
-    Plan,
-    Schedule,
-    Scope,
-    Trait,
-)
+from kiosk.reading.schedule import REST_FRAMES, SIGHTING_FRAMES, Attempt, Evidence, Plan, Schedule, Scope, Trait
 
 QUICK = Plan("quick", Scope.REGION, chance=0.1, cost=1.0)
 SLOW = Plan("slow", Scope.REGION, chance=0.1, cost=10.0)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kiosk.envelopes.seal import CLASSIC, HYBRID, SIZES_BYTES, SUITES, PrivateKey, PublicKey, seal, unseal
 from kiosk.errors import SealError
 from kiosk.model import Sealed
-from kiosk.seal import CLASSIC, HYBRID, SIZES_BYTES, SUITES, PrivateKey, PublicKey, seal, unseal
 
 ENTRY = UUID(int=5)
 PERSON = (("number", "046090000123"), ("name", "Nguyễn Thị Thử"), ("birth_year", "1990"))
@@ -97,7 +97,7 @@ def test_longest_name_of_the_grammar_fits(key: PrivateKey) -> None:
 def test_box_of_somebody_else_that_holds_no_person_is_refused(text: bytes) -> None:
     """Anyone can seal anything to a public key."""
     key = KEYS[CLASSIC]
-    from kiosk.seal import _hpke, _info  # noqa: PLC0415  what a stranger would do by hand
+    from kiosk.envelopes.seal import _hpke, _info  # noqa: PLC0415  what a stranger would do by hand
 
     box = SUITES[CLASSIC].encrypt(text.ljust(256), _hpke(key.public), _info(key.public, "k-1", ENTRY))
     with pytest.raises(SealError):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiosk.session import (
+from kiosk.delivery.session import (
     CONNECT_S,
     FIRST_PAUSE_S,
     Connect,

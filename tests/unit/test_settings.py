@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kiosk import plain_yaml, reference, settings
 from kiosk.__main__ import main
 from kiosk.errors import ConfigError
+from kiosk.service import reference
+from kiosk.settings import plain_yaml, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 KIOSK = "kiosk:\n  id: a-1\n  site: b\n"

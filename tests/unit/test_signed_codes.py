@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bench.bombs import CODES
-from kiosk import base45, cose
 from kiosk.credential import classify, personal_pass
 from kiosk.credential.trust import Revoked, SigningKey, Trust
+from kiosk.envelopes import base45, cose
 from kiosk.model import BirthDate, Credential, Malformed, Result, Unproven, UnprovenReason, Verdict
 from kiosk.sim.issuers import (
     HOUR_S,

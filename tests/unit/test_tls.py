@@ -14,10 +14,12 @@ from threading import Thread
 import pytest
 import trustme
 
-from kiosk import enrolment, fetch, tls
 from kiosk.clock import SystemClock, keep_anchor
+from kiosk.commissioning import enrolment
 from kiosk.config import Config
+from kiosk.delivery import tls
 from kiosk.model import ClockQuality
+from kiosk.updates import fetch
 
 DAY_NS = 86_400_000_000_000
 Tried = Callable[..., str]

@@ -13,13 +13,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from kiosk import cose, issuers
 from kiosk.credential import Trust, classify
 from kiosk.credential.trust import HC1_HASHES, PASS_NUMBERS, REVOKED, certified_key
+from kiosk.envelopes import cose
 from kiosk.errors import TrustError
-from kiosk.issuers import TrustFolder
 from kiosk.model import Credential, Unproven, UnprovenReason
 from kiosk.sim.issuers import NOW_S, CardIssuer, HealthAuthority, Office
+from kiosk.trust import issuers
+from kiosk.trust.issuers import TrustFolder
 
 AUTHORITY = HealthAuthority("v")
 CARDS = CardIssuer()

@@ -12,12 +12,13 @@ import zstandard
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from kiosk import cose, issuers, trust_list
 from kiosk.__main__ import main
 from kiosk.credential.trust import PASS_NUMBERS, REVOKED, Trust
+from kiosk.envelopes import cose
 from kiosk.errors import TrustError
-from kiosk.issuers import TrustFolder
-from kiosk.trust_list import Arrivals
+from kiosk.trust import issuers, trust_list
+from kiosk.trust.issuers import TrustFolder
+from kiosk.trust.trust_list import Arrivals
 
 FLEET, OFFICE = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
 FLEET_KEYS = {cose.key_id(FLEET.public_key()): FLEET.public_key()}

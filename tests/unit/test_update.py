@@ -15,13 +15,14 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from kiosk import cose, fetch, install, remote, updating
 from kiosk.__main__ import main
 from kiosk.config import Config
+from kiosk.envelopes import cose, remote
+from kiosk.envelopes.remote import Command, Verb
 from kiosk.errors import UpdateError
 from kiosk.model import ClockQuality, Moment
-from kiosk.remote import Command, Verb
-from kiosk.update import Found, Mark, Offer, State, is_night, is_offer, key_of, standing
+from kiosk.updates import fetch, install, updating
+from kiosk.updates.update import Found, Mark, Offer, State, is_night, is_offer, key_of, standing
 from tests.bundle_server import NEW, Server
 
 KEY = Ed25519PrivateKey.generate()

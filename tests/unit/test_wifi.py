@@ -13,10 +13,10 @@ from threading import Thread
 
 import pytest
 
-from kiosk import wifi
 from kiosk.__main__ import main as kiosk
+from kiosk.commissioning import wifi
+from kiosk.envelopes.provisioning import NO_WIFI, NOT_KEPT, Wifi
 from kiosk.errors import ProvisionError
-from kiosk.provisioning import NO_WIFI, NOT_KEPT, Wifi
 from tests.running import until
 
 OFFICE = Wifi("Văn phòng $(id)", 'mật khẩu "1";x')
@@ -107,7 +107,7 @@ def test_wpa_supplicant_joins_it(
     """Without NetworkManager: a file for root alone, its unit started, and the uplink waits until the kernel says "up"."""
     state, run = folders
     said = program("systemctl")
-    monkeypatch.setattr("kiosk.wifi.shutil.which", lambda _: None)
+    monkeypatch.setattr("kiosk.commissioning.wifi.shutil.which", lambda _: None)
     thread = _wished(state, run)
     assert wifi.apply(state, run) == wifi.WRITTEN
     assert said.read_text().splitlines() == ["restart", "kiosk-wpa.service"]

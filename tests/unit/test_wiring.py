@@ -9,9 +9,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from kiosk import settings, wiring
 from kiosk.__main__ import main
 from kiosk.config import Config
+from kiosk.service import wiring
+from kiosk.settings import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 BOARDS = sorted((ROOT / "config/boards").glob("*.yaml"))

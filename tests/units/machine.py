@@ -22,9 +22,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from imaging import bundle, release, signing
 
-from kiosk import remote
-from kiosk.remote import Command, Verb
-from kiosk.update import Offer
+from kiosk.envelopes import remote
+from kiosk.envelopes.remote import Command, Verb
+from kiosk.updates.update import Offer
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "units"

@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from imaging import bundle, disk, release, signing
 
-from kiosk import remote
-from kiosk.remote import Command, Verb
-from kiosk.update import Offer
+from kiosk.envelopes import remote
+from kiosk.envelopes.remote import Command, Verb
+from kiosk.updates.update import Offer
 from tests.updates.machine import CUT, ROOT, SMALL, Booted, Card, Machine, Version, make_version
 
 NAMES = ("0.1.0+20260101000000", "0.2.0+20260201000000", "0.2.1+20260301000000")

@@ -1,0 +1,1 @@
+"""The words of the centre's command line: one module a word, each with its options beside what it does."""

@@ -1,0 +1,244 @@
+"""`central pass`: an office's own passes: its key, passes on cards and phones, and the signed list of what is revoked.
+
+What a station needs are two files in its trust folder: the public key in `passes/`, the list in `revoked/`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from central import paper
+from central.keys import signing_key
+from central.ledgers import export
+from central.passes import phone_page
+from central.passes.pass_registry import Issued, PassRegistry
+from kiosk.credential import personal_pass, trust
+from kiosk.disk import durable
+from kiosk.envelopes import cose
+from kiosk.errors import ConfigError, TrustError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+MOST_DAYS = 3660
+MOST_REVOKED = 19_000
+"""What one signed list has room for."""
+_DAY_S = 86_400
+_KEY_HINT = "`central pass key --out FILE` makes one"
+
+
+def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `pass` to the command line."""
+    own = verbs.add_parser("pass", help="passes that the office issues itself: make the key, issue, revoke, list")
+    actions = own.add_subparsers(metavar="ACTION", required=True)
+    register = argparse.ArgumentParser(add_help=False)
+    register.add_argument(
+        "--registry",
+        type=Path,
+        default=Path("passes.db"),
+        metavar="FILE",
+        help="the register of issued passes (default: %(default)s)",
+    )
+    signing = argparse.ArgumentParser(add_help=False)
+    signing.add_argument("--key", type=Path, required=True, metavar="FILE", help="the issuer's private key, PEM")
+
+    key = actions.add_parser("key", help="make the issuer's key; its public half goes to the stations")
+    key.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="the private half; the other is NAME.pub.pem"
+    )
+    key.set_defaults(command=_key)
+
+    issue = actions.add_parser("issue", parents=[register, signing], help="issue a pass")
+    issue.add_argument("--number", required=True, metavar="TEXT", help="the holder's number at the office")
+    issue.add_argument("--name", metavar="TEXT", help="the holder's name (default: the pass has none)")
+    issue.add_argument("--birth-year", type=_within(1900, 2100), metavar="YEAR", help="the holder's year of birth")
+    issue.add_argument(
+        "--days", type=_within(1, MOST_DAYS), required=True, metavar="N", help=f"how long it holds, 1 to {MOST_DAYS}"
+    )
+    issue.add_argument(
+        "--holder-key",
+        metavar="DIGITS|FILE",
+        help="a moving pass: the number on the phone's page, or its public Ed25519 key in PEM",
+    )
+    issue.add_argument(
+        "--page", metavar="URL", help="where the page of `pass page` is: the code becomes a link to it, for the phone"
+    )
+    issue.add_argument("--pdf", type=Path, metavar="FILE", help="a card of 85.6 x 54 mm")
+    issue.add_argument("--png", type=Path, metavar="FILE", help="a picture of the code")
+    issue.set_defaults(command=_issue)
+
+    page = actions.add_parser("page", help="write the page on which phones show moving passes, for a web server")
+    page.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where its files go")
+    page.set_defaults(command=_page)
+
+    revoke = actions.add_parser("revoke", parents=[register], help="revoke a pass; then sign a new list of revocations")
+    revoke.add_argument("id", type=_pass_id, metavar="ID", help="number of the pass, as on the card: P123")
+    revoke.set_defaults(command=_revoke)
+
+    listed = actions.add_parser("list", parents=[register], help="the passes that were issued")
+    listed.set_defaults(command=_list)
+
+    revocations = actions.add_parser(
+        "revocations", parents=[register, signing], help="sign the list of what is revoked, for the stations"
+    )
+    revocations.add_argument("--out", type=Path, required=True, metavar="FILE", help="the list, NAME.cose")
+    revocations.set_defaults(command=_revocations)
+    own.formatter_class = argparse.RawDescriptionHelpFormatter
+    own.epilog = "".join(each.format_usage() for each in (key, issue, page, revoke, listed, revocations))
+
+
+def _key(arguments: argparse.Namespace) -> int:
+    private: Path = arguments.out
+    public = private.with_name(f"{private.stem}.pub.pem")
+    signing_key.make(private, public)
+    print(f"the issuer's key is in {private}; stations get {public} into passes/ of their trust folder")
+    return 0
+
+
+def _issue(arguments: argparse.Namespace) -> int:
+    key = signing_key.load(arguments.key, _KEY_HINT)
+    holder_key = None if arguments.holder_key is None else _phone(arguments.holder_key)
+    if holder_key is not None and arguments.pdf is not None:
+        raise ConfigError("a moving pass is refused from a card", hint="leave out --pdf, or --holder-key")
+    if arguments.page is not None and holder_key is None:
+        raise ConfigError("the page shows moving passes only", hint="leave out --page, or give the --holder-key")
+    page = None if arguments.page is None else phone_page.checked_url(arguments.page)
+    now_s = int(time.time())
+    with PassRegistry(arguments.registry) as registry:
+        holder = personal_pass.Holder(
+            number=registry.free_number(),
+            expires_s=now_s + arguments.days * _DAY_S,
+            holder_number=arguments.number,
+            name=arguments.name,
+            birth_year=arguments.birth_year,
+            key=holder_key,
+        )
+        envelope = _signed(holder, key)
+        code = personal_pass.code_of(envelope) if page is None else phone_page.link(page, envelope)
+        drawn: list[tuple[Path, bytes]] = []
+        if arguments.pdf is not None:
+            drawn.append((arguments.pdf, paper.pdf("Thẻ ra vào", _words(holder), code, "card")))
+        if arguments.png is not None:
+            drawn.append((arguments.png, paper.png(code)))
+        issuer = cose.key_id(key.public_key())
+        # Before anybody has the code: a pass that is not in the register could not be revoked.
+        registry.add(Issued(holder.number, issuer, arguments.number, now_s, holder.expires_s))
+    for path, content in drawn:
+        _write(path, content, 0o600)
+    print(f"pass P{holder.number} expires={_day(holder.expires_s)}")
+    print(code)
+    return 0
+
+
+def _page(arguments: argparse.Namespace) -> int:
+    folder: Path = arguments.out
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot make {folder}: {error.strerror}", hint="name another folder") from error
+    for name, content in phone_page.files().items():
+        _write(folder / name, content, 0o644)
+    print(f"{folder}: index.html and what it needs; serve the folder over https, or give away index.html alone")
+    return 0
+
+
+def _revoke(arguments: argparse.Namespace) -> int:
+    with PassRegistry(arguments.registry, existing=True) as registry:
+        fresh = registry.revoke(arguments.id, int(time.time()))
+    print(f"pass P{arguments.id} {'is revoked' if fresh else 'was revoked before'}; stations learn it from a new list")
+    return 0
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    now_s = time.time()
+    with PassRegistry(arguments.registry, existing=True) as registry:
+        passes = registry.passes()
+    for each in passes:
+        state = "revoked" if each.revoked_s is not None else "expired" if each.expires_s < now_s else "valid"
+        print(
+            f"P{each.number} {state} issued={_day(each.issued_s)} expires={_day(each.expires_s)} "
+            f"issuer={each.issuer.hex()} number={export.printable(each.holder)}"
+        )
+    return 0
+
+
+def _revocations(arguments: argparse.Namespace) -> int:
+    if arguments.out.suffix != ".cose":
+        raise ConfigError(f"stations read no list named {arguments.out.name}", hint="name it NAME.cose")
+    key = signing_key.load(arguments.key, _KEY_HINT)
+    with PassRegistry(arguments.registry, existing=True) as registry:
+        numbers = registry.revoked(cose.key_id(key.public_key()))
+    if len(numbers) > MOST_REVOKED:
+        raise ConfigError(
+            f"{len(numbers)} revoked passes do not fit into one list of {MOST_REVOKED}",
+            hint="issue with a new key, and take the old one off the stations",
+        )
+    message = cose.sign({cose.IAT: int(time.time()), trust.PASS_NUMBERS: numbers}, key, trust.REVOKED)
+    _write(arguments.out, message, 0o644)
+    print(f"{arguments.out}: revoked={len(numbers)}; stations get it into revoked/ of their trust folder")
+    return 0
+
+
+def _signed(holder: personal_pass.Holder, key: Ed25519PrivateKey) -> bytes:
+    """The envelope, read back as a station reads it: what no station takes is not issued."""
+    public = key.public_key()
+    envelope = personal_pass.issued(holder, key)
+    claims = cose.verify(envelope, {cose.key_id(public): public}, personal_pass.PURPOSE)
+    if personal_pass.holder_of(claims) != holder:
+        raise ConfigError("--number or --name is no plain text", hint="1 to 160 letters, no control characters")
+    return envelope
+
+
+def _words(holder: personal_pass.Holder) -> list[str]:
+    """What a person reads on the card."""
+    born = [] if holder.birth_year is None else [f"Năm sinh {holder.birth_year}"]
+    name = [] if holder.name is None else [holder.name]
+    return [*name, *born, f"Số {holder.holder_number}", "", f"Thẻ P{holder.number}", f"đến {_day(holder.expires_s)}"]
+
+
+def _phone(given: str) -> bytes:
+    if phone_page.is_phone_number(given):
+        return phone_page.phone_key(given)
+    path = Path(given)
+    try:
+        return trust.pass_key(path.read_bytes()).public_bytes(Encoding.Raw, PublicFormat.Raw)
+    except OSError as error:
+        raise ConfigError(f"--holder-key: {path}: {error.strerror}") from error
+    except TrustError as error:
+        hint = "the number on the phone's page, or its public Ed25519 key in PEM"
+        raise ConfigError(f"--holder-key: {path}: {error.args[0]}", hint=hint) from error
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    try:
+        durable.replace(path, content, mode)
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}", hint="name another file") from error
+
+
+def _day(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).date().isoformat()
+
+
+def _pass_id(text: str) -> int:
+    if not re.fullmatch(r"P?[0-9]{1,18}", text):
+        raise argparse.ArgumentTypeError("a pass's number is P and digits, as on the card")
+    return int(text.removeprefix("P"))
+
+
+def _within(least: int, most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"a whole number from {least} to {most}")
+        return int(text)
+
+    return number

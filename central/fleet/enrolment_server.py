@@ -1,0 +1,259 @@
+"""The centre's side of enrolment: a small HTTPS server that turns tokens into certificates.
+
+    GET  /v1/ca      the authority's certificate: public, and pinned by the code
+    POST /v1/enrol   {"token", "request"} → {"certificate", "authority_keys"?}        once a token
+    POST /v1/renew   {"request"} → the same, for whoever shows a certificate that is not revoked
+
+TLS 1.3 only. A connection is one question: it has `STEP_S` for each step, its body is at most `LARGEST_BODY_BYTES`, at most
+`CONNECTIONS` are served at a time, and an address that has been refused `REFUSALS` times within a minute waits. Nothing that
+a stranger sends is logged.
+
+Units: `_s` seconds.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import ssl
+import time
+from collections import deque
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import BoundedSemaphore, Lock
+from typing import TYPE_CHECKING, Any, cast
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from central.fleet.authority import LARGEST_REQUEST_BYTES, key_hash, key_of
+from central.fleet.fleet import TOKEN_BYTES, Fleet, RefusedError
+from kiosk.errors import FleetError
+
+if TYPE_CHECKING:
+    import socket
+    from pathlib import Path
+
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
+    from central.fleet.authority import Authority
+
+_log = logging.getLogger(__name__)
+
+STEP_S = 10.0
+LINGER_S = 0.3
+LARGEST_BODY_BYTES = 2 * LARGEST_REQUEST_BYTES
+CONNECTIONS = 16
+REFUSALS = 10
+REFUSALS_S = 60.0
+ADDRESSES = 4096
+_STATUS = {"unknown": 403, "used": 409, "expired": 410, "revoked": 403}
+
+
+class EnrolmentServer(ThreadingHTTPServer):
+    """The server. `serve_forever` until `shutdown`."""
+
+    daemon_threads = True
+
+    def __init__(
+        self, address: tuple[str, int], authority: Authority, certificate: Path, key: Path, *, days: float
+    ) -> None:
+        """Listen.
+
+        Args:
+            address: Host and port.
+            authority: Who signs; its folder has the registry and, perhaps, `authority-keys.cose`.
+            certificate: The server's, PEM.
+            key: Its key, PEM.
+            days: Life of the stations' certificates.
+
+        Raises:
+            FleetError: A file cannot be used, or the address cannot be listened at.
+        """
+        self.authority = authority
+        self.days = days
+        self.signing = Lock()
+        self._places = BoundedSemaphore(CONNECTIONS)
+        self._refusals: dict[str, deque[float]] = {}
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.minimum_version = ssl.TLSVersion.TLSv1_3
+        self._context.verify_mode = ssl.CERT_OPTIONAL
+        try:
+            self._context.load_verify_locations(cadata=authority.ca_pem.decode())
+            self._context.load_cert_chain(str(certificate), str(key))
+            super().__init__(address, _Handler)
+        except OSError as error:  # ssl.SSLError is one
+            raise FleetError(f"cannot serve at {address[0]}:{address[1]}: {error}") from error
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  socketserver's own types
+        """A thread of its own, if there is a place."""
+        if not self._places.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  as above
+        """The handshake is made here and not in the loop that accepts, which a silent client would hold up."""
+        try:
+            request.settimeout(STEP_S)
+            with self._context.wrap_socket(cast("socket.socket", request), server_side=True) as secured:
+                self.finish_request(secured, client_address)
+        except OSError:
+            pass  # a stranger, a scanner, a station that was unplugged
+        finally:
+            request.close()
+            self._places.release()
+
+    def is_patient_with(self, host: str) -> bool:
+        """Whether this address may ask."""
+        now_s = time.monotonic()
+        with self.signing:
+            times = self._refusals.get(host, deque())
+            while times and times[0] < now_s - REFUSALS_S:
+                times.popleft()
+            return len(times) < REFUSALS
+
+    def note_refusal(self, host: str) -> None:
+        """Remember that this address was refused."""
+        with self.signing:
+            if len(self._refusals) >= ADDRESSES and host not in self._refusals:
+                self._refusals.pop(next(iter(self._refusals)))
+            self._refusals.setdefault(host, deque(maxlen=REFUSALS)).append(time.monotonic())
+
+
+class _QuestionError(Exception):
+    """The question is not understood."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One question."""
+
+    server: EnrolmentServer
+    server_version = "central"
+    sys_version = ""
+    timeout = STEP_S
+
+    def do_GET(self) -> None:
+        """The authority's certificate."""
+        if self.path == "/v1/ca":
+            self._answer(200, {"ca": self.server.authority.ca_pem.decode()})
+        else:
+            self._answer(404, {"error": "unknown"})
+
+    def do_POST(self) -> None:
+        """A certificate."""
+        host = str(self.client_address[0])
+        if not self.server.is_patient_with(host):
+            self._answer(429, {"error": "later"})
+            return
+        try:
+            match self.path:
+                case "/v1/enrol":
+                    certificate = self._enrolled(self._question("token", "request"))
+                case "/v1/renew":
+                    certificate = self._renewed(self._question("request"))
+                case _:
+                    raise _QuestionError
+        except RefusedError as error:
+            self.server.note_refusal(host)
+            _log.warning("refused question=%s reason=%s", self.path.rpartition("/")[2], error.refusal.value)
+            self._answer(_STATUS[error.refusal.value], {"error": error.refusal.value})
+        except _QuestionError:
+            self.server.note_refusal(host)
+            self._answer(400, {"error": "not-understood"})
+        except FleetError as error:
+            _log.error("failed reason=%r", str(error))
+            self._answer(500, {"error": "failed"})
+        else:
+            self._answer(200, {"certificate": certificate.decode(), **self._authority_keys()})
+
+    def _enrolled(self, question: dict[str, str]) -> bytes:
+        try:
+            token = bytes.fromhex(question["token"])
+        except ValueError as error:
+            raise _QuestionError from error
+        if len(token) != TOKEN_BYTES:
+            raise _QuestionError
+        key = _key_in(question)
+        with self.server.signing, Fleet(self.server.authority.folder / "fleet.db") as registry:
+            kiosk, known = registry.claim(token, key_hash(key))
+            if known is not None:
+                return known
+            certificate = self._certified(registry, kiosk, key, supersedes=True)
+            self.server.authority.write_revoked(registry.revoked())
+        _log.info("enrolled kiosk=%s", kiosk)
+        return certificate
+
+    def _renewed(self, question: dict[str, str]) -> bytes:
+        shown = cast("ssl.SSLSocket", self.connection).getpeercert(binary_form=True)
+        if shown is None:
+            raise _QuestionError
+        key = _key_in(question)
+        with self.server.signing, Fleet(self.server.authority.folder / "fleet.db") as registry:
+            kiosk = registry.holder(x509.load_der_x509_certificate(shown).serial_number)
+            certificate = self._certified(registry, kiosk, key, supersedes=False)
+        _log.info("renewed kiosk=%s", kiosk)
+        return certificate
+
+    def _certified(self, registry: Fleet, kiosk: str, key: EllipticCurvePublicKey, *, supersedes: bool) -> bytes:
+        made = self.server.authority.certify(kiosk, key, self.server.days)
+        pem = made.public_bytes(serialization.Encoding.PEM)
+        expires_s = int(made.not_valid_after_utc.timestamp())
+        registry.issued(kiosk, made.serial_number, key_hash(key), expires_s, pem, supersedes=supersedes)
+        return pem
+
+    def _question(self, *names: str) -> dict[str, str]:
+        try:
+            size_bytes = int(self.headers.get("Content-Length", ""))
+        except ValueError as error:
+            raise _QuestionError from error
+        if not 0 < size_bytes <= LARGEST_BODY_BYTES:
+            raise _QuestionError
+        try:
+            question = json.loads(self.rfile.read(size_bytes))
+        except (ValueError, RecursionError) as error:
+            raise _QuestionError from error
+        if not isinstance(question, dict) or not all(isinstance(question.get(name), str) for name in names):
+            raise _QuestionError
+        return cast("dict[str, str]", question)
+
+    def _authority_keys(self) -> dict[str, str]:
+        path = self.server.authority.folder / "authority-keys.cose"
+        try:
+            return {"authority_keys": base64.b64encode(path.read_bytes()).decode()}
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            _log.warning("authority-keys-not-read reason=%r", error.strerror)
+            return {}
+
+    def _answer(self, status: int, answer: dict[str, str]) -> None:
+        body = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body)
+        self.close_connection = True
+        self._hear_out()
+
+    def _hear_out(self) -> None:
+        """Take what is still on its way, a little of it: closing with it unread would cut the answer off."""
+        self.connection.settimeout(LINGER_S)
+        left_bytes = 2 * LARGEST_BODY_BYTES
+        with suppress(OSError):
+            while left_bytes > 0 and (heard := self.connection.recv(left_bytes)):
+                left_bytes -= len(heard)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing of what a stranger sends."""
+
+
+def _key_in(question: dict[str, str]) -> EllipticCurvePublicKey:
+    """Judged before the token is spent."""
+    try:
+        return key_of(question["request"].encode())
+    except FleetError as error:
+        raise _QuestionError from error

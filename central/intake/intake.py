@@ -1,0 +1,123 @@
+"""What every collector does with what its broker hands it, in this order and no other: COMMIT → receipt → acknowledge.
+
+`Intake.commit` is the first half: what can be read goes into the ledger, what cannot is set aside, both in one
+transaction. Only when it has returned may a collector send the receipts and, after them, acknowledge to its broker.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from central.ledgers.export import printable
+from central.ledgers.ledger import Aside
+from kiosk.delivery import wire
+from kiosk.errors import WireError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from central.ledgers.ledger import Ledger
+
+_log = logging.getLogger(__name__)
+
+REPORT_EVERY_S = 10.0
+GATHER_S = 0.05
+LONGEST_GATHER_S = 1.0
+QUIET_S = 0.003
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One PUBLISH as it came.
+
+    Attributes:
+        kiosk: The branch of topics that it came by.
+        body: Its bytes.
+    """
+
+    kiosk: str
+    body: bytes
+
+
+class Intake:
+    """The way into one ledger. One thread only.
+
+    Attributes:
+        gather_s: How long a collector gathers messages for the next commit while they come without a pause of `QUIET_S`: as
+            long as the last commit took, so that a slow disk or a busy machine is met with larger commits.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.gather_s = GATHER_S
+        self._ledger = ledger
+        self._counts = {"messages": 0, "rows": 0, "aside": 0}
+        self._next_report_s = 0.0
+
+    def commit(self, messages: Sequence[Message]) -> list[tuple[str, bytes]]:
+        """Keep them durably.
+
+        Returns:
+            For each stream among them its kiosk and the receipt's bytes, which may now be sent.
+
+        Raises:
+            LedgerError: Nothing of it has been kept.
+        """
+        began_s = time.monotonic()
+        batches, aside = [], []
+        for message in messages:
+            try:
+                batch = wire.decode_batch(message.body)
+                if batch.kiosk != message.kiosk:
+                    raise WireError("it came by another kiosk's topic")
+                batches.append(batch)
+            except WireError as error:
+                _log.warning(
+                    "set-aside kiosk=%s size_bytes=%d reason=%r",
+                    printable(message.kiosk),
+                    len(message.body),
+                    str(error),
+                )
+                aside.append(Aside(message.kiosk, message.body, str(error)))
+        receipts = self._ledger.store(batches, aside, time.time_ns())
+        self._counts["messages"] += len(messages)
+        self._counts["rows"] += sum(len(batch.rows) for batch in batches)
+        self._counts["aside"] += len(aside)
+        self._report()
+        self.gather_s = min(LONGEST_GATHER_S, max(GATHER_S, time.monotonic() - began_s))
+        now_ns = time.time_ns()
+        return [(kiosk, wire.encode_receipt(replace(receipt, now_ns=now_ns))) for kiosk, receipt in receipts]
+
+    def _report(self) -> None:
+        if time.monotonic() >= self._next_report_s:
+            self._next_report_s = time.monotonic() + REPORT_EVERY_S
+            _log.info("collected %s", " ".join(f"{name}={count}" for name, count in self._counts.items()))
+
+
+class Pause:
+    """Between two attempts to reach a broker: it doubles, and begins anew once one has stood."""
+
+    def __init__(self) -> None:
+        self._next_s = FIRST_PAUSE_S
+
+    def stood(self) -> None:
+        """The broker was reached."""
+        self._next_s = FIRST_PAUSE_S
+
+    def keep(self, broker: str, reason: str, stop: Callable[[], bool]) -> None:
+        """Say why nothing is collected, and wait, unless told to stop.
+
+        Args:
+            broker: Its address, without what lets one in.
+            reason: Why the last attempt ended.
+            stop: Asked twenty times a second.
+        """
+        _log.warning("not-collecting broker=%s reason=%r retry_in_s=%.1f", broker, reason, self._next_s)
+        until_s = time.monotonic() + self._next_s
+        while not stop() and time.monotonic() < until_s:
+            time.sleep(0.05)
+        self._next_s = min(2 * self._next_s, LONGEST_PAUSE_S)

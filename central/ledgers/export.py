@@ -1,0 +1,150 @@
+"""Entries for people and for their spreadsheets.
+
+A spreadsheet runs what begins with `=`, `+`, `-` or `@`. Everything in an entry may come from a code that a stranger made. In CSV
+such cells get an apostrophe in front, which spreadsheets show as text [1]; also behind a separator inside of a cell, because a
+spreadsheet of another country splits at semicolons. An XLSX file says of every cell that it is text [2].
+
+Sources:
+    [1] OWASP, "CSV Injection".
+    [2] XlsxWriter, worksheet.write_string(): never a formula, a link or a number.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TextIO
+
+from kiosk.errors import ConfigError, LedgerError
+from kiosk.model import ClockQuality
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from central.ledgers.ledger import Row
+
+COLUMNS = (
+    "at", "clock", "kiosk", "site", "lane", "direction", "document", "flags", "number", "qid", "name", "birth_year",
+    "birth_date", "sex", "phone", "insurance", "sealed", "received", "id", "outbox", "seq",
+)  # fmt: skip
+_TABLE = ("at", "kiosk", "lane", "direction", "document", "number", "name")
+_FORMULA = re.compile('(^|[,;|\t\r\n"])(?=\\s*[=+\\-@＝＋－＠])')
+_MOVES_ON = ("\t", "\r", "\n")
+MOST_ROWS = 1_048_575
+"""Of one XLSX sheet below its heading."""
+
+
+def write(rows: Iterable[Row], form: str, out: TextIO) -> int:
+    """Write entries.
+
+    Args:
+        rows: In the order wanted.
+        form: "table", "csv" or "json" (one object a line).
+        out: Where to.
+
+    Returns:
+        How many there were.
+    """
+    count = 0
+    table = csv.writer(out, lineterminator="\n") if form == "csv" else None
+    if table is not None:
+        table.writerow(COLUMNS)
+    for count, row in enumerate(rows, 1):  # noqa: B007  counted for the caller
+        record = record_of(row)
+        if table is not None:
+            table.writerow([safe_cell(record.get(column, "")) for column in COLUMNS])
+        elif form == "json":
+            out.write(json.dumps(record, ensure_ascii=False) + "\n")
+        else:
+            shown = {"at": "(unset)"} | record | ({"name": "(sealed)"} if row.entry.sealed else {})
+            out.write("  ".join(printable(shown.get(column, "-")) for column in _TABLE) + "\n")
+    return count
+
+
+def record_of(row: Row) -> dict[str, str]:
+    """One entry as named texts; absent are parts of the holder that were not kept or are sealed, and a time that nobody knew."""
+    entry = row.entry
+    is_timed = entry.at.quality is not ClockQuality.UNSET
+    return {
+        **({"at": _iso(entry.at.wall_ns)} if is_timed else {}),
+        "clock": entry.at.quality.value,
+        "kiosk": entry.kiosk,
+        "site": entry.site,
+        "lane": entry.lane,
+        "direction": entry.direction.value,
+        "document": entry.document,
+        "flags": " ".join(entry.flags),
+        **{name: value for name, value in entry.person if name in COLUMNS},
+        "sealed": " ".join(box.key for box in entry.sealed),
+        "received": _iso(row.received_ns),
+        "id": str(entry.id),
+        "outbox": str(row.outbox),
+        "seq": str(row.seq),
+    }
+
+
+def safe_cell(text: str) -> str:
+    """The text in a form that no spreadsheet runs, whatever it takes for a separator."""
+    guarded = _FORMULA.sub(r"\1'", text)
+    return "'" + guarded if guarded.startswith(_MOVES_ON) else guarded
+
+
+def write_xlsx(rows: Iterable[Row], path: Path) -> int:
+    """Write entries as one sheet of text cells, in a file that only its owner may read.
+
+    Returns:
+        How many there were.
+
+    Raises:
+        ConfigError: XlsxWriter is not installed.
+        LedgerError: The file cannot be written, or there are more entries than a sheet has rows.
+    """
+    try:
+        import xlsxwriter  # noqa: PLC0415  an extra that nothing else needs
+    except ImportError as error:
+        raise ConfigError(f"--format xlsx needs XlsxWriter ({error})", hint="pip install 'kiosk[centre]'") from error
+    count = 0
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+            book = xlsxwriter.Workbook(out, {"constant_memory": True})
+            try:
+                count = _fill(book.add_worksheet("entries"), rows)
+            finally:
+                book.close()
+    except (OSError, xlsxwriter.exceptions.XlsxFileError) as error:
+        if isinstance(error, LedgerError):
+            path.unlink(missing_ok=True)
+            raise
+        raise LedgerError(f"cannot write {path}: {error}", hint="name another file with --out") from error
+    return count
+
+
+def _fill(sheet: Any, rows: Iterable[Row]) -> int:  # noqa: ANN401  XlsxWriter has no types
+    count = 0
+    for place, column in enumerate(COLUMNS):
+        sheet.write_string(0, place, column)
+    for count, row in enumerate(rows, 1):
+        if count > MOST_ROWS:
+            raise LedgerError(
+                f"more than {MOST_ROWS} entries", hint="choose fewer with --since and --until, or --format csv"
+            )
+        record = record_of(row)
+        for place, column in enumerate(COLUMNS):
+            sheet.write_string(count, place, record.get(column, ""))
+    return count
+
+
+def printable(text: str) -> str:
+    """Nothing that moves a terminal's cursor."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _iso(wall_ns: int) -> str:
+    try:
+        return datetime.fromtimestamp(wall_ns / 1e9, UTC).isoformat(timespec="milliseconds")
+    except (OverflowError, ValueError):
+        return f"ns:{wall_ns}"

@@ -1,0 +1,151 @@
+"""The ledger: every entry once, under its id, and the proof that none is missing.
+
+`Ledger` is the promise; `central.sqlite_ledger` keeps it in one file. Two things are kept apart. An *entry* is a person
+who passed a door; its id is its key, so that a repeated delivery changes nothing. A *delivery* is a number that one
+outbox file has given out; a stream (kiosk, outbox) of them without a gap proves completeness, and its length is what the
+receipt says. A row that is no entry is set aside under its number, so that the rows behind it are not held up.
+
+Units: `_ns` nanoseconds of Unix time, UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from uuid import UUID
+
+    from kiosk.delivery.wire import Batch, Receipt
+    from kiosk.model import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A whole message that could not be understood.
+
+    Attributes:
+        kiosk: The branch of topics that it came by.
+        body: What it was.
+        reason: Why it is no batch.
+    """
+
+    kiosk: str
+    body: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One entry in the ledger, and how it came there."""
+
+    entry: Entry
+    outbox: UUID
+    seq: int
+    received_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What is known of the deliveries of one outbox file.
+
+    Attributes:
+        kiosk: Whose it is.
+        outbox: The file's id.
+        through: Everything up to this number has come that the kiosk can still send; what its receipts say.
+        highest: The highest number that has come.
+        delivered: How many numbers have come.
+        gaps: Numbers that are missing below `highest`, as (first, last).
+        repeated: Deliveries that had come before; harmless.
+        elsewhere: Deliveries whose entry had come by another file of the kiosk, which was damaged; harmless.
+        aside: Rows of it that were set aside.
+    """
+
+    kiosk: str
+    outbox: UUID
+    through: int
+    highest: int
+    delivered: int
+    gaps: tuple[tuple[int, int], ...]
+    repeated: int
+    elsewhere: int
+    aside: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing up to the highest number, and nothing had to be set aside."""
+        return not self.gaps and self.aside == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Somebody opened sealed persons: one line of the audit, written before anything is shown and never changed.
+
+    Attributes:
+        at_ns: When.
+        who: The user of the machine on which it was done.
+        reason: The reason that was given.
+        scope: Which entries were asked for.
+    """
+
+    at_ns: int
+    who: str
+    reason: str
+    scope: str
+
+
+class Ledger(Protocol):
+    """Where entries end. One thread at a time; several processes may hold one ledger."""
+
+    def store(self, batches: Sequence[Batch], aside: Sequence[Aside], received_ns: int) -> list[tuple[str, Receipt]]:
+        """Keep all of it, in one transaction, durably before this returns.
+
+        Args:
+            batches: In any order, with any repeats.
+            aside: Messages that are no batch.
+            received_ns: Now.
+
+        Returns:
+            For each stream among the batches its kiosk and the receipt that may now be sent.
+
+        Raises:
+            LedgerError: Nothing of it has been kept.
+        """
+
+    def entries(self, kiosk: str | None = None, since_ns: int = 0, until_ns: int | None = None) -> Iterator[Row]:
+        """Entries in order of time.
+
+        Args:
+            kiosk: Of this station only.
+            since_ns: Not before.
+            until_ns: Before.
+        """
+
+    def latest(self, limit: int, kiosk: str | None = None) -> list[Row]:
+        """The entries that came last, newest first."""
+
+    def last_received_ns(self) -> dict[str, int]:
+        """When the newest entry of each kiosk came."""
+
+    def count(self, kiosk: str | None = None) -> int:
+        """How many entries there are."""
+
+    def doubled(self, kiosk: str | None = None) -> int:
+        """How many entries share their number with another one: 0, or a card was copied."""
+
+    def note_opening(self, opening: Opening) -> None:
+        """Add a line to the audit, durably before this returns.
+
+        Raises:
+            LedgerError: It has not been written, so nothing may be opened.
+        """
+
+    def openings(self) -> list[Opening]:
+        """The audit's lines, oldest first."""
+
+    def streams(self, kiosk: str | None = None) -> list[Stream]:
+        """The deliveries of every outbox file, for the proof."""
+
+    def close(self) -> None:
+        """Let go of it."""

@@ -1,0 +1,1 @@
+"""An office's own passes: the register of them, and the page on which a phone shows one."""

@@ -1,0 +1,319 @@
+"""Setting a station up: from the text of a provisioning code to an identity on the disk, and the two loops around it.
+
+The scan process has the camera and no network; the uplink has the network and no devices. So the first reads and
+verifies the code and puts it into `state.runtime_dir`; the second verifies it once more, redeems it, writes the identity, and says
+in its marks how it went:
+
+    scan:    camera → code → verified → provisioning-code      blue … green, or red and the number counted out
+    uplink:  provisioning-code → verified → network → certificate → identity → provision.json
+
+A code that comes in a file goes the uplink's way in `kiosk provision`, with the same marks.
+
+Units: `_s` seconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import yaml
+
+from kiosk import health
+from kiosk.clock import SystemClock
+from kiosk.commissioning import enrolment, identity, wifi
+from kiosk.envelopes import provisioning
+from kiosk.envelopes.provisioning import NO_CENTRE, NOT_A_CODE, NOT_KEPT, SET_UP_ALREADY
+from kiosk.errors import ConfigError, ProvisionError
+from kiosk.log import line
+from kiosk.model import ClockQuality
+from kiosk.process.notify import Notifier
+from kiosk.settings import settings
+from kiosk.trust import trust
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    from kiosk.config import Config
+    from kiosk.envelopes.provisioning import ProvisioningCode
+    from kiosk.model import Moment
+
+_log = logging.getLogger(__name__)
+
+SPOOL = "provisioning-code"
+MARKS = "provision"
+FRESH_S = 120.0
+WAIT_S = 45.0
+"""How long the centre is tried: the network may just be coming up."""
+PAUSE_S = 2.0
+RENEW_SHARE = 2 / 3
+"""Of a certificate's life: a new one is fetched."""
+WARN_SHARE = 0.8
+"""Of a certificate's life: fetching has failed for long."""
+ROUND_S = 0.2
+_SPOOL_BYTES = 2 * provisioning.LONGEST
+_CLOSED = "jumper closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """A code on its way from the scan process to the uplink.
+
+    Attributes:
+        text: The code.
+        jumper: Whether the jumper was closed when it was shown.
+    """
+
+    text: str
+    jumper: bool
+
+
+def name_of(text: str) -> str:
+    """What marks call a code: it says nothing of it."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def fleet_keys(config: Config) -> dict[bytes, Ed25519PublicKey]:
+    """The fleet's public keys by their ids, at least one.
+
+    Raises:
+        ConfigError: There is none that can be read.
+    """
+    path = config.trust.fleet_key_file
+    keys = trust.fleet_keys(path)
+    if not keys:
+        raise ConfigError(f"trust.fleet_key_file: {path} does not exist", hint="put the fleet's `fleet.pem` there")
+    return keys
+
+
+def verified(board: Config, text: str, *, jumper: bool) -> ProvisioningCode:
+    """The code, if it is good for this station now.
+
+    Args:
+        board: The station's settings, set up or not.
+        text: What was read.
+        jumper: Whether the jumper is closed.
+
+    Raises:
+        ProvisionError: It is not; the number says why.
+        ConfigError: The fleet's key cannot be read.
+    """
+    now = SystemClock(board.state.runtime_dir).now()
+    now_s = None if now.quality is ClockQuality.UNSET else now.wall_ns // 1_000_000_000
+    code = provisioning.decode(text, fleet_keys(board), now_s)
+    set_up = board.kiosk.id != settings.NOBODY or identity.is_there(board.state.dir)
+    if set_up and not (code.again or jumper):
+        raise ProvisionError(
+            SET_UP_ALREADY, "this station is set up already", hint="show a code made with --again, or close the jumper"
+        )
+    return code
+
+
+def set_up(
+    path: Path, text: str, *, jumper: bool = False, wait_s: float = WAIT_S, alive: Callable[[], None] | None = None
+) -> ProvisioningCode:
+    """Redeem a code and write the station's identity.
+
+    Args:
+        path: The station's configuration.
+        text: The code.
+        jumper: Whether the jumper is closed.
+        wait_s: How long the centre is tried.
+        alive: Called after each try, for whoever watches this process.
+
+    Raises:
+        ProvisionError: It could not be done; the station is as it was before.
+        ConfigError: The configuration or the fleet's key cannot be used.
+    """
+    board = settings.load_board(path)
+    code = verified(board, text, jumper=jumper)
+    folder = identity.folder_in(board.state.dir)
+    given = _settings_of(code, folder)
+    try:
+        settings.load_with(path, given)
+    except ConfigError as error:
+        raise ProvisionError(NOT_A_CODE, f"the code does not fit this board: {error}", hint="") from error
+    if code.wifi is not None:
+        wifi.join(board.state.dir, board.state.runtime_dir, code.wifi, alive)
+    deadline_s = time.monotonic() + wait_s
+    while True:
+        try:
+            ca_pem = enrolment.authority_of(code)
+            key = identity.pending_key(board.state.dir, name_of(text))
+            answer = enrolment.enrol(code, ca_pem, key, board.state.runtime_dir)
+            break
+        except ProvisionError as error:
+            if error.number != NO_CENTRE or time.monotonic() > deadline_s:
+                raise
+            _log.warning(line("enrolment-tried", reason=error))
+        if alive is not None:
+            alive()
+        time.sleep(PAUSE_S)
+    files = {
+        identity.KEY: (identity.private_pem(key) + answer.certificate, identity.PRIVATE),
+        identity.CERTIFICATE: (answer.certificate, identity.SHARED),
+        identity.CA: (ca_pem, identity.SHARED),
+        identity.SETTINGS: (yaml.safe_dump(given, sort_keys=False).encode(), identity.SHARED),
+    }
+    if answer.authority_keys is not None:
+        files[identity.AUTHORITY_KEYS] = (answer.authority_keys, identity.SHARED)
+    identity.replace(board.state.dir, files)
+    _log.info(line("set-up", kiosk=code.kiosk, site=code.site))
+    return code
+
+
+def spool(runtime_dir: Path, text: str, *, jumper: bool) -> None:
+    """Hand a verified code to the uplink.
+
+    Raises:
+        ProvisionError: It cannot be written.
+    """
+    try:
+        runtime_dir.mkdir(mode=0o770, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ProvisionError(NOT_KEPT, f"{runtime_dir}: {error.strerror}") from error
+    identity.write(runtime_dir / SPOOL, f"{text}\n{_CLOSED if jumper else ''}\n".encode(), identity.SHARED)
+
+
+def spooled(runtime_dir: Path) -> Spooled | None:
+    """Take the code that waits, if one does."""
+    path = runtime_dir / SPOOL
+    try:
+        with path.open("rb") as file:
+            lines = file.read(_SPOOL_BYTES).decode("ascii", "replace").splitlines()
+        path.unlink()
+    except OSError:
+        return None
+    return Spooled(lines[0], _CLOSED in lines[1:]) if lines else None
+
+
+def tend(path: Path, runtime_dir: Path, alive: Callable[[], None] | None = None) -> bool:
+    """The uplink's part: redeem a code that waits, and say how it went.
+
+    Args:
+        path: The station's configuration.
+        runtime_dir: Where the code waits.
+        alive: Called after each try, for whoever watches this process.
+
+    Returns:
+        Whether the station has been set up by it.
+    """
+    waiting = spooled(runtime_dir)
+    if waiting is None:
+        return False
+    try:
+        redeem(path, waiting.text, runtime_dir, jumper=waiting.jumper, alive=alive)
+    except (ProvisionError, ConfigError):
+        return False
+    return True
+
+
+def redeem(
+    path: Path,
+    text: str,
+    runtime_dir: Path,
+    *,
+    jumper: bool = False,
+    wait_s: float = WAIT_S,
+    alive: Callable[[], None] | None = None,
+) -> ProvisioningCode:
+    """The same as `set_up`, and said in the marks, which the scan process shows at the panel.
+
+    Args:
+        path: The station's configuration.
+        text: The code.
+        runtime_dir: Where the marks are.
+        jumper: Whether the jumper is closed.
+        wait_s: How long the centre is tried.
+        alive: Called after each try, for whoever watches this process.
+
+    Raises:
+        ProvisionError: It could not be done; the station is as it was before.
+        ConfigError: The configuration or the fleet's key cannot be used.
+    """
+    name = name_of(text)
+    _mark(runtime_dir, name, "working", 0, "")
+    try:
+        code = set_up(path, text, jumper=jumper, wait_s=wait_s, alive=alive)
+    except (ProvisionError, ConfigError) as error:
+        number = error.number if isinstance(error, ProvisionError) else NOT_KEPT
+        _log.error(line("not-set-up", number=number, reason=error))
+        _mark(runtime_dir, name, "failed", number, str(error))
+        raise
+    _mark(runtime_dir, name, "done", 0, "")
+    return code
+
+
+def wait_for_identity(path: Path, *, stop: Callable[[], bool]) -> None:
+    """The uplink of a station that is not set up: redeem what the scan process reads, until one is good."""
+    board = settings.load_board(path)
+    identity.tidy(board.state.dir)
+    _log.info(line("waiting-for-provisioning"))
+    notifier = Notifier()
+    while not stop() and not identity.is_there(board.state.dir):
+        notifier.ready("waits to be set up")
+        notifier.alive()
+        tend(path, board.state.runtime_dir, notifier.alive)
+        time.sleep(ROUND_S)
+
+
+def renew_if_due(config: Config, now: Moment) -> bool:
+    """A new key and certificate once two thirds of the present one's life are over; a failure is tried again later.
+
+    Returns:
+        Whether they are there.
+    """
+    valid = identity.validity(config.state.dir)
+    if valid is None or config.trust.enrolment is None or now.quality is ClockQuality.UNSET:
+        return False
+    if now.wall_ns / 1e9 < valid.from_s + RENEW_SHARE * (valid.until_s - valid.from_s):
+        return False
+    folder, key = identity.folder_in(config.state.dir), identity.new_key()
+    try:
+        answer = enrolment.renewed(config.trust.enrolment, folder, config.kiosk.id, key, config.state.runtime_dir)
+        identity.renew(config.state.dir, key, answer.certificate)
+        if answer.authority_keys is not None:
+            identity.write(folder / identity.AUTHORITY_KEYS, answer.authority_keys, identity.SHARED)
+    except ProvisionError as error:
+        _log.warning(line("certificate-not-renewed", reason=error))
+        return False
+    _log.info(line("certificate-renewed"))
+    return True
+
+
+def warnings(config: Config, now: Moment) -> list[str]:
+    """What will keep the station from the centre if nobody acts: "certificate-expiring", "certificate-expired"."""
+    valid = identity.validity(config.state.dir)
+    if valid is None or now.quality is ClockQuality.UNSET or valid.kiosk != config.kiosk.id:
+        return []
+    now_s = now.wall_ns / 1e9
+    if now_s >= valid.until_s:
+        return ["certificate-expired"]
+    return ["certificate-expiring"] if now_s > valid.from_s + WARN_SHARE * (valid.until_s - valid.from_s) else []
+
+
+def _mark(runtime_dir: Path, name: str, state: str, number: int, reason: str) -> None:
+    boot_ns = SystemClock().boot_ns()
+    marks = {"written_boot_ns": boot_ns, "code": name, "state": state, "number": number, "reason": reason}
+    health.write_marks(runtime_dir, MARKS, marks)
+
+
+def _settings_of(code: ProvisioningCode, folder: Path) -> dict[str, object]:
+    """What a code says, as sections of `kiosk.yaml`."""
+    tls = {"ca_file": folder / identity.CA, "cert_file": folder / identity.KEY, "key_file": folder / identity.KEY}
+    return {
+        "kiosk": {"id": code.kiosk, "site": code.site},
+        "lanes": [{"name": name, "direction": direction.value} for name, direction in code.lanes],
+        "uplink": {
+            "brokers": [f"mqtts://{code.broker}"],
+            # The authority is the fleet's own: before the clock is set, its word is enough.
+            "tls": {name: str(file) for name, file in tls.items()} | {"while_clock_unset": "ignore-dates"},
+        },
+        "trust": {"enrolment": code.enrolment},
+    }

@@ -1,0 +1,198 @@
+"""The provisioning code: what a station is told when it is set up, in one QR code that the fleet has signed.
+
+    KS1: + base45( COSE_Sign1, purpose "kiosk-provision-1" )
+
+The claims are the times of a CWT and one array of the code's own, so that the code stays coarse enough for a station's
+camera. It is shown once: the token in it buys one certificate, and whatever else it says is only an address.
+
+Units: `_s` seconds of Unix time.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kiosk.envelopes import base45, cose
+from kiosk.errors import CoseError, ProvisionError
+from kiosk.model import Direction
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+PREFIX = "KS1:"
+PURPOSE = b"kiosk-provision-1"
+LONGEST = 1500
+"""Characters of a code."""
+CONTENT = -65_600
+"""The claim with everything but the times."""
+_DIRECTIONS = (Direction.IN, Direction.OUT, Direction.PASS)
+_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
+_HOST = re.compile(r"(?:\[[0-9a-fA-F:]{2,45}\]|[A-Za-z0-9._-]{1,253}):[0-9]{1,5}")
+
+NOT_A_CODE, FORGED, EXPIRED, USED, SET_UP_ALREADY, NO_WIFI, NO_CENTRE, REFUSED, NOT_KEPT = range(1, 10)
+"""The numbers that the panel counts out and docs/provisioning.md explains."""
+MAY_PASS = frozenset({NO_WIFI, NO_CENTRE})
+"""The numbers that may mend themselves: the same code is worth another try."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wifi:
+    """A wireless network.
+
+    Attributes:
+        name: Its SSID, 1 to 32 bytes of UTF-8.
+        password: Its passphrase, 8 to 63 bytes of UTF-8; empty for an open network.
+    """
+
+    name: str
+    password: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProvisioningCode:
+    """What a code says.
+
+    Attributes:
+        kiosk: The station's id.
+        site: Where it hangs.
+        lanes: Its doors as (name, direction), 1 to 8.
+        broker: host:port of the broker, which speaks MQTT over TLS.
+        enrolment: host:port of `central enrol`, which speaks HTTPS.
+        ca_sha256: SHA-256 of the authority's certificate, 32 bytes.
+        token: What buys the certificate, 16 bytes.
+        issued_s: When the code was made.
+        expires_s: When it ends.
+        wifi: The network to join; None for a cable, or for one that is set up already.
+        again: Whether a station that is set up already may be set up anew with it.
+    """
+
+    kiosk: str
+    site: str
+    lanes: tuple[tuple[str, Direction], ...]
+    broker: str
+    enrolment: str
+    ca_sha256: bytes
+    token: bytes
+    issued_s: int
+    expires_s: int
+    wifi: Wifi | None = None
+    again: bool = False
+
+
+def encode(code: ProvisioningCode, key: Ed25519PrivateKey) -> str:
+    """The code as text for a QR code's alphanumeric mode.
+
+    Args:
+        code: What it says.
+        key: The fleet's.
+
+    Raises:
+        ProvisionError: A station would not understand it.
+    """
+    content: list[object] = [
+        code.kiosk,
+        code.site,
+        [[name, _DIRECTIONS.index(direction)] for name, direction in code.lanes],
+        code.broker,
+        code.enrolment,
+        code.ca_sha256,
+        code.token,
+        None if code.wifi is None else [code.wifi.name, code.wifi.password],
+        code.again,
+    ]
+    if _read(content, code.issued_s, code.expires_s) != code:
+        raise ProvisionError(NOT_A_CODE, "a station would read it otherwise", hint="report this as a mistake of ours")
+    claims = {cose.IAT: code.issued_s, cose.EXP: code.expires_s, CONTENT: content}
+    text = PREFIX + base45.encode(cose.sign(claims, key, PURPOSE))
+    if len(text) > LONGEST:
+        raise ProvisionError(NOT_A_CODE, f"{len(text)} characters are more than {LONGEST}", hint="use shorter names")
+    return text
+
+
+def decode(text: str, fleet: Mapping[bytes, Ed25519PublicKey], now_s: int | None) -> ProvisioningCode:
+    """What a text says, if the fleet has signed it and its time has not run out.
+
+    Args:
+        text: What was read from a QR code or a file.
+        fleet: The fleet's public keys by their `cose.key_id`.
+        now_s: The time; None while the station's clock has not been set, when the centre alone judges the end.
+
+    Raises:
+        ProvisionError: NOT_A_CODE, FORGED or EXPIRED.
+    """
+    if not text.startswith(PREFIX) or len(text) > LONGEST:
+        raise ProvisionError(NOT_A_CODE, "that is no provisioning code")
+    try:
+        message = base45.decode(text.removeprefix(PREFIX))
+        claims = cose.verify(message, fleet, PURPOSE)
+    except CoseError as error:
+        raise ProvisionError(FORGED, str(error.args[0])) from None
+    except ValueError:
+        raise ProvisionError(NOT_A_CODE, "the code is damaged") from None
+    match claims:
+        case {cose.IAT: int(issued_s), cose.EXP: int(expires_s), -65_600: list(content)}:
+            code = _read(content, issued_s, expires_s)
+        case _:
+            raise ProvisionError(NOT_A_CODE, "the code is of another version of this software")
+    if now_s is not None and now_s >= code.expires_s:
+        raise ProvisionError(EXPIRED, f"the code ended {now_s - code.expires_s} s ago")
+    return code
+
+
+def _read(content: list[object], issued_s: int, expires_s: int) -> ProvisioningCode:
+    match content:
+        case [
+            str(kiosk), str(site), list(lanes), str(broker), str(enrolment),
+            bytes(ca_sha256), bytes(token), wifi, bool(again),
+        ]:  # fmt: skip
+            pass
+        case _:
+            raise ProvisionError(NOT_A_CODE, "the code is of another version of this software")
+    if not all(_ID.fullmatch(name) for name in (kiosk, site)):
+        raise ProvisionError(NOT_A_CODE, "a name in it has other signs than a-z, 0-9 and hyphens")
+    if not all(_HOST.fullmatch(host) for host in (broker, enrolment)):
+        raise ProvisionError(NOT_A_CODE, "an address in it is not host:port")
+    if len(ca_sha256) != 32 or len(token) != 16:
+        raise ProvisionError(NOT_A_CODE, "its fingerprint or its token has another length")
+    return ProvisioningCode(
+        kiosk, site, _lanes(lanes), broker, enrolment, ca_sha256, token, issued_s, expires_s, wifi_of(wifi), again
+    )
+
+
+def _lanes(given: list[object]) -> tuple[tuple[str, Direction], ...]:
+    lanes: list[tuple[str, Direction]] = []
+    for lane in given:
+        match lane:
+            case [str(name), int(direction)] if _ID.fullmatch(name) and 0 <= direction < len(_DIRECTIONS):
+                lanes.append((name, _DIRECTIONS[direction]))
+            case _:
+                raise ProvisionError(NOT_A_CODE, "a lane in it has no proper name or direction")
+    if not 1 <= len(lanes) <= 8 or len({name for name, _ in lanes}) != len(lanes):
+        raise ProvisionError(NOT_A_CODE, "a station has 1 to 8 lanes, each with a name of its own")
+    return tuple(lanes)
+
+
+def wifi_of(given: object) -> Wifi | None:
+    """A network by its name and its password; None where none is given.
+
+    Raises:
+        ProvisionError: They are not.
+    """
+    match given:
+        case None:
+            return None
+        case [str(name), str(password)] if _fits(name, password):
+            return Wifi(name, password)
+        case _:
+            raise ProvisionError(NOT_A_CODE, "a network's name has 1 to 32 bytes, its password 8 to 63")
+
+
+def _fits(name: str, password: str) -> bool:
+    try:
+        return 1 <= len(name.encode()) <= 32 and (not password or 8 <= len(password.encode()) <= 63)
+    except UnicodeEncodeError:  # half of a character, as JSON can write it
+        return False

@@ -1,0 +1,324 @@
+"""One check a part of the station, each with a finding and its remedy: what `kiosk doctor` tells.
+
+A station at work is not disturbed: while its processes write fresh marks they hold the camera, the pins and the name at the
+broker, and what they tell of those is taken instead. Otherwise every hand is tried once.
+
+Units: `_s` seconds, `_mb` megabytes (2**20 bytes), `_ns` nanoseconds.
+
+Sources:
+    [1] kernel.org, mmc-dev-attrs: life_time, two estimates in tenths of the life used, 0x0B beyond it; pre_eol_info, 1 normal, 2
+        four fifths of the spare blocks used, 3 nine tenths. eMMC has them, most SD cards have not.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+
+from kiosk import health, sim
+from kiosk.camera import PiCamera
+from kiosk.clock import SystemClock, judging_s
+from kiosk.commissioning import provision
+from kiosk.cues import Cue, CueName, Step
+from kiosk.delivery import mqtt
+from kiosk.errors import ConfigError, KioskError, NotProvisionedError
+from kiosk.model import ClockQuality
+from kiosk.outbox import Outbox
+from kiosk.sealer import Sealer
+from kiosk.service.aim import Gauge, Verdict, best_of, verdict_of
+from kiosk.settings.settings import NOBODY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from kiosk.config import Config, Lane
+
+CONNECT_S = 10.0
+LOOK_FRAMES = 12
+"""Automatic exposure and focus need some frames; the best of them is judged."""
+STEP_MS = 600
+RENEW_DAYS = 30
+SILENT_CENTRE_S = 120
+LAST_TRY_S = 86_400.0
+_PARADE = (("red", (255, 0, 0)), ("green", (0, 255, 0)), ("blue", (0, 0, 255)), ("white", (255, 255, 255)))
+_SEEN_WRONG = frozenset({Verdict.DARK, Verdict.BRIGHT, Verdict.FLAT, Verdict.NO_CODE_BLURRED, Verdict.BLURRED})
+
+
+class Health(StrEnum):
+    """How a part is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check has found.
+
+    Attributes:
+        part: Which part.
+        health: How it is.
+        says: What was measured or seen; of a failure with its remedy.
+    """
+
+    part: str
+    health: Health
+    says: str
+
+
+def findings(config: Config, root: Path = Path("/")) -> Iterator[Finding]:
+    """Check one part after another.
+
+    Args:
+        config: The station's settings.
+        root: Where /sys is.
+    """
+    for part, check in _checks(config, root):
+        try:
+            yield Finding(part, *check())
+        except KioskError as error:
+            yield Finding(part, Health.FAILED, str(error))
+
+
+Found = tuple[Health, str]
+
+
+def _checks(config: Config, root: Path) -> Iterator[tuple[str, Callable[[], Found]]]:
+    for lane in config.lanes:
+        marks = health.read_marks(config.state.runtime_dir, f"scan-{lane.name}", health.FRESH_S)
+        if marks is not None:
+            yield f"lane {lane.name}", partial(_at_work, marks)
+            continue
+        yield f"camera {lane.name}", partial(_camera, lane)
+        yield f"panel {lane.name}", partial(_panel, config, lane)
+        if lane.lamp.when != "never" and lane.panel.kind != "none":
+            yield f"lamp {lane.name}", partial(_lamp, lane)
+    set_up = config.kiosk.id != NOBODY
+    if set_up or (config.state.dir / "outbox.db").exists():
+        yield "outbox", partial(_outbox, config)
+    yield "disk", partial(_disk, config)
+    yield "card", partial(_card, root)
+    yield "board", partial(_board, root)
+    yield "clock", partial(_clock, config)
+    if not set_up:
+        yield "fleet's key", partial(_fleet_keys, config)
+        yield "set up", partial(_not_set_up, config)
+        return
+    yield "certificate", partial(_certificate, config)
+    yield "seal", partial(_seal, config)
+    uplink = health.read_marks(config.state.runtime_dir, "uplink", health.FRESH_S)
+    if uplink is None:
+        for url in config.uplink.brokers:
+            yield f"broker {url}", partial(_broker, config, url)
+    else:
+        yield f"broker {uplink.get('broker')}", partial(_link, uplink)
+    yield "receipts", partial(_receipts, config, uplink)
+
+
+def _fleet_keys(config: Config) -> Found:
+    count = len(provision.fleet_keys(config))
+    return Health.OK, f"{config.trust.fleet_key_file}: {count} key{'s' if count > 1 else ''}"
+
+
+def _not_set_up(config: Config) -> Found:
+    """No fault: the board works, and waits."""
+    said = f"not yet; {NotProvisionedError.hint}"
+    last = health.read_marks(config.state.runtime_dir, provision.MARKS, LAST_TRY_S) or {}
+    if last.get("state") == "failed":
+        return Health.FAILED, f"{said}; the last try failed with number {last.get('number')}: {last.get('reason')}"
+    return Health.WARNING, said
+
+
+def _seal(config: Config) -> Found:
+    now = SystemClock(config.state.runtime_dir).now()
+    sealer = Sealer(config)
+    sealer.check(now)
+    warnings = sealer.warnings(now)
+    return (Health.WARNING if warnings else Health.OK), "; ".join([f"mode {config.seal.mode}", *warnings])
+
+
+def _at_work(marks: dict[str, Any]) -> Found:
+    if marks.get("fault"):
+        return Health.FAILED, str(marks["fault"])
+    if marks.get("waits"):
+        return Health.OK, f"at work: {marks['waits']}; to try camera and panel: systemctl stop kiosk-scan"
+    said = f"at work: {marks.get('fps')} frames a second, {marks.get('recorded')} recorded"
+    return Health.OK, f"{said}; to try camera and panel: systemctl stop kiosk-scan"
+
+
+def _camera(lane: Lane) -> Found:
+    camera = sim.open_camera(lane.camera)
+    gauge = Gauge()
+    try:
+        frame = camera.next_frame(lane.camera.timeout_s)
+        views = [gauge.view(frame, ())]
+        for _ in range(1 if lane.camera.source.startswith("folder:") else LOOK_FRAMES):
+            views.append(gauge.view(camera.next_frame(lane.camera.timeout_s), ()))  # noqa: PERF401  a camera, not a list
+    finally:
+        camera.close()
+    view = best_of(views)
+    height_px, width_px = frame.luma.shape
+    small = "" if frame.small is None else ", small {1} x {0} px".format(*frame.small.shape)
+    said = f"{width_px} x {height_px} px{small}, brightness {view.mean:.0f} of 255, blur {view.blur_px:.1f} px"
+    troubles = list(camera.warnings if isinstance(camera, PiCamera) else ())
+    verdict = verdict_of(view)
+    if verdict in _SEEN_WRONG:
+        troubles.insert(0, f"{verdict.value}; aim it with `kiosk aim`")
+    return (Health.WARNING if troubles else Health.OK), "; ".join([said, *troubles])
+
+
+def _panel(config: Config, lane: Lane) -> Found:
+    if lane.panel.kind == "none":
+        return Health.OK, "there is none"
+    steps = tuple(Step(rgb, 0, STEP_MS) for _, rgb in _PARADE)
+    buzzer = "" if lane.panel.buzzer.kind == "none" else ", then a beep"
+    panel = sim.open_panel(lane.panel, config.sound)
+    try:
+        panel.show(Cue(CueName.AIM, (*steps, Step((255, 255, 255), 1320, STEP_MS))))
+        time.sleep((len(steps) + 1) * STEP_MS / 1000)
+        panel.show()  # raises if the pins have failed meanwhile
+    finally:
+        panel.close()
+    return Health.OK, f"it should have shone {', '.join(name for name, _ in _PARADE)}{buzzer}: look and listen"
+
+
+def _lamp(lane: Lane) -> Found:
+    lamp = sim.open_lamp(lane)
+    try:
+        lamp.light(lit=True)
+        time.sleep(STEP_MS / 1000)
+    finally:
+        lamp.close()
+    return Health.OK, "it should have been lit"
+
+
+def _outbox(config: Config) -> Found:
+    outbox = Outbox.open(config.state.dir / "outbox.db", config.outbox)
+    try:
+        outbox.check()
+        said = f"{outbox.depth()} entries wait"
+        aside = len(outbox.quarantined())
+    finally:
+        outbox.close()
+    if aside:
+        return Health.WARNING, f"{said}; {aside} damaged files set aside: keep them and tell the centre"
+    return Health.OK, said
+
+
+def _disk(config: Config) -> Found:
+    folder = next(each for each in (config.state.dir, *config.state.dir.absolute().parents) if each.exists())
+    disk = os.statvfs(folder)
+    free_mb = disk.f_bavail * disk.f_frsize // 2**20
+    said = f"{free_mb} MB free"
+    if free_mb < config.outbox.min_free_mb:
+        return (
+            Health.FAILED,
+            f"{said}, {config.outbox.min_free_mb} needed; make room on the card, or bring the uplink back",
+        )
+    if free_mb < health.DISK_TIMES * config.outbox.min_free_mb:
+        return Health.WARNING, f"{said}; it will be full soon: bring the uplink back, or take a larger card"
+    return Health.OK, said
+
+
+def _card(root: Path) -> Found:
+    for device in sorted(root.glob("sys/block/mmcblk[0-9]/device")):
+        name = _text(device / "name") or "card"
+        used = [int(word, 16) for word in _text(device / "life_time").split() if word.startswith("0x")]
+        spare = int(_text(device / "pre_eol_info") or "0", 16)
+        if not used:
+            return Health.OK, f"{name}, made {_text(device / 'date') or 'some day'}; it does not tell its wear"
+        tenths = max(used)
+        said = f"{name}: {10 * max(0, tenths - 1)} to {10 * tenths} % of its life used"
+        if tenths > 10 or spare >= 3:
+            return Health.FAILED, f"{said}; replace it now"
+        return (Health.WARNING, f"{said}; replace it soon") if tenths >= 9 or spare == 2 else (Health.OK, said)
+    return Health.OK, "this machine has no memory card"
+
+
+def _board(root: Path) -> Found:
+    facts = health.board_facts(root)
+    temperature_c, throttled = facts["temperature_c"], facts["throttled"]
+    said = "temperature unknown" if temperature_c is None else f"{temperature_c:.0f} °C"
+    if throttled and any("under-voltage" in word for word in throttled):
+        return Health.WARNING, f"{said}, {', '.join(throttled)}; use the maker's power supply and a short, thick cable"
+    if throttled:
+        return Health.WARNING, f"{said}, {', '.join(throttled)}; give it air or shade"
+    return Health.OK, said
+
+
+def _clock(config: Config) -> Found:
+    now = SystemClock(config.state.runtime_dir).now()
+    if now.quality is ClockQuality.UNSET:
+        return (
+            Health.WARNING,
+            "nobody has told the time since the start; let the network's time server through (UDP 123)",
+        )
+    said = datetime.fromtimestamp(now.wall_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    if now.quality is ClockQuality.SYNCED:
+        return Health.OK, said
+    return Health.WARNING, f"{said}, {now.quality.value}; let the network's time server through (UDP 123)"
+
+
+def _certificate(config: Config) -> Found:
+    path = config.uplink.tls.cert_file
+    if path is None:
+        plain = [url for url in config.uplink.brokers if url.startswith("mqtt://")]
+        return Health.OK, "none is set" + (", and the way to the broker is not encrypted" if plain else "")
+    try:
+        ends = x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: {error}", hint="have the centre enrol this station anew") from error
+    now_s = judging_s(SystemClock(config.state.runtime_dir).now())
+    if now_s is None:
+        return Health.WARNING, f"good until {ends:%Y-%m-%d}; whether that is over nobody knows before the clock is set"
+    left = ends - datetime.fromtimestamp(now_s, UTC)
+    if left.days < 0:
+        return (
+            Health.FAILED,
+            f"ran out {-left.days} days ago; have the centre enrol this station anew, or set the clock",
+        )
+    if left.days < RENEW_DAYS:
+        return Health.WARNING, f"runs out in {left.days} days; see that the station reaches the centre to renew it"
+    return Health.OK, f"good for {left.days} days"
+
+
+def _broker(config: Config, url: str) -> Found:
+    return Health.OK, mqtt.probe(config, url, CONNECT_S)
+
+
+def _link(uplink: dict[str, Any]) -> Found:
+    if uplink.get("state") == "online":
+        return Health.OK, f"online, MQTT {uplink.get('protocol')}"
+    return Health.FAILED, f"{uplink.get('state')}; check the cable or Wi-Fi, then `journalctl -u kiosk-uplink -b`"
+
+
+def _receipts(config: Config, uplink: dict[str, Any] | None) -> Found:
+    if uplink is None:
+        return Health.WARNING, "the uplink does not run; start it: systemctl start kiosk-uplink"
+    outbox = Outbox.open(config.state.dir / "outbox.db", config.outbox)
+    try:
+        waiting = outbox.depth()
+    finally:
+        outbox.close()
+    last_ns = uplink.get("last_receipt_boot_ns")
+    age_s = None if last_ns is None else (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - int(last_ns)) // 1_000_000_000
+    said = "none since the uplink's start" if age_s is None else f"the last {age_s} s ago"
+    if waiting and (age_s is None or age_s > SILENT_CENTRE_S):
+        return Health.FAILED, f"{said}, and {waiting} entries wait; ask whether the centre's collector runs"
+    return Health.OK, f"{said}, {waiting} entries wait"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("ascii", "replace").strip()
+    except OSError:
+        return ""
