@@ -1,10 +1,10 @@
 """Frame → readings: every QR code in a picture, as the bytes that are in the symbol.
 
 Every frame gets zxing-cpp's default call. It reads most codes, and it says where codes are that it cannot read. What else is
-tried, in which order and for how long, is decided by `kiosk.schedule`; what each pass does is written in `kiosk.passes`. This
+tried, in which order and for how long, is decided by `kiosk.reading.schedule`; what each pass does is written in `kiosk.reading.passes`. This
 module is the hand between the two: it holds the frame, takes the time, and keeps the list of what was found.
 
-A code that was found and not read is straightened (`kiosk.grid`). If it still cannot be read, its modules are kept and summed
+A code that was found and not read is straightened (`kiosk.reading.grid`). If it still cannot be read, its modules are kept and summed
 with those of the frames that follow: noise and glare differ from frame to frame, the code does not.
 
 Units: `_px` pixels, `_ms` milliseconds.

@@ -244,7 +244,7 @@ Decision = Recorded | Repeat | Refused
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """The person of one entry, readable only with one private key; `kiosk.seal` makes and opens it.
+    """The person of one entry, readable only with one private key; `kiosk.envelopes.seal` makes and opens it.
 
     Attributes:
         key: Id of the public key that it is sealed to, 16 hex digits.

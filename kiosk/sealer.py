@@ -1,6 +1,6 @@
 """What becomes of a person between the decision and the disk: sealed, only counted, or, where an office decided so, left open.
 
-The list of keys is a file that the uplink replaces (`kiosk.authority`); it is looked at before every seal and read again
+The list of keys is a file that the uplink replaces (`kiosk.trust.authority`); it is looked at before every seal and read again
 when it has changed. A list that is older than the one in use, or not the authority's, is not taken.
 
 Units: `_s` seconds.

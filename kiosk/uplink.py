@@ -5,7 +5,7 @@
 A station whose clock was never set first asks for the centre's time, with a batch without entries, and sends entries when the
 receipt has told it. If the broker's certificate was let in without its dates, the connection begins anew with them.
 
-The loop owns nothing that matters: positions come from the outbox and from receipts (`kiosk.session`), so it can be killed
+The loop owns nothing that matters: positions come from the outbox and from receipts (`kiosk.delivery.session`), so it can be killed
 at any moment. Its ends are SIGTERM, which says "stopped" to the centre, and an outbox that fails, which a new process may
 open again.
 """

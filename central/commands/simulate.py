@@ -1,6 +1,6 @@
 """`central simulate`: a fleet's morning peak over a real broker into a real ledger, and an audit at the end.
 
-The kiosks are light ones (`central.light_kiosk`) in a few processes; broker and collector are those that run already. The
+The kiosks are light ones (`central.simulate.light_kiosk`) in a few processes; broker and collector are those that run already. The
 judge compares the id of every entry that was sent with what is in the ledger, so it does not believe the receipts that it
 measures.
 

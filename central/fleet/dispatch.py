@@ -55,7 +55,7 @@ class Order:
     Attributes:
         kiosk: The station.
         verb: What.
-        numbers: As in `kiosk.remote.Command`.
+        numbers: As in `kiosk.envelopes.remote.Command`.
         valid_s: How long the command holds.
         timeout_s: Longest wait for the station's word.
     """

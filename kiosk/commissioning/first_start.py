@@ -3,7 +3,7 @@
     blue, flashing slowly → code taken → green and blue in turn: set up
                           → red, and the number of the error counted out → blue again
 
-Only the camera and the panel are used here. The uplink does the rest (`kiosk.provision`) and says in its marks how it went;
+Only the camera and the panel are used here. The uplink does the rest (`kiosk.commissioning.provision`) and says in its marks how it went;
 so does `kiosk provision` with a code that came in a file, whose errors are counted out here, too, each once.
 
 Units: `_s` seconds.

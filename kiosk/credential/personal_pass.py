@@ -1,6 +1,6 @@
 """`KP1:`: the personal pass that an office issues itself. Signed, printed on a card or shown on a phone.
 
-    static   KP1: base45(ENVELOPE)                       the signed envelope of `kiosk.cose`, purpose kiosk-pass-1
+    static   KP1: base45(ENVELOPE)                       the signed envelope of `kiosk.envelopes.cose`, purpose kiosk-pass-1
     moving   KP1: base45(CBOR [ENVELOPE, STEP, SIGNATURE])
 
     claims   2 the holder's number · 4 expires · 5 not before · 7 number of the pass · own: [name, birth year, holder's key]

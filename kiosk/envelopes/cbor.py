@@ -5,7 +5,7 @@ billion announced items. Asked by a stranger it answers with TypeError, Overflow
 errors of `decimal`. So this module walks over the heads first, which costs about a microsecond each, and lets pass only
 what the codes here are made of: integers of 64 bits, byte and text strings, arrays, maps with simple keys, true, false,
 null, and where they are asked for floats and indefinite lengths. Tags are refused, but for those that the caller names
-in front of everything (18 and 61 in `kiosk.cose`).
+in front of everything (18 and 61 in `kiosk.envelopes.cose`).
 
 Sizes are in bytes; depth counts arrays and maps around an item.
 """

@@ -1,6 +1,6 @@
 """Commands from the centre: what one may say, and whether this station obeys it.
 
-A command is a signed envelope (`kiosk.cose`) under the fleet's key, so that whoever holds the broker can command nothing.
+A command is a signed envelope (`kiosk.envelopes.cose`) under the fleet's key, so that whoever holds the broker can command nothing.
 Its claims name one station, a time at which it ends, and a counter that only grows:
 
     3 aud station   4 exp   6 iat   7 cti 16 bytes   -65537 counter   -65538 verb   -65539 numbers

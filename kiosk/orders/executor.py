@@ -4,7 +4,7 @@
 
 The counter is flushed before the command is done. A power cut in between loses the command, and the centre, which hears no
 "done", sends another; the other order would do it twice. What the network process cannot do itself it asks of the scan
-processes (`kiosk.errand`) or of the service manager (`REBOOT_FILE`), and waits for their answer, no longer than `ANSWER_S`.
+processes (`kiosk.orders.errand`) or of the service manager (`REBOOT_FILE`), and waits for their answer, no longer than `ANSWER_S`.
 
 A refused message changes a number and a word in the status, and nothing else.
 """

@@ -2,7 +2,7 @@
 
 A supervisor takes finished work for life and silence for a hang: a frame decoded, a turn of the uplink's loop. A timer
 or a thread that only proves breathing must never call `alive`. Under systemd the supervisor is systemd; under `kiosk run`,
-and where one unit has several lanes, it is `kiosk.supervise`, which hears the same words.
+and where one unit has several lanes, it is `kiosk.process.supervise`, which hears the same words.
 
 Sources:
     [1] sd_notify(3): one datagram of KEY=VALUE lines to the socket that $NOTIFY_SOCKET names; "@" stands for the abstract

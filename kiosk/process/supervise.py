@@ -4,7 +4,7 @@ A process that ends by itself has failed and is started again after a pause that
 anew once the process has lived for a minute. Two ends are final: exit code 0 (it has finished) and 2 (its configuration
 is wrong, which no restart mends). `stop` asks with SIGTERM and, after five seconds, does not ask.
 
-A process that has said that it is ready (`kiosk.notify`) and then finishes no work for `SILENT_S` hangs: it is killed and
+A process that has said that it is ready (`kiosk.process.notify`) and then finishes no work for `SILENT_S` hangs: it is killed and
 started again like one that died. A process that never says so is not watched.
 """
 

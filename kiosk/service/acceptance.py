@@ -3,7 +3,7 @@
 The answers are written as JSON, one line a step, as they are given: who stops in the middle has what was answered. Some steps
 restart the board, and the dialogue with it; with the same report it goes on where it was.
 
-    python -m kiosk.acceptance docs/acceptance.md
+    python -m kiosk.service.acceptance docs/acceptance.md
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ def page() -> str:
     return f"""# Acceptance
 
 About an hour beside a real board, and a look two days later. `kiosk doctor --acceptance` asks step by step and writes the answers into a
-report for the centre; first it runs `kiosk doctor` itself. Made by `make docs` from `kiosk/acceptance.py`; what lies behind it:
+report for the centre; first it runs `kiosk doctor` itself. Made by `make docs` from `kiosk/service/acceptance.py`; what lies behind it:
 [untested-on-a-pi.md](untested-on-a-pi.md).
 
 Have at hand: a computer with a card reader, a code that is used up and a good one, a code with a wireless network, two versions that are newer

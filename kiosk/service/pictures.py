@@ -1,6 +1,6 @@
 """What each cue looks and sounds like over time, as a picture for the pages that people read: light above, tones below.
 
-    python -m kiosk.pictures docs/pictures
+    python -m kiosk.service.pictures docs/pictures
 
 The page of all of them, lights.md, goes beside that folder. Made from `kiosk.cues`, so that a page cannot show another colour than the station; the tests hold the files to it.
 Units: `_px` of the picture, which has a scale of its own; `_ms` milliseconds; `_hz` hertz.

@@ -1,6 +1,6 @@
 """The commented example and the reference of the configuration, made from the types that read it.
 
-    python -m kiosk.reference config/kiosk.yaml docs/configuration.md
+    python -m kiosk.service.reference config/kiosk.yaml docs/configuration.md
 
 The tests hold both files to what this makes, so that they cannot lag behind.
 """

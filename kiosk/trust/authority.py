@@ -1,6 +1,6 @@
 """The authority's list of public keys: who may open persons, and from when to when each key is sealed to.
 
-The authority signs one list, weeks ahead, in the envelope of `kiosk.cose` under a purpose of its own. A list is newer
+The authority signs one list, weeks ahead, in the envelope of `kiosk.envelopes.cose` under a purpose of its own. A list is newer
 than another by the time it was issued at, which the authority makes grow with every list; a station that has a list takes
 no older one, so nobody can bring back a key that is destroyed or known.
 

@@ -2,7 +2,7 @@
 
 A missing folder or file is no error: codes of that family cannot be verified and are refused. A file that is there and
 wrong is one: at start the process says so and ends, later the station goes on with what it had believed and says so. A
-delivered list (`kiosk.trust_list`) takes the folder's place for good: what it no longer has is no longer believed.
+delivered list (`kiosk.trust.trust_list`) takes the folder's place for good: what it no longer has is no longer believed.
 """
 
 from __future__ import annotations

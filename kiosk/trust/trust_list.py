@@ -1,7 +1,7 @@
 """The trust list: the files of a trust folder, signed by the fleet's key, on their way to the stations.
 
     head       COSE_Sign1 of the fleet, purpose kiosk-trust-1: claim 6 when it was issued, claim -70201 SHA-256 of the content
-    content    zstd of a CBOR map: names of files, as `kiosk.issuers` has them, and what is in them
+    content    zstd of a CBOR map: names of files, as `kiosk.trust.issuers` has them, and what is in them
     trust.list CBOR [head, content], as it lies at the centre and on a station
 
 At the broker the head is small and comes with every connection; the content, which may be large, is asked for only when the

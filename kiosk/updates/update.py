@@ -1,6 +1,6 @@
 """Updates, decided: which version is newer, when the night is, how an update stands.
 
-An update is offered by a signed command (`kiosk.remote`), fetched at night by `kiosk update fetch`, installed by
+An update is offered by a signed command (`kiosk.envelopes.remote`), fetched at night by `kiosk update fetch`, installed by
 `kiosk update install` for the one that the firmware boots on trial, and kept or left by `kiosk prove`. Each of these leaves
 a small file; how the update stands is read off from them and told to nobody but the centre.
 
