@@ -21,7 +21,7 @@ from kiosk.envelopes import base45, cbor
 from kiosk.errors import CborError, SealError, WireError
 from kiosk.model import Malformed
 from kiosk.sim.issuers import NOW_S, CardIssuer, hc1_code, nzcp_code
-from kiosk.trust import authority
+from kiosk.trust import authority_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +96,7 @@ def _code(data: bytes) -> bool:
 
 
 def _listed(data: bytes) -> object:
-    return authority.read(data, Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key())
+    return authority_keys.read(data, Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key())
 
 
 def _raises(parse: Callable[[bytes], object], data: bytes) -> bool:

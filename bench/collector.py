@@ -21,7 +21,7 @@ from uuid import UUID, uuid4
 from bench.drain import invented
 from bench.postgres import Postgres
 from central.intake.collector import GC_THRESHOLD
-from central.intake.intake import Intake, Message
+from central.intake.gathering import Intake, Message
 from central.ledgers.choice import open_ledger
 from kiosk.delivery import wire
 

@@ -32,13 +32,13 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from central.ledgers.sqlite_ledger import SqliteLedger
+from central.ledgers.sqlite import SqliteLedger
 from kiosk.clock import SystemClock, uuid7
 from kiosk.delivery import wire
 from kiosk.envelopes.seal import CLASSIC, PrivateKey, seal
 from kiosk.model import Direction, Entry
 from kiosk.outbox import Outbox
-from kiosk.settings import settings
+from kiosk.settings import loader
 from kiosk.sim import people
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Bench:
         }
         self.config_path = folder / "kiosk.yaml"
         self.config_path.write_text(yaml.safe_dump(values), "utf-8")
-        self.config: Config = settings.load(self.config_path)
+        self.config: Config = loader.load(self.config_path)
         self.outbox = Outbox.open(self.config.state.dir / "outbox.db", self.config.outbox)
         stack.callback(self.outbox.close)
 

@@ -22,7 +22,7 @@ from kiosk.credential import classify, compile_local, hc1, nzcp, personal_pass, 
 from kiosk.credential.chunks import Chunks
 from kiosk.credential.trust import HC1_HASHES, PASS_NUMBERS, REVOKED, Revoked, revoked_of
 from kiosk.delivery import wire
-from kiosk.envelopes import base45, cbor, cose, provisioning, remote, seal
+from kiosk.envelopes import base45, cbor, cose, provisioning_code, remote, seal
 from kiosk.envelopes.cose import Sign1
 from kiosk.errors import CborError, ConfigError, CoseError, ProvisionError, SealError, TrustError, WireError
 from kiosk.model import (
@@ -37,7 +37,7 @@ from kiosk.model import (
     Unproven,
     WrongCode,
 )
-from kiosk.settings import settings
+from kiosk.settings import loader
 from kiosk.sim.issuers import (
     HOUR_S,
     NOW_S,
@@ -49,7 +49,7 @@ from kiosk.sim.issuers import (
     nzcp_code,
     shc_code,
 )
-from kiosk.trust import authority, trust_list
+from kiosk.trust import authority_keys, trust_list
 
 if TYPE_CHECKING:
     from kiosk.model import Verdict
@@ -117,7 +117,7 @@ def _pass(envelope: bytes) -> bytes:
 
 
 def _setup(envelope: bytes) -> bytes:
-    return (provisioning.PREFIX + base45.encode(envelope)).encode()
+    return (provisioning_code.PREFIX + base45.encode(envelope)).encode()
 
 
 def _moving(envelope: bytes) -> bytes:
@@ -188,14 +188,14 @@ def _commanded(message: bytes, layer: Layer) -> bool:
 
 
 def _provisioned(text: bytes, layer: Layer) -> bool:
-    code = provisioning.decode(text.decode("latin-1"), _FLEET_KEYS, NOW_S)
+    code = provisioning_code.decode(text.decode("latin-1"), _FLEET_KEYS, NOW_S)
     if not layer.signed and code != _PROVISIONING:
         raise ForgedError("provisioning")
     return True
 
 
 def _listed(message: bytes, layer: Layer) -> bool:
-    keys = authority.read(message, _FLEET.public_key())
+    keys = authority_keys.read(message, _FLEET.public_key())
     if not layer.signed and keys != _KEYS:
         raise ForgedError("keys")
     return True
@@ -255,7 +255,7 @@ def _configured(text: bytes, _layer: Layer) -> bool:
     with tempfile.NamedTemporaryFile(suffix=".yaml") as file:
         file.write(text)
         file.flush()
-        settings.load(Path(file.name))
+        loader.load(Path(file.name))
     return True
 
 
@@ -269,16 +269,16 @@ _FRAME = wire.packed(wire.encode_batch("phong-01", _OUTBOX, list(enumerate(_ENTR
 _COMMAND = remote.Command(bytes(16), 7, remote.Verb.RESEND, (1, 9))
 _ORDER = remote.signed(_COMMAND, "phong-01", _FLEET, NOW_S, HOUR_S)
 _COMMAND_CLAIMS = cose.parse(_ORDER, cbor.OURS).payload
-_PROVISIONING = provisioning.ProvisioningCode(
+_PROVISIONING = provisioning_code.ProvisioningCode(
     "phong-01", "tru-so", (("main", Direction.IN),), "broker.example:8883", "centre.example:8443",
-    bytes(32), bytes(16), NOW_S, NOW_S + HOUR_S, provisioning.Wifi("net", "password"),
+    bytes(32), bytes(16), NOW_S, NOW_S + HOUR_S, provisioning_code.Wifi("net", "password"),
 )  # fmt: skip
-_SETUP = provisioning.encode(_PROVISIONING, _FLEET).encode()
+_SETUP = provisioning_code.encode(_PROVISIONING, _FLEET).encode()
 _SETUP_ENVELOPE = base45.decode(_SETUP[4:].decode())
-_KEYS = authority.KeyList(
-    NOW_S, (authority.DayKey("authority", seal.PrivateKey.make(seal.CLASSIC).public, NOW_S, NOW_S + HOUR_S),)
+_KEYS = authority_keys.KeyList(
+    NOW_S, (authority_keys.DayKey("authority", seal.PrivateKey.make(seal.CLASSIC).public, NOW_S, NOW_S + HOUR_S),)
 )
-_KEY_LIST = authority.sign(_KEYS, _FLEET)
+_KEY_LIST = authority_keys.sign(_KEYS, _FLEET)
 _REVOCATIONS = cose.sign({PASS_NUMBERS: [1, 2], HC1_HASHES: {"UCI": bytes(32)}}, _FLEET, REVOKED)
 _TRUST_LIST = trust_list.sign({"passes/office.pem": b"x" * 99, "revoked/a.cose": _REVOCATIONS}, NOW_S, _FLEET)
 _TRUSTED = trust_list.read(_TRUST_LIST, _FLEET_KEYS)
@@ -368,14 +368,14 @@ PARSERS = (
             Layer((_SETUP_ENVELOPE,), _setup),
             Layer(
                 (cose.parse(_SETUP_ENVELOPE, cbor.OURS).payload,),
-                lambda data: _setup(_ours(data, _FLEET, provisioning.PURPOSE)),
+                lambda data: _setup(_ours(data, _FLEET, provisioning_code.PURPOSE)),
                 signed=True,
             ),
         ),
         _provisioned,
         (ProvisionError,),
     ),
-    Parser("authority's keys", _fleets(_KEY_LIST, authority.PURPOSE), _listed, (SealError,)),
+    Parser("authority's keys", _fleets(_KEY_LIST, authority_keys.PURPOSE), _listed, (SealError,)),
     Parser(
         "trust list",
         (

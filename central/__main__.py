@@ -16,14 +16,16 @@ from typing import TYPE_CHECKING
 
 from central.commands import (
     command,
-    fleet_commands,
-    label_commands,
+    label,
     options,
-    pass_commands,
-    sealing_commands,
+    passes,
+    sealing,
     simulate,
-    trust_commands,
-    update_commands,
+    trust,
+    update,
+)
+from central.commands import (
+    fleet as fleet_commands,
 )
 from central.intake.collector import Broker, Collector, check_url
 from central.ledgers import export
@@ -188,9 +190,9 @@ def _parser() -> argparse.ArgumentParser:
 
     entries = verbs.add_parser("entries", parents=[common], help="list or export entries")
     entries.add_argument(
-        "--since", type=sealing_commands.day_ns, metavar="DAY", help="2026-11-23 or 2026-11-23T08:00+07:00, not before"
+        "--since", type=sealing.day_ns, metavar="DAY", help="2026-11-23 or 2026-11-23T08:00+07:00, not before"
     )
-    entries.add_argument("--until", type=sealing_commands.day_ns, metavar="DAY", help="the same, before")
+    entries.add_argument("--until", type=sealing.day_ns, metavar="DAY", help="the same, before")
     entries.add_argument(
         "--format", choices=("table", "csv", "json", "xlsx"), default="table", help="default: %(default)s"
     )
@@ -228,11 +230,11 @@ def _parser() -> argparse.ArgumentParser:
     fleet.set_defaults(command=simulate.run)
     fleet_commands.add_verbs(verbs)
     command.add_verbs(verbs)
-    update_commands.add_verbs(verbs)
-    label_commands.add_verbs(verbs)
-    pass_commands.add_verbs(verbs)
-    sealing_commands.add_verbs(verbs, common)
-    trust_commands.add_verbs(verbs)
+    update.add_verbs(verbs)
+    label.add_verbs(verbs)
+    passes.add_verbs(verbs)
+    sealing.add_verbs(verbs, common)
+    trust.add_verbs(verbs)
     return parser
 
 

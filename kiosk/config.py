@@ -3,7 +3,7 @@
 One class per section of `kiosk.yaml`; a class body is the documentation from which the commented file
 `config/kiosk.yaml` and `docs/configuration.md` are held right by the tests. Types are strict: "5" is not 5.
 
-`kiosk.settings.settings` reads a file into these classes and says what is wrong with file, line, key and remedy.
+`kiosk.settings.loader` reads a file into these classes and says what is wrong with file, line, key and remedy.
 """
 
 from __future__ import annotations

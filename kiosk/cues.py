@@ -168,7 +168,7 @@ def provisioning_error(number: int) -> Cue:
     """Why the station was not set up, to be counted.
 
     Args:
-        number: 1 to 9, as `kiosk.envelopes.provisioning` names them.
+        number: 1 to 9, as `kiosk.envelopes.provisioning_code` names them.
     """
     counted = _pulses(RED, (880,) * number, 250, 350)
     return Cue(CueName.PROVISIONING_ERROR, (Step(RED, 330, 700), Step(DARK, 0, 700), *counted))

@@ -1,6 +1,6 @@
 """What becomes of a person between the decision and the disk: sealed, only counted, or, where an office decided so, left open.
 
-The list of keys is a file that the uplink replaces (`kiosk.trust.authority`); it is looked at before every seal and read again
+The list of keys is a file that the uplink replaces (`kiosk.trust.authority_keys`); it is looked at before every seal and read again
 when it has changed. A list that is older than the one in use, or not the authority's, is not taken.
 
 Units: `_s` seconds.
@@ -15,7 +15,7 @@ from kiosk.clock import judging_s
 from kiosk.envelopes.seal import seal
 from kiosk.errors import SealError
 from kiosk.log import line
-from kiosk.trust import authority
+from kiosk.trust import authority_keys
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kiosk.config import Config
     from kiosk.envelopes.seal import Person
     from kiosk.model import Moment, Sealed
-    from kiosk.trust.authority import KeyList
+    from kiosk.trust.authority_keys import KeyList
 
 _log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class Sealer:
         seen = _look(self._path) + _look(self._authority_path)
         if self._keys is None or seen != self._seen:
             try:
-                fresh = authority.load(self._path, authority.authority_key(self._authority_path))
+                fresh = authority_keys.load(self._path, authority_keys.authority_key(self._authority_path))
                 if self._keys is not None and fresh.issued_s < self._keys.issued_s:
                     raise SealError("the list of keys is older than the one in use")
             except SealError as error:

@@ -32,7 +32,7 @@ from kiosk.orders.executor import Executor
 from kiosk.orders.lists import SignedLists
 from kiosk.outbox import SWEEP_ROWS, Outbox
 from kiosk.process.notify import Notifier
-from kiosk.trust import trust
+from kiosk.trust import fleet_keys
 from kiosk.updates import updating
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Uplink:
         self._last_status_s = -COMMANDS_EVERY_S
         self._next_renewal_s = time.monotonic() + FIRST_RENEWAL_S
         self._last_receipt_boot_ns: int | None = None
-        keys = trust.fleet_keys(config.trust.fleet_key_file)
+        keys = fleet_keys.fleet_keys(config.trust.fleet_key_file)
         self._fleet_keys = keys
         self._executor = Executor(config, keys, outbox, clock, config_file)
         self._lists = SignedLists(config, keys)

@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 from central.intake.collector import Broker, Collector
-from central.ledgers.sqlite_ledger import SqliteLedger
+from central.ledgers.sqlite import SqliteLedger
 from kiosk import uplink
 from kiosk.config import Config
 

@@ -3,7 +3,7 @@
 One folder, which belongs to the centre's most careful machine:
 
     ca.key, ca.pem        the authority (P-256)                     crl.pem      what it has revoked, for the broker
-    fleet.key, fleet.pem  signs provisioning codes (Ed25519)        fleet.db     the registry (`central.fleet.fleet`)
+    fleet.key, fleet.pem  signs provisioning codes (Ed25519)        fleet.db     the registry (`central.fleet.registry`)
 
 Keys are written for their owner alone, before anything else learns of them. P-256 because every broker takes it; Ed25519
 for the codes because its signatures are short and the kiosks' software alone reads them (docs/adr/0014-enrolment.md).

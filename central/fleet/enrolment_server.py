@@ -28,7 +28,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from central.fleet.authority import LARGEST_REQUEST_BYTES, key_hash, key_of
-from central.fleet.fleet import TOKEN_BYTES, Fleet, RefusedError
+from central.fleet.registry import TOKEN_BYTES, Fleet, RefusedError
 from kiosk.errors import FleetError
 
 if TYPE_CHECKING:

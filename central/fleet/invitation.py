@@ -6,16 +6,16 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from central.fleet.fleet import TOKEN_BYTES
-from kiosk.envelopes.provisioning import encode
+from central.fleet.registry import TOKEN_BYTES
+from kiosk.envelopes.provisioning_code import encode
 from kiosk.errors import FleetError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from central.fleet.authority import Authority
-    from central.fleet.fleet import Fleet
-    from kiosk.envelopes.provisioning import ProvisioningCode
+    from central.fleet.registry import Fleet
+    from kiosk.envelopes.provisioning_code import ProvisioningCode
 
 
 def invite(registry: Fleet, authority: Authority, wanted: ProvisioningCode, valid_s: int) -> str:

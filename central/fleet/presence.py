@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from paho.mqtt.client import MQTTMessage
 
-    from central.fleet.fleet import Station
+    from central.fleet.registry import Station
     from central.intake.collector import Broker
 
 QOS = 1

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from kiosk.disk import durable
 from kiosk.errors import ConfigError
-from kiosk.updates.update import Offer, State, is_offer
+from kiosk.updates.rules import Offer, State, is_offer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -24,7 +24,7 @@ import pika
 from pika.exceptions import AMQPError
 
 from central.intake.collector import GC_THRESHOLD, password_of, tls_of
-from central.intake.intake import QUIET_S, Intake, Message, Pause
+from central.intake.gathering import QUIET_S, Intake, Message, Pause
 from kiosk.delivery import wire
 from kiosk.errors import LinkError
 

@@ -24,7 +24,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from central.intake.intake import QUIET_S, Intake, Message, Pause
+from central.intake.gathering import QUIET_S, Intake, Message, Pause
 from kiosk.delivery import wire
 from kiosk.errors import ConfigError, LinkError
 

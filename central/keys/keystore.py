@@ -31,8 +31,8 @@ from central.keys import signing_key
 from kiosk.disk import durable
 from kiosk.envelopes.seal import PrivateKey, PublicKey
 from kiosk.errors import SealError
-from kiosk.trust import authority
-from kiosk.trust.authority import DayKey, KeyList
+from kiosk.trust import authority_keys
+from kiosk.trust.authority_keys import DayKey, KeyList
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -140,9 +140,9 @@ class KeyStore:
         signer = self._signer()
         issued_s = now_s
         if self.list_path.exists():
-            before = authority.load(self.list_path, signer.public_key())
+            before = authority_keys.load(self.list_path, signer.public_key())
             issued_s = max(now_s, before.issued_s + 1)
-        message = authority.sign(KeyList(issued_s, tuple(keys)), signer)
+        message = authority_keys.sign(KeyList(issued_s, tuple(keys)), signer)
         with _named(self.folder):
             durable.replace(self.list_path, message, 0o644)
         return message

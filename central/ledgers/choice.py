@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from central.ledgers.sqlite_ledger import SqliteLedger
+from central.ledgers.sqlite import SqliteLedger
 from kiosk.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def open_ledger(text: str, *, existing: bool = False) -> Ledger:
     """
     if text.startswith(SCHEMES):
         try:
-            from central.ledgers.postgres_ledger import PostgresLedger  # noqa: PLC0415  an extra that a file does not need
+            from central.ledgers.postgres import PostgresLedger  # noqa: PLC0415  an extra that a file does not need
         except ImportError as error:
             raise LedgerError(
                 f"a PostgreSQL ledger needs psycopg ({error})", hint="pip install 'kiosk[centre]'"

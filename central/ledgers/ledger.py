@@ -1,6 +1,6 @@
 """The ledger: every entry once, under its id, and the proof that none is missing.
 
-`Ledger` is the promise; `central.ledgers.sqlite_ledger` keeps it in one file. Two things are kept apart. An *entry* is a person
+`Ledger` is the promise; `central.ledgers.sqlite` keeps it in one file. Two things are kept apart. An *entry* is a person
 who passed a door; its id is its key, so that a repeated delivery changes nothing. A *delivery* is a number that one
 outbox file has given out; a stream (kiosk, outbox) of them without a gap proves completeness, and its length is what the
 receipt says. A row that is no entry is set aside under its number, so that the rows behind it are not held up.

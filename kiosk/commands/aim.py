@@ -18,7 +18,7 @@ from kiosk.commands import lane_named, until_signalled
 from kiosk.decoder import Decoder
 from kiosk.errors import CameraEndedError
 from kiosk.service.aim import Gauge, Verdict, beep_for, best_of, interval_ms, line_of, quality_of, verdict_of
-from kiosk.settings import settings
+from kiosk.settings import loader
 
 if TYPE_CHECKING:
     import argparse
@@ -36,7 +36,7 @@ PLAIN_EVERY_NS = 1_000_000_000
 
 def run(arguments: argparse.Namespace) -> int:
     """Aim until Ctrl-C, SIGTERM or the time is up; 0 if the last verdict was good, else 1."""
-    config = settings.load_any(arguments.config)
+    config = loader.load_any(arguments.config)
     lane = lane_named(config, arguments.lane)
     if arguments.camera is not None:
         lane = with_source(lane, arguments.camera)
@@ -61,7 +61,7 @@ def with_source(lane: Lane, source: str) -> Lane:
     Raises:
         ConfigError: It is no source.
     """
-    kind, _ = settings.kind_of_source(source)
+    kind, _ = loader.kind_of_source(source)
     changes: dict[str, object] = {"source": source}
     if kind != "picamera2":
         changes["alternate_exposure_us"] = 0

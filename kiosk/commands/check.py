@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kiosk.errors import NotProvisionedError
-from kiosk.settings import settings
+from kiosk.settings import loader
 from kiosk.trust import issuers, trust_list
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def run(arguments: argparse.Namespace) -> int:
     """Judge the file: 0 if it is right, 2 if it is not."""
     try:
-        config = settings.load(arguments.config)
+        config = loader.load(arguments.config)
     except NotProvisionedError:
-        config = settings.load_board(arguments.config)
+        config = loader.load_board(arguments.config)
         print(f"{arguments.config}: ok: a board without a name, which waits for its provisioning code")
     else:
         lanes = ", ".join(f"{lane.name} ({lane.direction.value})" for lane in config.lanes)

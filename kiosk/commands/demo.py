@@ -22,7 +22,7 @@ import yaml
 from rich.console import Console
 from rich.live import Live
 
-from central.ledgers.sqlite_ledger import SqliteLedger
+from central.ledgers.sqlite import SqliteLedger
 from kiosk import log, sim
 from kiosk.commands import until_signalled
 from kiosk.commands.run import kiosk_argv
@@ -38,7 +38,7 @@ from kiosk.health import FRESH_S, read_marks
 from kiosk.model import Credential
 from kiosk.process.supervise import Child, Supervisor
 from kiosk.scanner import Scanner
-from kiosk.settings import settings
+from kiosk.settings import loader
 from kiosk.sim.door import SimulatedDoor
 from kiosk.sim.terminal import SeenOutputs
 
@@ -254,7 +254,7 @@ def _written_config(folder: Path, source: str, url: str, protocol: str, office: 
         "seal": office.settings(),
     }
     path.write_text(yaml.safe_dump(values), "utf-8")
-    return settings.load(path), path
+    return loader.load(path), path
 
 
 def _initials(name: str) -> str:

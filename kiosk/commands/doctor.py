@@ -19,7 +19,7 @@ from kiosk.cues import CUES, CueName
 from kiosk.errors import ConfigError, KioskError, NotProvisionedError
 from kiosk.service import acceptance
 from kiosk.service.checkup import Finding, Health, findings
-from kiosk.settings import settings
+from kiosk.settings import loader
 
 if TYPE_CHECKING:
     import argparse
@@ -36,9 +36,9 @@ def run(arguments: argparse.Namespace) -> int:
     Of a station that is not set up, all that needs neither its name nor the centre.
     """
     try:
-        config = settings.load(arguments.config)
+        config = loader.load(arguments.config)
     except NotProvisionedError:
-        config = settings.load_board(arguments.config)
+        config = loader.load_board(arguments.config)
     if not arguments.json:
         lanes = ", ".join(f"{lane.name} ({lane.direction.value})" for lane in config.lanes)
         print(f"{arguments.config}: ok: kiosk {config.kiosk.id} at {config.kiosk.site}, lanes {lanes}", flush=True)

@@ -11,7 +11,7 @@ from kiosk.clock import SystemClock, corrected, judging_s
 from kiosk.delivery import wire
 from kiosk.errors import WireError
 from kiosk.outbox import Outbox
-from kiosk.settings import settings
+from kiosk.settings import loader
 
 if TYPE_CHECKING:
     import argparse
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the outbox's numbers and its oldest waiting entries."""
-    config = settings.load(arguments.config)
+    config = loader.load(arguments.config)
     outbox = Outbox.open_existing(config.state.dir / "outbox.db", config.outbox)
     try:
         if arguments.resend is not None:

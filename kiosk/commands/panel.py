@@ -15,7 +15,7 @@ from kiosk import gpio, health
 from kiosk.commands import lane_named
 from kiosk.cues import CUES, DARK, MEANINGS, CueName
 from kiosk.errors import ConfigError
-from kiosk.settings import settings
+from kiosk.settings import loader
 
 if TYPE_CHECKING:
     import argparse
@@ -28,7 +28,7 @@ STANDING_S = 3.0
 
 def run(arguments: argparse.Namespace) -> int:
     """Play the named cues, or all of them."""
-    config = settings.load_any(arguments.config)
+    config = loader.load_any(arguments.config)
     if arguments.ended:
         return _ended(config, arguments.lane)
     from kiosk import sim  # noqa: PLC0415  a door is closed until `--ended` is done, and that needs no pictures

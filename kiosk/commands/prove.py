@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kiosk import health, log
 from kiosk.commands import until_signalled
-from kiosk.settings import settings
+from kiosk.settings import loader
 from kiosk.updates.prove import Seen, Trial, judge
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 def run(arguments: argparse.Namespace) -> int:
     """0 once it has proved itself, 1 if it has not in twenty minutes; a wrong configuration is no proof either."""
-    config = settings.load(arguments.config)
+    config = loader.load(arguments.config)
     log.start(config.log.level)
     stop = until_signalled()
     started_s = time.monotonic()

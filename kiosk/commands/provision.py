@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from kiosk import log
 from kiosk.commissioning import identity, provision
-from kiosk.envelopes.provisioning import MAY_PASS
+from kiosk.envelopes.provisioning_code import MAY_PASS
 from kiosk.errors import ConfigError, ProvisionError
-from kiosk.settings import settings
+from kiosk.settings import loader
 
 if TYPE_CHECKING:
     import argparse
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not text:
         print(f"{path}: no code in it, nothing done")
         return 0
-    board = settings.load_board(arguments.config)
+    board = loader.load_board(arguments.config)
     log.start(board.log.level)
     try:
         code = provision.redeem(arguments.config, text, board.state.runtime_dir, wait_s=arguments.wait_s)

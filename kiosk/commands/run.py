@@ -11,7 +11,7 @@ from kiosk.commands import until_signalled
 from kiosk.errors import NotProvisionedError
 from kiosk.process.notify import Notifier
 from kiosk.process.supervise import Child, Supervisor
-from kiosk.settings import settings
+from kiosk.settings import loader
 
 if TYPE_CHECKING:
     import argparse
@@ -26,9 +26,9 @@ DRAIN_S = 30.0
 def run(arguments: argparse.Namespace) -> int:
     """Scan and deliver until SIGTERM, Ctrl-C, or every camera has shown its last frame."""
     try:
-        config = settings.load(arguments.config)
+        config = loader.load(arguments.config)
     except NotProvisionedError:
-        log.start(settings.load_board(arguments.config).log.level)
+        log.start(loader.load_board(arguments.config).log.level)
         # One scan process: it reads the code, and then sees to the lanes that the code names.
         return _tend([Child("scan", kiosk_argv("scan", "--config", str(arguments.config)))], arguments.config)
     log.start(config.log.level)

@@ -28,7 +28,7 @@ from kiosk.policy import Policy, Rules
 from kiosk.process.notify import Notifier
 from kiosk.scanner import Parts, Scanner
 from kiosk.sealer import Sealer
-from kiosk.settings import settings
+from kiosk.settings import loader
 from kiosk.sightings import Sightings
 from kiosk.trust import trust_list
 from kiosk.trust.issuers import TrustFolder
@@ -48,18 +48,18 @@ def run(arguments: argparse.Namespace) -> int:
     """Scan until SIGTERM, Ctrl-C or a fault."""
     stop = until_signalled()
     try:
-        config = settings.load(arguments.config, for_link=False)
+        config = loader.load(arguments.config, for_link=False)
     except NotProvisionedError:
-        if not _set_up(settings.load_board(arguments.config), arguments.lane, stop):
+        if not _set_up(loader.load_board(arguments.config), arguments.lane, stop):
             return 0
-        config = settings.load(arguments.config, for_link=False)
+        config = loader.load(arguments.config, for_link=False)
     log.start(config.log.level)
     if arguments.lane is None and len(config.lanes) > 1:
         from kiosk.commands import run as run_command  # noqa: PLC0415  one lane needs no supervisor
 
         return run_command.supervise(config, arguments.config, with_uplink=False)
     lane = lane_named(config, arguments.lane)
-    identified = settings.identity_mark(config)
+    identified = loader.identity_mark(config)
     with ExitStack() as stack:
         panel = stack.enter_context(_closing_panel(lane, config))
         jumper = Jumper(lane.panel.kind, config.provision.jumper_pin)
@@ -72,14 +72,14 @@ def run(arguments: argparse.Namespace) -> int:
             parts = replace(parts, set_up=first_start.again(config, jumper.closed))
             scanner.run(
                 Scanner(config, lane, parts),
-                stop=lambda: stop() or settings.identity_mark(config) != identified,
+                stop=lambda: stop() or loader.identity_mark(config) != identified,
                 notifier=Notifier(),
             )
         except (CameraError, OutboxError):
             panel.stand(CUES[CueName.FAULT_STANDING])
             panel.show(CUES[CueName.FAULT])
             raise
-    if settings.identity_mark(config) != identified:
+    if loader.identity_mark(config) != identified:
         raise RestartRequestedError
     return 0
 

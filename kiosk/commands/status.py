@@ -10,7 +10,7 @@ from kiosk.clock import SystemClock
 from kiosk.commissioning import provision
 from kiosk.errors import NotProvisionedError, OutboxError
 from kiosk.outbox import Outbox
-from kiosk.settings import settings
+from kiosk.settings import loader
 
 if TYPE_CHECKING:
     import argparse
@@ -23,9 +23,9 @@ LAST_TRY_S = 7 * 86_400.0
 def run(arguments: argparse.Namespace) -> int:
     """Print the status; 0 if the kiosk records and delivers, 1 if it does not."""
     try:
-        config = settings.load(arguments.config)
+        config = loader.load(arguments.config)
     except NotProvisionedError as error:
-        print(f"not set up: {_last_try(settings.load_board(arguments.config)) or error}")
+        print(f"not set up: {_last_try(loader.load_board(arguments.config)) or error}")
         return 1
     uplink = health.read_marks(config.state.runtime_dir, "uplink", health.FRESH_S) or {}
     state = str(uplink.get("state", "uplink-not-running"))

@@ -10,17 +10,17 @@ from kiosk import log
 from kiosk.clock import SystemClock, minute_of_day
 from kiosk.commands import until_signalled
 from kiosk.errors import UpdateError
-from kiosk.settings import settings
-from kiosk.trust import trust
+from kiosk.settings import loader
+from kiosk.trust import fleet_keys
 from kiosk.updates import fetch, install, updating
-from kiosk.updates.update import Mark, State, is_night, standing
+from kiosk.updates.rules import Mark, State, is_night, standing
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
     from kiosk.config import Config
-    from kiosk.updates.update import Offer
+    from kiosk.updates.rules import Offer
 
 _log = logging.getLogger(__name__)
 _OVER = frozenset({State.INSTALLED, State.ON_TRIAL, State.PROVED, State.FAILED})
@@ -32,14 +32,14 @@ def run(arguments: argparse.Namespace) -> int:
         case "install":
             log.start("info")
             places = install.Places(arguments.inbox, arguments.data, arguments.version_file)
-            return 0 if install.install(places, trust.fleet_keys(arguments.fleet_key)) else 1
+            return 0 if install.install(places, fleet_keys.fleet_keys(arguments.fleet_key)) else 1
         case "fetch":
-            config = settings.load(arguments.config, for_link=False)
+            config = loader.load(arguments.config, for_link=False)
             log.start(config.log.level)
             tend(config, until_signalled())
         case _:
-            config = settings.load(arguments.config, for_link=False)
-            report = updating.report(config, trust.fleet_keys(config.trust.fleet_key_file))
+            config = loader.load(arguments.config, for_link=False)
+            report = updating.report(config, fleet_keys.fleet_keys(config.trust.fleet_key_file))
             if arguments.json:
                 print(json.dumps(report))
             else:
@@ -57,7 +57,7 @@ def tend(config: Config, stop: Callable[[], bool]) -> None:
         UpdateError: It could not be fetched; the next look tries again.
     """
     inbox = updating.inbox_of(config.state.dir)
-    order = updating.order_in(inbox, trust.fleet_keys(config.trust.fleet_key_file))
+    order = updating.order_in(inbox, fleet_keys.fleet_keys(config.trust.fleet_key_file))
     if order is None or order.update is None:
         return
     running = updating.version_of(config.update.version_file)

@@ -8,7 +8,7 @@ from kiosk import log, uplink
 from kiosk.commands import until_signalled
 from kiosk.commissioning import provision
 from kiosk.errors import NotProvisionedError
-from kiosk.settings import settings
+from kiosk.settings import loader
 
 if TYPE_CHECKING:
     import argparse
@@ -18,13 +18,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Deliver until SIGTERM or Ctrl-C; before that, where nobody has set the station up, redeem its code."""
     stop = until_signalled()
     try:
-        config = settings.load(arguments.config)
+        config = loader.load(arguments.config)
     except NotProvisionedError:
-        log.start(settings.load_board(arguments.config).log.level)
+        log.start(loader.load_board(arguments.config).log.level)
         provision.wait_for_identity(arguments.config, stop=stop)
         if stop():
             return 0
-        config = settings.load(arguments.config)
+        config = loader.load(arguments.config)
     log.start(config.log.level)
     uplink.run(config, stop=stop, config_file=arguments.config)
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kiosk.commissioning import wifi
-from kiosk.settings import settings
+from kiosk.settings import loader
 
 if TYPE_CHECKING:
     import argparse
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def run(arguments: argparse.Namespace) -> int:
     """0 if the network was joined, or is left to wpa_supplicant; 1 if not, 20 if there is no wish."""
-    board = settings.load_board(arguments.config)
+    board = loader.load_board(arguments.config)
     state = wifi.apply(board.state.dir, board.state.runtime_dir)
     print(f"wireless network: {state}")
     return int(state == wifi.FAILED)

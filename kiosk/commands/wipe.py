@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from kiosk.commissioning import wifi
 from kiosk.errors import ConfigError, OutboxError
 from kiosk.outbox import Outbox
-from kiosk.settings import settings
+from kiosk.settings import loader
 
 if TYPE_CHECKING:
     import argparse
@@ -27,9 +27,9 @@ CHUNK_BYTES = 1 << 20
 
 def run(arguments: argparse.Namespace) -> int:
     """0 when all is gone, 1 if it was not wished, or something could not be removed."""
-    config = settings.load_board(arguments.config)
+    config = loader.load_board(arguments.config)
     with suppress(ConfigError):  # a damaged identity must not keep itself from being wiped
-        config = settings.load_any(arguments.config)
+        config = loader.load_any(arguments.config)
     folders = [config.state.dir, config.state.runtime_dir]
     print(f"wipes {config.kiosk.id}: everything in {folders[0]} and {folders[1]}; {_waiting(config)}")
     if not arguments.yes:

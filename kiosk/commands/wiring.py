@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kiosk.errors import ConfigError
 from kiosk.service import wiring
-from kiosk.settings import settings
+from kiosk.settings import loader
 
 if TYPE_CHECKING:
     import argparse
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the picture, and print the wires and the parts."""
-    config = settings.load_any(arguments.config)
+    config = loader.load_any(arguments.config)
     for wire in wiring.wires(config):
         between = f"  by {wire.between}" if wire.between else ""
         print(f"header pin {wire.header_pin:2}  {wire.part}{between}")
     for part in wiring.parts(config):
         print(f"{part.count} x {part.what}: {part.purpose}")
     if arguments.out is not None:
-        named = config.kiosk.id != settings.NOBODY
+        named = config.kiosk.id != loader.NOBODY
         picture = wiring.diagram(config, f"{config.kiosk.id}, {config.kiosk.site}" if named else arguments.config.stem)
         try:
             Path(arguments.out).write_text(picture, "utf-8")

@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives import hashes
 
 from kiosk.commissioning import identity
 from kiosk.delivery.tls import judge_dates
-from kiosk.envelopes.provisioning import EXPIRED, NO_CENTRE, REFUSED, USED
+from kiosk.envelopes.provisioning_code import EXPIRED, NO_CENTRE, REFUSED, USED
 from kiosk.errors import ProvisionError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-    from kiosk.envelopes.provisioning import ProvisioningCode
+    from kiosk.envelopes.provisioning_code import ProvisioningCode
 
 STEP_S = 5.0
 """Longest wait for one step of a connection."""

@@ -19,7 +19,7 @@ from kiosk import health
 from kiosk.clock import SystemClock
 from kiosk.commissioning import identity, provision
 from kiosk.cues import CUES, CueName, provisioning_error
-from kiosk.envelopes.provisioning import NO_CENTRE, NOT_A_CODE, PREFIX
+from kiosk.envelopes.provisioning_code import NO_CENTRE, NOT_A_CODE, PREFIX
 from kiosk.errors import CameraEndedError, ProvisionError
 from kiosk.log import line
 from kiosk.process.notify import Notifier

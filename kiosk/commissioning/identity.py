@@ -29,9 +29,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from kiosk.disk import durable
-from kiosk.envelopes.provisioning import NOT_KEPT
+from kiosk.envelopes.provisioning_code import NOT_KEPT
 from kiosk.errors import ProvisionError
-from kiosk.settings import settings
+from kiosk.settings import loader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,7 +63,7 @@ class Validity:
 
 def folder_in(state_dir: Path) -> Path:
     """Where the identity is."""
-    return state_dir / settings.IDENTITY
+    return state_dir / loader.IDENTITY
 
 
 def is_there(state_dir: Path) -> bool:

@@ -25,14 +25,14 @@ import yaml
 from kiosk import health
 from kiosk.clock import SystemClock
 from kiosk.commissioning import enrolment, identity, wifi
-from kiosk.envelopes import provisioning
-from kiosk.envelopes.provisioning import NO_CENTRE, NOT_A_CODE, NOT_KEPT, SET_UP_ALREADY
+from kiosk.envelopes import provisioning_code
+from kiosk.envelopes.provisioning_code import NO_CENTRE, NOT_A_CODE, NOT_KEPT, SET_UP_ALREADY
 from kiosk.errors import ConfigError, ProvisionError
 from kiosk.log import line
 from kiosk.model import ClockQuality
 from kiosk.process.notify import Notifier
-from kiosk.settings import settings
-from kiosk.trust import trust
+from kiosk.settings import loader
+from kiosk.trust import fleet_keys as trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     from kiosk.config import Config
-    from kiosk.envelopes.provisioning import ProvisioningCode
+    from kiosk.envelopes.provisioning_code import ProvisioningCode
     from kiosk.model import Moment
 
 _log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ RENEW_SHARE = 2 / 3
 WARN_SHARE = 0.8
 """Of a certificate's life: fetching has failed for long."""
 ROUND_S = 0.2
-_SPOOL_BYTES = 2 * provisioning.LONGEST
+_SPOOL_BYTES = 2 * provisioning_code.LONGEST
 _CLOSED = "jumper closed"
 
 
@@ -106,8 +106,8 @@ def verified(board: Config, text: str, *, jumper: bool) -> ProvisioningCode:
     """
     now = SystemClock(board.state.runtime_dir).now()
     now_s = None if now.quality is ClockQuality.UNSET else now.wall_ns // 1_000_000_000
-    code = provisioning.decode(text, fleet_keys(board), now_s)
-    set_up = board.kiosk.id != settings.NOBODY or identity.is_there(board.state.dir)
+    code = provisioning_code.decode(text, fleet_keys(board), now_s)
+    set_up = board.kiosk.id != loader.NOBODY or identity.is_there(board.state.dir)
     if set_up and not (code.again or jumper):
         raise ProvisionError(
             SET_UP_ALREADY, "this station is set up already", hint="show a code made with --again, or close the jumper"
@@ -131,12 +131,12 @@ def set_up(
         ProvisionError: It could not be done; the station is as it was before.
         ConfigError: The configuration or the fleet's key cannot be used.
     """
-    board = settings.load_board(path)
+    board = loader.load_board(path)
     code = verified(board, text, jumper=jumper)
     folder = identity.folder_in(board.state.dir)
     given = _settings_of(code, folder)
     try:
-        settings.load_with(path, given)
+        loader.load_with(path, given)
     except ConfigError as error:
         raise ProvisionError(NOT_A_CODE, f"the code does not fit this board: {error}", hint="") from error
     if code.wifi is not None:
@@ -252,7 +252,7 @@ def redeem(
 
 def wait_for_identity(path: Path, *, stop: Callable[[], bool]) -> None:
     """The uplink of a station that is not set up: redeem what the scan process reads, until one is good."""
-    board = settings.load_board(path)
+    board = loader.load_board(path)
     identity.tidy(board.state.dir)
     _log.info(line("waiting-for-provisioning"))
     notifier = Notifier()

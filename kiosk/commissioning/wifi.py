@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 
 from kiosk.commissioning import identity
 from kiosk.disk import durable
-from kiosk.envelopes.provisioning import NO_WIFI, NOT_KEPT, Wifi, wifi_of
+from kiosk.envelopes.provisioning_code import NO_WIFI, NOT_KEPT, Wifi, wifi_of
 from kiosk.errors import ProvisionError
 
 if TYPE_CHECKING:

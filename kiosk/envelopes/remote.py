@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from kiosk.envelopes import cose
 from kiosk.errors import CoseError
 from kiosk.model import ClockQuality
-from kiosk.updates.update import Offer, is_offer
+from kiosk.updates.rules import Offer, is_offer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

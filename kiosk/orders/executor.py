@@ -25,7 +25,7 @@ from kiosk.errors import ConfigError, OutboxError, RestartRequestedError
 from kiosk.log import line
 from kiosk.orders import diagnostics, errand
 from kiosk.orders.errand import Errand
-from kiosk.settings import settings
+from kiosk.settings import loader
 from kiosk.updates import updating
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ class Executor:
             self._end("there is no configuration file")
             return
         try:
-            settings.load(self._config_file)
+            loader.load(self._config_file)
         except ConfigError as error:
             _log.warning(line("configuration-wrong", reason=error))
             self._end("the configuration is wrong: see `kiosk check`")

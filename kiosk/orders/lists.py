@@ -13,7 +13,7 @@ from kiosk.delivery import wire
 from kiosk.errors import SealError, TrustError
 from kiosk.log import line
 from kiosk.sealer import list_path
-from kiosk.trust import authority, trust_list
+from kiosk.trust import authority_keys, trust_list
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,6 +65,6 @@ class SignedLists:
         return None
 
     def _take_keys(self, payload: bytes) -> None:
-        trusted = authority.authority_key(self._config.seal.authority_file)
-        keys = authority.take(payload, list_path(self._config), trusted)
+        trusted = authority_keys.authority_key(self._config.seal.authority_file)
+        keys = authority_keys.take(payload, list_path(self._config), trusted)
         _log.info(line("keys", count=len(keys.keys), until_s=keys.until_s))

@@ -18,7 +18,7 @@ import zstandard
 
 from kiosk.errors import ConfigError
 from kiosk.orders import diagnostics
-from kiosk.trust import trust
+from kiosk.trust import fleet_keys
 from kiosk.updates import updating
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def public(config: Config) -> dict[str, object]:
 def _update(config: Config) -> dict[str, Any]:
     """How an update stands; by a fleet's key that cannot be read, no order is one."""
     try:
-        keys = trust.fleet_keys(config.trust.fleet_key_file)
+        keys = fleet_keys.fleet_keys(config.trust.fleet_key_file)
     except ConfigError:
         keys = {}
     return updating.report(config, keys)

@@ -34,7 +34,7 @@ from kiosk.model import ClockQuality
 from kiosk.outbox import Outbox
 from kiosk.sealer import Sealer
 from kiosk.service.aim import Gauge, Verdict, best_of, verdict_of
-from kiosk.settings.settings import NOBODY
+from kiosk.settings.loader import NOBODY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from kiosk.config import Config, Lane, LocalCard, Section
 from kiosk.service import wiring
-from kiosk.settings import settings
+from kiosk.settings import loader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,9 +151,7 @@ def _escaped(text: str | None) -> str:
 def boards() -> list[tuple[str, str, Config]]:
     """Name, title and configuration of every file in config/boards/."""
     found = sorted(Path("config/boards").glob("*.yaml"))
-    return [
-        (path.stem, path.read_text("utf-8").split("\n")[0].lstrip("# "), settings.load_board(path)) for path in found
-    ]
+    return [(path.stem, path.read_text("utf-8").split("\n")[0].lstrip("# "), loader.load_board(path)) for path in found]
 
 
 def main(example_path: str, reference_path: str) -> None:

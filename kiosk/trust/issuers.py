@@ -16,7 +16,7 @@ from kiosk.envelopes import cose
 from kiosk.errors import ConfigError, TrustError
 from kiosk.log import line
 from kiosk.trust import trust_list
-from kiosk.trust.trust import fleet_keys
+from kiosk.trust.fleet_keys import fleet_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING
 from kiosk.errors import UpdateError
 from kiosk.log import line
 from kiosk.updates import updating
-from kiosk.updates.update import Mark, State, key_of, standing
+from kiosk.updates.rules import Mark, State, key_of, standing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    from kiosk.updates.update import Offer
+    from kiosk.updates.rules import Offer
 
 _log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from kiosk.disk import durable
 from kiosk.envelopes import remote
-from kiosk.updates.update import Found, Mark, State, standing
+from kiosk.updates.rules import Found, Mark, State, standing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from bench.postgres import Postgres
 from central.ledgers.choice import open_ledger
 from central.ledgers.ledger import Aside, Ledger, Opening
-from central.ledgers.postgres_ledger import PostgresLedger
-from central.ledgers.sqlite_ledger import SqliteLedger
+from central.ledgers.postgres import PostgresLedger
+from central.ledgers.sqlite import SqliteLedger
 from kiosk.delivery.wire import Batch, Poison, Receipt
 from kiosk.errors import LedgerError
 from kiosk.model import Entry, Sealed

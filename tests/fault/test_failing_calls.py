@@ -17,7 +17,7 @@ from uuid import UUID
 
 import pytest
 
-from central.ledgers.sqlite_ledger import SqliteLedger
+from central.ledgers.sqlite import SqliteLedger
 from kiosk.config import Config
 from kiosk.delivery import wire
 from kiosk.delivery.wire import Batch

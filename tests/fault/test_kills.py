@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from central.ledgers.sqlite_ledger import SqliteLedger
+from central.ledgers.sqlite import SqliteLedger
 from kiosk.config import Config
 from kiosk.outbox import Outbox
 from tests.fault.door import people_in, person_in

@@ -19,7 +19,7 @@ import pytest
 from paho.mqtt.client import Client
 
 from central.intake.collector import Broker, Collector
-from central.ledgers.sqlite_ledger import SqliteLedger
+from central.ledgers.sqlite import SqliteLedger
 from kiosk import uplink
 from kiosk.outbox import Outbox
 from tests.fault.door import person_in

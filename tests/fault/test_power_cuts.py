@@ -19,7 +19,7 @@ from uuid import UUID
 
 import pytest
 
-from central.ledgers.sqlite_ledger import SqliteLedger
+from central.ledgers.sqlite import SqliteLedger
 from kiosk.clock import SystemClock
 from kiosk.config import Outbox as Settings
 from kiosk.delivery import wire

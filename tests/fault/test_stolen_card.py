@@ -34,7 +34,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from central.intake.collector import Broker
 from central.keys.keystore import KeyStore
 from central.keys.opening import Opener
-from central.ledgers.sqlite_ledger import SqliteLedger
+from central.ledgers.sqlite import SqliteLedger
 from kiosk.config import Config
 from kiosk.envelopes import base45
 from kiosk.envelopes.seal import CLASSIC

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from central.intake.collector import Broker, Collector
-from central.ledgers.sqlite_ledger import SqliteLedger
+from central.ledgers.sqlite import SqliteLedger
 from kiosk import uplink
 from kiosk.clock import SystemClock
 from kiosk.config import Config

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from central.fleet.fleet import Fleet
+from central.fleet.registry import Fleet
 from tests.conftest import FleetBroker
 from tests.image.machine import BROKER_PORT, ENROLMENT_PORT, GUEST_HOST
 

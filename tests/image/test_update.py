@@ -19,7 +19,7 @@ from imaging import bundle, disk, signing
 
 from kiosk.envelopes import remote
 from kiosk.envelopes.remote import Command, Verb
-from kiosk.updates.update import Offer
+from kiosk.updates.rules import Offer
 from tests.image.conftest import WORK, Table
 from tests.image.machine import Card, Machine, virt
 from tests.updates.machine import SMALL, Version, make_version

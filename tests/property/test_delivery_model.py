@@ -24,7 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from pytest import MonkeyPatch  # noqa: PT013  the machine makes its own
 
 from central.intake.collector import Broker, Collector
-from central.ledgers.sqlite_ledger import SqliteLedger
+from central.ledgers.sqlite import SqliteLedger
 from kiosk import uplink
 from kiosk.clock import SystemClock, uuid7
 from kiosk.config import Config

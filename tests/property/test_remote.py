@@ -13,7 +13,7 @@ from kiosk.envelopes import cose, remote
 from kiosk.envelopes.remote import Command, Reason, Refusal, Verb, judge, signed
 from kiosk.errors import CoseError
 from kiosk.model import ClockQuality, Moment
-from kiosk.updates.update import Offer
+from kiosk.updates.rules import Offer
 
 KEY = Ed25519PrivateKey.generate()
 FOREIGN = Ed25519PrivateKey.generate()

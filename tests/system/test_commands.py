@@ -29,7 +29,7 @@ from hypothesis import strategies as st
 
 from central.__main__ import main as central
 from central.ledgers import export
-from central.ledgers.sqlite_ledger import SqliteLedger
+from central.ledgers.sqlite import SqliteLedger
 from kiosk.__main__ import main as kiosk
 from kiosk.clock import SystemClock
 from kiosk.config import Outbox as OutboxSettings

@@ -21,7 +21,7 @@ from paho.mqtt.client import Client, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 
 from central.intake.collector import Broker
-from central.ledgers.sqlite_ledger import SqliteLedger
+from central.ledgers.sqlite import SqliteLedger
 from kiosk.clock import SystemClock
 from kiosk.config import Config
 from kiosk.delivery import mqtt, wire

@@ -22,7 +22,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from rich.console import Console
 
 from central.intake.collector import Broker, Collector
-from central.ledgers.sqlite_ledger import SqliteLedger
+from central.ledgers.sqlite import SqliteLedger
 from kiosk import log
 from kiosk.config import Config
 from kiosk.demo.view import Scene, drawn

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from central.__main__ import main
-from central.commands import pass_commands
+from central.commands import passes
 from kiosk.credential import classify, personal_pass
 from kiosk.decoder import read_picture
 from kiosk.envelopes import base45
@@ -158,7 +158,7 @@ def test_wrong_files_are_named(
     signing = ["pass", "revocations", "--registry", str(registry), "--key", str(key), "--out"]
     assert main([*signing, str(office / "list.txt")]) == 2
     assert main(["pass", "revoke", "--registry", str(registry), number]) == 0
-    monkeypatch.setattr(pass_commands, "MOST_REVOKED", 0)
+    monkeypatch.setattr(passes, "MOST_REVOKED", 0)
     assert main([*signing, str(office / "list.cose")]) == 2
     assert "new key" in capsys.readouterr().err
     key.chmod(0o644)

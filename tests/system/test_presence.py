@@ -14,9 +14,9 @@ from paho.mqtt.client import MQTTv311
 from paho.mqtt.publish import multiple
 
 from central.__main__ import main
-from central.fleet.fleet import Fleet
 from central.fleet.presence import Presence, presence_of
-from central.ledgers.sqlite_ledger import SqliteLedger
+from central.fleet.registry import Fleet
+from central.ledgers.sqlite import SqliteLedger
 from kiosk.delivery import wire
 from kiosk.model import Entry
 

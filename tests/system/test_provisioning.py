@@ -32,9 +32,9 @@ from central import paper
 from central.__main__ import main as central
 from central.fleet import authority, invitation
 from central.fleet.enrolment_server import LARGEST_BODY_BYTES, EnrolmentServer
-from central.fleet.fleet import Fleet
+from central.fleet.registry import Fleet
 from central.keys import signing_key
-from central.ledgers.sqlite_ledger import SqliteLedger
+from central.ledgers.sqlite import SqliteLedger
 from kiosk.__main__ import main as kiosk
 from kiosk.clock import SystemClock, keep_anchor
 from kiosk.commissioning import enrolment, identity, provision, wifi
@@ -42,8 +42,8 @@ from kiosk.config import Config
 from kiosk.delivery import mqtt
 from kiosk.delivery.mqtt import probe
 from kiosk.delivery.session import Route
-from kiosk.envelopes import provisioning, remote
-from kiosk.envelopes.provisioning import (
+from kiosk.envelopes import provisioning_code, remote
+from kiosk.envelopes.provisioning_code import (
     EXPIRED,
     FORGED,
     NO_CENTRE,
@@ -61,7 +61,7 @@ from kiosk.errors import LinkError, NotProvisionedError, ProvisionError
 from kiosk.model import ClockQuality, Direction, Moment
 from kiosk.orders.executor import Executor
 from kiosk.outbox import Outbox
-from kiosk.settings import settings
+from kiosk.settings import loader
 from kiosk.sim.cards import write_cards
 from tests.running import until
 
@@ -147,10 +147,10 @@ def test_code_becomes_an_identity(centre: Centre, board: Callable[..., Path]) ->
     """A key made here, a certificate for it, the code's words as configuration; and the broker lets it in."""
     path = board()
     with pytest.raises(NotProvisionedError):
-        settings.load(path)
+        loader.load(path)
     (centre.fleet / "authority-keys.cose").write_bytes(b"signed list")
     provision.set_up(path, centre.code())
-    config = settings.load(path)
+    config = loader.load(path)
     assert (config.kiosk.id, config.kiosk.site, config.lanes[0].direction) == ("door-a", "office-1", Direction.IN)
     assert config.lanes[0].panel.kind == "none"
     folder = identity.folder_in(config.state.dir)
@@ -188,9 +188,9 @@ def test_lost_answer_is_asked_for_again(
         patch.setattr(identity, "replace", cut)
         assert _number(path, code) == NOT_KEPT
     with pytest.raises(NotProvisionedError):
-        settings.load(path)
+        loader.load(path)
     provision.set_up(path, code)
-    assert settings.load(path).kiosk.id == "door-a"
+    assert loader.load(path).kiosk.id == "door-a"
     with Fleet(centre.fleet / "fleet.db") as registry:
         assert [(station.state, station.reuses) for station in registry.stations()] == [("enrolled", 0)]
 
@@ -201,7 +201,7 @@ def test_power_cut_at_any_call_leaves_old_or_new(
     """Stopped before any of the calls that change the disk, the station is unprovisioned or whole, first and anew."""
     path = board()
     for code in (centre.code("door-a"), centre.code("door-b", again=True)):
-        before = settings.identity_mark(settings.load_board(path))
+        before = loader.identity_mark(loader.load_board(path))
         for cut_at in range(1, 100):
             calls = 0
 
@@ -227,17 +227,17 @@ def test_power_cut_at_any_call_leaves_old_or_new(
                     pass
                 else:
                     break
-            folder = identity.folder_in(settings.load_board(path).state.dir)
-            if settings.identity_mark(settings.load_board(path)) == before:
+            folder = identity.folder_in(loader.load_board(path).state.dir)
+            if loader.identity_mark(loader.load_board(path)) == before:
                 continue
-            config = settings.load(path)  # the new one: all of it
+            config = loader.load(path)  # the new one: all of it
             assert probe(config, config.uplink.brokers[0], 5.0)
             assert sorted(item.name for item in folder.iterdir()) == ["ca.pem", "cert.pem", "key.pem", "kiosk.yaml"]
             break
         else:
             pytest.fail("never came through")
         assert cut_at > 10
-        identity.tidy(settings.load_board(path).state.dir)
+        identity.tidy(loader.load_board(path).state.dir)
 
 
 def test_codes_that_are_refused(centre: Centre, board: Callable[..., Path], tmp_path: Path) -> None:
@@ -249,16 +249,16 @@ def test_codes_that_are_refused(centre: Centre, board: Callable[..., Path], tmp_
     with Fleet(tmp_path / "foreign" / "fleet.db") as registry:
         assert _number(path, invitation.invite(registry, foreign, centre.wanted(), HOUR_S)) == FORGED
     wanted = centre.wanted(token=bytes(16), ca_sha256=centre.authority.fingerprint, expires_s=int(time.time()) - 1)
-    assert _number(path, provisioning.encode(wanted, centre.authority.fleet_key())) == EXPIRED
+    assert _number(path, provisioning_code.encode(wanted, centre.authority.fleet_key())) == EXPIRED
     later = replace(wanted, expires_s=int(time.time()) + 60)
-    assert _number(path, provisioning.encode(later, centre.authority.fleet_key())) == REFUSED  # no such token
+    assert _number(path, provisioning_code.encode(later, centre.authority.fleet_key())) == REFUSED  # no such token
     other_ca = replace(later, ca_sha256=foreign.fingerprint)
-    assert _number(path, provisioning.encode(other_ca, centre.authority.fleet_key())) == REFUSED
+    assert _number(path, provisioning_code.encode(other_ca, centre.authority.fleet_key())) == REFUSED
     with Fleet(centre.fleet / "fleet.db") as registry:
         registry.revoke("door-a")
     assert _number(path, code) == REFUSED
     with pytest.raises(NotProvisionedError):
-        settings.load(path)
+        loader.load(path)
 
 
 def test_centre_that_is_away_or_silent(centre: Centre, board: Callable[..., Path]) -> None:
@@ -289,16 +289,16 @@ def test_station_that_is_set_up_needs_permission(centre: Centre, board: Callable
     """A plain code changes nothing; a maintenance code or the jumper does, keeps what others keep, and revokes the old key."""
     path = board()
     provision.set_up(path, centre.code())
-    folder = identity.folder_in(settings.load(path).state.dir)
+    folder = identity.folder_in(loader.load(path).state.dir)
     (folder / "command-counter").write_text("7")
     old = authority.serial_of((folder / "cert.pem").read_bytes())
     plain = centre.code(site="office-2")
     assert _number(path, plain) == SET_UP_ALREADY
-    assert settings.load(path).kiosk.site == "office-1"
+    assert loader.load(path).kiosk.site == "office-1"
     provision.set_up(path, plain, jumper=True)
-    assert settings.load(path).kiosk.site == "office-2"
+    assert loader.load(path).kiosk.site == "office-2"
     provision.set_up(path, centre.code(site="office-3", again=True))
-    assert settings.load(path).kiosk.site == "office-3"
+    assert loader.load(path).kiosk.site == "office-3"
     assert (folder / "command-counter").read_text() == "7"
     crl = x509.load_pem_x509_crl((centre.fleet / "crl.pem").read_bytes())
     assert old in [entry.serial_number for entry in crl]
@@ -329,7 +329,7 @@ def test_file_on_the_boot_partition(centre: Centre, board: Callable[..., Path], 
     file.write_bytes(b"\xef\xbb\xbf# code of door-a\r\n\r\n" + code.encode() + b"\r\n")
     assert kiosk(argv) == 0
     assert code.encode() not in file.read_bytes()
-    assert settings.load(path).kiosk.id == "door-a"
+    assert loader.load(path).kiosk.id == "door-a"
     assert kiosk(argv) == 0
     for encoding in ("utf-16", "utf-8"):
         file.write_text(centre.code(again=True), encoding)
@@ -349,7 +349,7 @@ def test_wireless_network_is_joined_first(
     monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
     monkeypatch.setattr("kiosk.commissioning.wifi.os.geteuid", lambda: 1000)
     path = board()
-    state = settings.load_board(path).state
+    state = loader.load_board(path).state
 
     def root(over: Event) -> None:
         while not over.wait(0.05):
@@ -382,7 +382,7 @@ def test_certificate_is_renewed_in_time(centre: Centre, board: Callable[..., Pat
     """Not before two thirds of its life; then with a new key, by the present certificate; warned about if that fails."""
     path = board()
     provision.set_up(path, centre.code())
-    config = settings.load(path)
+    config = loader.load(path)
     folder, now = identity.folder_in(config.state.dir), SystemClock().now()
     old = x509.load_pem_x509_certificate((folder / "cert.pem").read_bytes())
     assert not provision.renew_if_due(config, replace(now, wall_ns=now.wall_ns + 19 * DAY_NS))
@@ -410,7 +410,7 @@ def test_certificate_is_renewed_by_the_centres_time(
     """On a machine whose clock was never set; and a server whose certificate has expired by that time gets no request."""
     path = board()
     provision.set_up(path, centre.code())
-    config = settings.load(path)
+    config = loader.load(path)
     monkeypatch.setattr(SystemClock, "_quality", lambda _self, _wall_ns: ClockQuality.UNSET)
     clock, unset = SystemClock(config.state.runtime_dir), SystemClock().now()
     assert not provision.renew_if_due(config, unset)
@@ -480,7 +480,7 @@ def test_hundred_kiosks(centre: Centre, board: Callable[..., Path], monkeypatch:
         path, code = board(f"board-{number}"), centre.code(f"door-{number}")
         provision.set_up(path, code)
         paths.append(path)
-        config = settings.load(path)
+        config = loader.load(path)
         certificate = x509.load_pem_x509_certificate((identity.folder_in(config.state.dir) / "cert.pem").read_bytes())
         keys.add(certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
         assert _number(board("thief"), code) == USED
@@ -490,7 +490,7 @@ def test_hundred_kiosks(centre: Centre, board: Callable[..., Path], monkeypatch:
         stations = registry.stations()
     assert [station.state for station in stations] == ["enrolled"] * 100
     assert [station.reuses for station in stations] == [1] * 100
-    configs = [settings.load(path) for path in paths]
+    configs = [loader.load(path) for path in paths]
     assert probe(configs[1], configs[1].uplink.brokers[0], 5.0)
     for config, other in zip(configs, [*configs[1:], configs[0]], strict=True):
         topics = [f"kiosks/{other.kiosk.id}/{what}" for what in ("entries", "status", "diagnostics", "commands")]
@@ -600,18 +600,18 @@ def test_wipe_leaves_nothing(
     """Asked for the id first; then identity, entries and notes are gone, and the station waits for a code again."""
     path = board()
     provision.set_up(path, centre.code())
-    config = settings.load(path)
+    config = loader.load(path)
     (config.state.dir / "outbox.db").write_bytes(b"x" * 5000)
     provision.spool(config.state.runtime_dir, "code", jumper=False)
     monkeypatch.setattr("sys.stdin", io.StringIO("door-b\n"))
     assert kiosk(["wipe", "--config", str(path)]) == 1
-    assert settings.load(path).kiosk.id == "door-a"
+    assert loader.load(path).kiosk.id == "door-a"
     assert kiosk(["wipe", "--config", str(path), "--yes"]) == 0
     assert list(config.state.dir.iterdir()) == []
     assert list(config.state.runtime_dir.iterdir()) == []
     assert "memory card may keep old copies" in capsys.readouterr().out
     with pytest.raises(NotProvisionedError):
-        settings.load(path)
+        loader.load(path)
     assert kiosk(["status", "--config", str(path)]) == 1
     assert "not set up" in capsys.readouterr().out
 
@@ -620,7 +620,7 @@ def test_damaged_identity_can_be_wiped(centre: Centre, board: Callable[..., Path
     """A station whose identity cannot be read says so and can be wiped; then it waits for a code, and its panel can be tried."""
     path = board()
     provision.set_up(path, centre.code())
-    folder = identity.folder_in(settings.load(path).state.dir)
+    folder = identity.folder_in(loader.load(path).state.dir)
     (folder / "kiosk.yaml").write_text("kiosk: 5\n")
     assert kiosk(["uplink", "--config", str(path)]) == 2
     assert kiosk(["wipe", "--config", str(path), "--yes"]) == 0
@@ -639,13 +639,13 @@ def test_command_line_makes_the_code(centre: Centre, board: Callable[..., Path],
     assert files["pdf"].read_bytes().startswith(b"%PDF")
     path = board()
     provision.set_up(path, files["text"].read_text().strip())
-    old = authority.serial_of((identity.folder_in(settings.load(path).state.dir) / "cert.pem").read_bytes())
+    old = authority.serial_of((identity.folder_in(loader.load(path).state.dir) / "cert.pem").read_bytes())
     assert central(["fleet", "replace", "door-a", "--text", str(files["text"]), *place]) == 0
     crl = x509.load_pem_x509_crl((centre.fleet / "crl.pem").read_bytes())
     assert [entry.serial_number for entry in crl] == [old]
     successor = board("successor")
     provision.set_up(successor, files["text"].read_text().strip())
-    assert settings.load(successor).lanes[0].name == "in"
+    assert loader.load(successor).lanes[0].name == "in"
 
 
 def test_doctor_looks_at_a_board_that_is_not_set_up(
@@ -667,9 +667,9 @@ def test_doctor_looks_at_a_board_that_is_not_set_up(
     health, says = first["set up"]
     assert health == "warning"
     assert says.startswith("not yet; show it its provisioning code")
-    assert not (settings.load_board(path).state.dir / "outbox.db").exists()
-    provision.spool(settings.load_board(path).state.runtime_dir, "KS1:nonsense", jumper=False)
-    assert not provision.tend(path, settings.load_board(path).state.runtime_dir)
+    assert not (loader.load_board(path).state.dir / "outbox.db").exists()
+    provision.spool(loader.load_board(path).state.runtime_dir, "KS1:nonsense", jumper=False)
+    assert not provision.tend(path, loader.load_board(path).state.runtime_dir)
     health, says = found(1)["set up"]
     assert health == "failed"
     assert "the last try failed with number 1: " in says
@@ -683,7 +683,7 @@ def test_doctor_leaves_a_board_that_waits_alone(
     """While it looks for its code the camera is its own."""
     monkeypatch.setattr("kiosk.commands.doctor.ANSWER_S", 0.1)
     path = board(lanes=[{"camera": {"source": "sim:people=1"}, "panel": {"kind": "none"}}])
-    run = settings.load_board(path).state.runtime_dir
+    run = loader.load_board(path).state.runtime_dir
     assert (centre.fleet / "fleet.pem").exists()
     with _process("kiosk", "scan", "--config", str(path)):
         until((run / "scan-main.json").exists)

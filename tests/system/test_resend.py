@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from central.ledgers.sqlite_ledger import SqliteLedger
+from central.ledgers.sqlite import SqliteLedger
 from kiosk.config import Config
 from kiosk.model import Entry
 from kiosk.outbox import Outbox

@@ -14,7 +14,7 @@ import pytest
 from central.__main__ import main as central
 from central.intake.collector import Broker
 from central.keys.keystore import KeyStore
-from central.ledgers import sqlite_ledger
+from central.ledgers import sqlite
 from kiosk.clock import SystemClock
 from kiosk.config import Config
 from kiosk.delivery.wire import Batch
@@ -56,7 +56,7 @@ def ledger(tmp_path: Path, store: KeyStore, make_config: Callable[..., Config], 
         seal={"authority_file": str(other.authority_path), "authority_keys_file": str(other.list_path)}
     )
     path = tmp_path / "ledger.db"
-    ledger = sqlite_ledger.SqliteLedger(path)
+    ledger = sqlite.SqliteLedger(path)
     entries = [_sealed(make_entry(1), config), make_entry(2), _sealed(make_entry(3), elsewhere)]
     ledger.store([Batch("test-1", entries[0].id, tuple(enumerate(entries, 1)))], [], 1)
     ledger.close()
@@ -143,7 +143,7 @@ def test_nothing_is_opened_if_the_audit_cannot_be_written(
     def fails(*_: object) -> None:
         raise LedgerError("disk full")
 
-    monkeypatch.setattr(sqlite_ledger.SqliteLedger, "note_opening", fails)
+    monkeypatch.setattr(sqlite.SqliteLedger, "note_opening", fails)
     assert central(["open", "--ledger", ledger, "--keys", str(store.folder), "--reason", "case 1"]) == 15
     assert capsys.readouterr().out == ""
 
@@ -152,7 +152,7 @@ def test_one_entry_can_be_opened_and_a_moved_box_cannot(
     store: KeyStore, ledger: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`--entry` opens that one; a box that somebody put into another entry of the ledger stays shut, and it is said."""
-    kept = sqlite_ledger.SqliteLedger(Path(ledger))
+    kept = sqlite.SqliteLedger(Path(ledger))
     first, second, _ = (row.entry for row in kept.entries())
     kept._connection.execute(
         "UPDATE entry SET person = '{}', sealed = (SELECT sealed FROM entry WHERE id = ?) WHERE id = ?",
@@ -190,7 +190,7 @@ def test_stations_to_publish_for_come_from_the_ledger(
     words = ["keys", "publish", "--keys", str(store.folder), "--broker"]
     assert central([*words, broker.url, "--ledger", ledger]) == 0
     assert "left for 1 stations" in capsys.readouterr().out
-    sqlite_ledger.SqliteLedger(tmp_path / "empty.db").close()
+    sqlite.SqliteLedger(tmp_path / "empty.db").close()
     assert central([*words, broker.url, "--ledger", str(tmp_path / "empty.db")]) == 2
     assert "name them with --kiosk" in capsys.readouterr().err
     assert central([*words, "mqtt://127.0.0.1:1", "--kiosk", "test-1"]) == 13

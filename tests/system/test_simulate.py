@@ -13,7 +13,7 @@ import pytest
 
 from bench import fleet
 from central.commands.simulate import audit
-from central.ledgers.sqlite_ledger import SqliteLedger
+from central.ledgers.sqlite import SqliteLedger
 from central.simulate.light_kiosk import Tally
 from kiosk.delivery.wire import Batch
 from kiosk.model import Entry

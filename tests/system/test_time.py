@@ -15,9 +15,9 @@ import pytest
 import trustme
 
 from bench.drain import free_port
-from central.intake import intake
+from central.intake import gathering
 from central.intake.collector import Broker
-from central.ledgers.sqlite_ledger import SqliteLedger
+from central.ledgers.sqlite import SqliteLedger
 from kiosk import clock, uplink
 from kiosk.clock import SystemClock
 from kiosk.config import Config
@@ -50,7 +50,7 @@ def centre_days(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
     def ahead(days: int) -> None:
         monkeypatch.setattr(
-            intake,
+            gathering,
             "time",
             SimpleNamespace(time_ns=lambda: time.time_ns() + days * DAY_NS, monotonic=time.monotonic, sleep=time.sleep),
         )
@@ -158,7 +158,7 @@ def test_centre_that_tells_no_time_gets_its_entries_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """A receipt without a time, or none at all, holds entries up no longer than `receipt_timeout_s`."""
-    monkeypatch.setattr(intake, "replace", lambda receipt, **_time: receipt)
+    monkeypatch.setattr(gathering, "replace", lambda receipt, **_time: receipt)
     config = make_config(uplink={"brokers": [broker.url], "receipt_timeout_s": 20.0})
     with closing(Outbox.open(config.state.dir / "outbox.db", config.outbox)) as outbox:
         outbox.append(make_entry(1))

@@ -17,7 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from central.__main__ import main as central
 from central.fleet import authority
-from central.fleet.fleet import Fleet
+from central.fleet.registry import Fleet
 from kiosk.config import Config
 from kiosk.delivery import mqtt
 from kiosk.delivery.session import routes_of

@@ -28,7 +28,7 @@ from kiosk.credential import classify
 from kiosk.delivery import wire
 from kiosk.model import Credential, Unproven, UnprovenReason
 from kiosk.sim.render import code_picture
-from kiosk.trust import trust, trust_list
+from kiosk.trust import fleet_keys, trust_list
 from kiosk.trust.issuers import TrustFolder
 from tests.running import delivering, until
 
@@ -203,7 +203,7 @@ def test_refused_list_is_seen_at_the_centre(centre: Centre, config: Config, tmp_
             old = centre.list.read_bytes()
             until(lambda: refused() == "", refused)
             assert centre.publish() == 0
-            newer = trust_list.load(centre.list, trust.fleet_keys(config.trust.fleet_key_file)).head.issued_s
+            newer = trust_list.load(centre.list, fleet_keys.fleet_keys(config.trust.fleet_key_file)).head.issued_s
             until(lambda: f"list={newer}" in (tmp_path / "scan.log").read_text("utf-8"))
             kept.write_bytes(old)
             until(lambda: "older than the list in use" in refused(), refused)

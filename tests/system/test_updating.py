@@ -24,7 +24,7 @@ from kiosk.config import Config
 from kiosk.envelopes import remote
 from kiosk.envelopes.remote import Command
 from kiosk.model import ClockQuality, Moment
-from kiosk.trust import trust
+from kiosk.trust import fleet_keys
 from tests.bundle_server import NEW, Server
 
 LONGEST_S = 60.0
@@ -97,7 +97,7 @@ def stations(broker: Any, tmp_path: Path, desk: Callable[..., int]) -> Iterator[
 
     def make(count: int, failing: set[str]) -> Stations:
         names = [f"door-{number}" for number in range(count)]
-        made.append(Stations(broker.port, names, trust.fleet_keys(tmp_path / "fleet.pem"), failing))
+        made.append(Stations(broker.port, names, fleet_keys.fleet_keys(tmp_path / "fleet.pem"), failing))
         return made[-1]
 
     yield make

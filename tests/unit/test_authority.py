@@ -20,8 +20,8 @@ from kiosk.envelopes.seal import CLASSIC, HYBRID, PrivateKey, unseal
 from kiosk.errors import SealError
 from kiosk.model import ClockQuality, Moment
 from kiosk.sealer import Sealer
-from kiosk.trust import authority
-from kiosk.trust.authority import DayKey, KeyList
+from kiosk.trust import authority_keys
+from kiosk.trust.authority_keys import DayKey, KeyList
 
 S = 1_000_000_000
 DAY_S = 86_400
@@ -57,8 +57,8 @@ def _path(config: Config) -> Path:
 
 
 def _deliver(config: Config, store: KeyStore) -> KeyList:
-    trusted = authority.authority_key(store.authority_path)
-    return authority.take(store.list_path.read_bytes(), _path(config), trusted)
+    trusted = authority_keys.authority_key(store.authority_path)
+    return authority_keys.take(store.list_path.read_bytes(), _path(config), trusted)
 
 
 def test_each_day_has_its_key(config: Config, store: KeyStore) -> None:
@@ -147,7 +147,7 @@ def test_new_list_is_taken_while_it_runs_and_an_older_one_never(
     _deliver(config, store)
     sealer.check(_at(START_S + 20 * DAY_S))
     new = _path(config).read_bytes()
-    forged = authority.sign(
+    forged = authority_keys.sign(
         KeyList(START_S + 99, (DayKey("authority", PrivateKey.make(CLASSIC).public, 0, START_S * 2),)),
         Ed25519PrivateKey.generate(),
     )
@@ -165,20 +165,20 @@ def test_new_list_is_taken_while_it_runs_and_an_older_one_never(
 
 def test_uplink_refuses_an_older_list(config: Config, store: KeyStore) -> None:
     """A key that was replaced or destroyed does not come back; the same list again changes nothing."""
-    trusted = authority.authority_key(store.authority_path)
+    trusted = authority_keys.authority_key(store.authority_path)
     old = store.list_path.read_bytes()
     store.publish(now_s=START_S)  # in the same second: still newer
     new = store.list_path.read_bytes()
-    assert authority.read(new, trusted).issued_s == authority.read(old, trusted).issued_s + 1
+    assert authority_keys.read(new, trusted).issued_s == authority_keys.read(old, trusted).issued_s + 1
     _deliver(config, store)
     inode = _path(config).stat().st_ino
     with pytest.raises(SealError, match="older than the one that is here"):
-        authority.take(old, _path(config), trusted)
-    authority.take(new, _path(config), trusted)
+        authority_keys.take(old, _path(config), trusted)
+    authority_keys.take(new, _path(config), trusted)
     assert _path(config).read_bytes() == new
     assert _path(config).stat().st_ino == inode
     _path(config).write_bytes(b"rotten")
-    authority.take(new, _path(config), trusted)
+    authority_keys.take(new, _path(config), trusted)
     assert _path(config).read_bytes() == new
 
 
@@ -186,8 +186,8 @@ def test_list_that_cannot_be_written_is_said(config: Config, store: KeyStore, tm
     """With the file and the reason."""
     (tmp_path / "file").touch()
     with pytest.raises(SealError, match="cannot be written to"):
-        authority.take(
-            store.list_path.read_bytes(), tmp_path / "file" / "list", authority.authority_key(store.authority_path)
+        authority_keys.take(
+            store.list_path.read_bytes(), tmp_path / "file" / "list", authority_keys.authority_key(store.authority_path)
         )
     assert config.seal.mode == "required"
 
@@ -195,13 +195,17 @@ def test_list_that_cannot_be_written_is_said(config: Config, store: KeyStore, tm
 @pytest.mark.parametrize(
     ("claims", "purpose", "reason"),
     [
-        ({6: 1, -65_540: []}, authority.PURPOSE, "not of the form"),
-        ({6: "now", -65_540: [["a", "x25519", bytes(32), 1, 2]]}, authority.PURPOSE, "not of the form"),
-        ({-65_540: [["a", "x25519", bytes(32), 1, 2]]}, authority.PURPOSE, "not of the form"),
-        ({6: 1, -65_540: [["a", "x25519", bytes(32), 2, 2]]}, authority.PURPOSE, "not of the form"),
-        ({6: 1, -65_540: [["a", "x25519", bytes(32), 1]]}, authority.PURPOSE, "not of the form"),
-        ({6: 1, -65_540: [["a", "rsa", bytes(32), 1, 2]]}, authority.PURPOSE, "no public key of a suite"),
-        ({6: 1, -65_540: [[c, "x25519", bytes(32), 1, 2] for c in "abcde"]}, authority.PURPOSE, "more than 4 recip"),
+        ({6: 1, -65_540: []}, authority_keys.PURPOSE, "not of the form"),
+        ({6: "now", -65_540: [["a", "x25519", bytes(32), 1, 2]]}, authority_keys.PURPOSE, "not of the form"),
+        ({-65_540: [["a", "x25519", bytes(32), 1, 2]]}, authority_keys.PURPOSE, "not of the form"),
+        ({6: 1, -65_540: [["a", "x25519", bytes(32), 2, 2]]}, authority_keys.PURPOSE, "not of the form"),
+        ({6: 1, -65_540: [["a", "x25519", bytes(32), 1]]}, authority_keys.PURPOSE, "not of the form"),
+        ({6: 1, -65_540: [["a", "rsa", bytes(32), 1, 2]]}, authority_keys.PURPOSE, "no public key of a suite"),
+        (
+            {6: 1, -65_540: [[c, "x25519", bytes(32), 1, 2] for c in "abcde"]},
+            authority_keys.PURPOSE,
+            "more than 4 recip",
+        ),
         ({6: 1, -65_540: [["a", "x25519", bytes(32), 1, 2]]}, b"kiosk-pass-1", "not the authority's"),
     ],
 )
@@ -209,14 +213,14 @@ def test_list_of_another_form_is_refused(claims: dict[int, object], purpose: byt
     """Also when the authority's own key has signed it: for another purpose, or by another version."""
     key = Ed25519PrivateKey.generate()
     with pytest.raises(SealError, match=reason):
-        authority.read(cose.sign(claims, key, purpose), key.public_key())
+        authority_keys.read(cose.sign(claims, key, purpose), key.public_key())
 
 
 @pytest.mark.parametrize("message", [b"", bytes(1 << 19), cbor2.dumps([1, 2]), b"\xd2\x84" + bytes(20)])
 def test_what_is_no_list_is_refused(message: bytes) -> None:
     """Whatever the broker brings."""
     with pytest.raises(SealError):
-        authority.read(message, Ed25519PrivateKey.generate().public_key())
+        authority_keys.read(message, Ed25519PrivateKey.generate().public_key())
 
 
 def test_public_key_of_another_kind_is_refused(tmp_path: Path, store: KeyStore) -> None:
@@ -224,7 +228,7 @@ def test_public_key_of_another_kind_is_refused(tmp_path: Path, store: KeyStore) 
     for content in (b"", (store.folder / "authority.key").read_bytes()):
         (tmp_path / "key.pem").write_bytes(content)
         with pytest.raises(SealError, match="no public key"):
-            authority.authority_key(tmp_path / "key.pem")
+            authority_keys.authority_key(tmp_path / "key.pem")
 
 
 def test_store_is_for_its_owner_alone(store: KeyStore) -> None:
@@ -270,7 +274,7 @@ def test_destroyed_key_is_gone_from_disk_and_list(store: KeyStore, monkeypatch: 
     assert not first.path.exists()
     assert first.key.public.raw.hex() not in store.public_path.read_text()
     store.publish(now_s=START_S + DAY_S)
-    keys = authority.load(store.list_path, authority.authority_key(store.authority_path)).keys
+    keys = authority_keys.load(store.list_path, authority_keys.authority_key(store.authority_path)).keys
     assert first.key.public not in {key.key for key in keys}
 
 

@@ -19,7 +19,7 @@ from kiosk.config import Config
 from kiosk.model import Entry
 from kiosk.outbox import Outbox
 from kiosk.service import bundle
-from kiosk.settings import settings
+from kiosk.settings import loader
 
 ROOT = Path(__file__).resolve().parents[2]
 CANARIES = ("Canary Nguyen", "046090777123", "s3cret-canary", "canary-user")
@@ -89,7 +89,7 @@ def test_bundle_of_a_station_that_is_not_set_up(
     assert "without the outbox" in capsys.readouterr().out
     with zipfile.ZipFile(path) as opened:
         assert json.loads(opened.read("marks/provision.json"))["number"] == 4
-        assert yaml.safe_load(opened.read("kiosk.yaml"))["kiosk"]["id"] == settings.NOBODY
+        assert yaml.safe_load(opened.read("kiosk.yaml"))["kiosk"]["id"] == loader.NOBODY
 
 
 def test_bundle_is_made_of_what_there_is(

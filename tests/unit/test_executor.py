@@ -30,9 +30,9 @@ from kiosk.orders import diagnostics, errand
 from kiosk.orders.errand import Errands
 from kiosk.orders.executor import ANSWER_S, REBOOT_FILE, Executor
 from kiosk.outbox import Outbox
-from kiosk.trust import trust
+from kiosk.trust import fleet_keys
 from kiosk.updates import updating
-from kiosk.updates.update import Mark, Offer, State
+from kiosk.updates.rules import Mark, Offer, State
 
 KEY = Ed25519PrivateKey.generate()
 KEYS = {cose.key_id(KEY.public_key()): KEY.public_key()}
@@ -360,12 +360,12 @@ def test_errand_of_a_stranger_is_none(station: Station) -> None:
 
 def test_fleet_key_file_is_read_or_refused(tmp_path: Path) -> None:
     """No file is no key; two keys are for the time of a change; anything else stops the start with a sentence."""
-    assert trust.fleet_keys(tmp_path / "none.pem") == {}
+    assert fleet_keys.fleet_keys(tmp_path / "none.pem") == {}
     halves = [key.public_key() for key in (KEY, Ed25519PrivateKey.generate())]
     pems = [half.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo) for half in halves]
     path = tmp_path / "fleet.pem"
     path.write_bytes(b"".join(pems))
-    assert trust.fleet_keys(path).keys() == {cose.key_id(half) for half in halves}
+    assert fleet_keys.fleet_keys(path).keys() == {cose.key_id(half) for half in halves}
     other = generate_private_key(SECP256R1()).public_key()
     for wrong in (
         b"",
@@ -375,6 +375,6 @@ def test_fleet_key_file_is_read_or_refused(tmp_path: Path) -> None:
     ):
         path.write_bytes(wrong)
         with pytest.raises(ConfigError, match="fleet_key_file"):
-            trust.fleet_keys(path)
+            fleet_keys.fleet_keys(path)
     with pytest.raises(ConfigError, match="directory"):
-        trust.fleet_keys(tmp_path)
+        fleet_keys.fleet_keys(tmp_path)

@@ -23,7 +23,7 @@ from kiosk.commissioning.first_start import FirstStart
 from kiosk.config import Config, Sound
 from kiosk.cues import Cue, CueName
 from kiosk.decoder import Decoder
-from kiosk.envelopes.provisioning import (
+from kiosk.envelopes.provisioning_code import (
     EXPIRED,
     FORGED,
     MAY_PASS,
@@ -37,7 +37,7 @@ from kiosk.envelopes.provisioning import (
 )
 from kiosk.errors import CameraEndedError, ProvisionError
 from kiosk.health import read_marks, write_marks
-from kiosk.settings import settings
+from kiosk.settings import loader
 
 UNIT = (
     Path(__file__).resolve().parents[2]
@@ -107,7 +107,7 @@ def _counted(board: Config, *events: Callable[[], object]) -> list[int]:
 
 def test_code_from_a_file_fails_audibly(path: Path, tmp_path: Path) -> None:
     """Each failure of `kiosk provision` is counted out once, the same one again when it is tried again."""
-    board = settings.load_board(path)
+    board = loader.load_board(path)
     code = tmp_path / "kiosk-code.txt"
     code.write_text("https://office.example")
     argv = ["provision", "--config", str(path), "--file", str(code), "--wait-s", "0"]
@@ -122,7 +122,7 @@ def test_code_from_a_file_fails_audibly(path: Path, tmp_path: Path) -> None:
 
 def test_other_marks_are_not_counted(path: Path) -> None:
     """Neither a try under way, nor one that went well, nor a failure of long ago."""
-    board = settings.load_board(path)
+    board = loader.load_board(path)
     now_ns = SystemClock().boot_ns()
 
     def marked(state: str, written_boot_ns: int) -> Callable[[], None]:
@@ -147,7 +147,7 @@ def test_exit_code_says_whether_another_try_may_help(
     code = tmp_path / "kiosk-code.txt"
     code.write_text("KS1:ABC")
     assert kiosk(["provision", "--config", str(path), "--file", str(code)]) == (20 if number in REFUSALS else 23)
-    run = settings.load_board(path).state.runtime_dir
+    run = loader.load_board(path).state.runtime_dir
     marks = read_marks(run, provision.MARKS, provision.FRESH_S) or {}
     assert (marks["state"], marks["number"], marks["code"]) == ("failed", number, provision.name_of("KS1:ABC"))
     assert "KS1:ABC" not in json.dumps(marks)
@@ -185,7 +185,7 @@ def test_missing_key_of_the_fleet_is_counted_too(path: Path, tmp_path: Path) -> 
     code = tmp_path / "kiosk-code.txt"
     code.write_text("KS1:ABC")
     assert kiosk(["provision", "--config", str(path), "--file", str(code)]) == 2
-    marks = read_marks(settings.load_board(path).state.runtime_dir, provision.MARKS, provision.FRESH_S) or {}
+    marks = read_marks(loader.load_board(path).state.runtime_dir, provision.MARKS, provision.FRESH_S) or {}
     assert (marks["state"], marks["number"]) == ("failed", NOT_KEPT)
 
 

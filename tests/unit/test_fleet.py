@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from central.__main__ import main
 from central.fleet import authority
-from central.fleet.fleet import Fleet, Refusal, RefusedError
+from central.fleet.registry import Fleet, Refusal, RefusedError
 from kiosk.errors import FleetError
 
 LANES = (("main", "in"),)

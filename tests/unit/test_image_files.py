@@ -15,7 +15,7 @@ import pytest
 from imaging import disk, frames, manifest
 from imaging.layers import LayerError, problems_of, read_board, read_layer
 
-from kiosk.settings import settings
+from kiosk.settings import loader
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "image-build"
@@ -78,8 +78,8 @@ def test_image_begins_with_a_configuration_of_its_board(name: str, tmp_path: Pat
     assert begin.exists() is read_board(FOLDER, name).real
     if begin.exists():
         assert wiring.startswith(f"{name}-")
-        config = settings.load_board(begin)
-        assert (config.kiosk.id, len(config.lanes)) == (settings.NOBODY, 1)
+        config = loader.load_board(begin)
+        assert (config.kiosk.id, len(config.lanes)) == (loader.NOBODY, 1)
 
 
 def test_layers_hook_hands_the_wiring_on() -> None:

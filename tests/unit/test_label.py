@@ -9,7 +9,7 @@ import pytest
 import zxingcpp
 
 from central.__main__ import main
-from central.commands import label_commands
+from central.commands import label
 from kiosk.credential import classify
 from kiosk.errors import ConfigError
 from kiosk.model import WrongCode
@@ -41,7 +41,7 @@ def test_label_is_read_and_recorded_by_nobody(tmp_path: Path) -> None:
 def test_label_of_no_station_is_refused(kiosk: str, serial: str) -> None:
     """What could be taken for another field is no name."""
     with pytest.raises(ConfigError):
-        label_commands.payload(kiosk, "office", serial)
+        label.payload(kiosk, "office", serial)
 
 
 def test_label_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,13 +13,13 @@ import grimp
 ROOT = Path(__file__).resolve().parents[2]
 # Words and forms: what travels, what is signed, what is sealed.
 SHARED = {
-    "kiosk", "kiosk.trust.authority", "kiosk.envelopes.cbor", "kiosk.envelopes.cose", "kiosk.disk.durable", "kiosk.errors", "kiosk.model", "kiosk.envelopes.provisioning", "kiosk.envelopes.remote",
-    "kiosk.envelopes.seal", "kiosk.trust.trust_list", "kiosk.updates.update", "kiosk.delivery.wire",
+    "kiosk", "kiosk.trust.authority_keys", "kiosk.envelopes.cbor", "kiosk.envelopes.cose", "kiosk.disk.durable", "kiosk.errors", "kiosk.model", "kiosk.envelopes.provisioning_code", "kiosk.envelopes.remote",
+    "kiosk.envelopes.seal", "kiosk.trust.trust_list", "kiosk.updates.rules", "kiosk.delivery.wire",
 }  # fmt: skip
 # Whoever issues a pass, or says whom to believe, writes the form that a station reads, from the modules that define it.
 ISSUERS = {
-    "central.commands.trust_commands": {"kiosk.credential.trust", "kiosk.trust.issuers"},
-    "central.commands.pass_commands": {"kiosk.credential.personal_pass", "kiosk.credential.trust"},
+    "central.commands.trust": {"kiosk.credential.trust", "kiosk.trust.issuers"},
+    "central.commands.passes": {"kiosk.credential.personal_pass", "kiosk.credential.trust"},
 }
 
 

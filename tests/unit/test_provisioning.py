@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiosk.envelopes import base45, cose
-from kiosk.envelopes.provisioning import (
+from kiosk.envelopes.provisioning_code import (
     CONTENT,
     EXPIRED,
     FORGED,

@@ -11,7 +11,7 @@ import yaml
 from kiosk.__main__ import main
 from kiosk.errors import ConfigError
 from kiosk.service import reference
-from kiosk.settings import plain_yaml, settings
+from kiosk.settings import loader, plain_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 KIOSK = "kiosk:\n  id: a-1\n  site: b\n"
@@ -21,7 +21,7 @@ def _refusal(tmp_path: Path, text: str) -> str:
     path = tmp_path / "kiosk.yaml"
     path.write_text(text, "utf-8")
     with pytest.raises(ConfigError) as caught:
-        settings.load(path)
+        loader.load(path)
     assert caught.value.exit_code == 2
     return str(caught.value).replace(str(path), "FILE")
 
@@ -34,7 +34,7 @@ def test_shipped_example_is_what_the_types_say() -> None:
 
 def test_shipped_example_is_all_defaults() -> None:
     """Whoever copies the example gets what an almost empty file gives."""
-    example = settings.load(ROOT / "config" / "kiosk.yaml")
+    example = loader.load(ROOT / "config" / "kiosk.yaml")
     assert example == type(example).model_validate({"kiosk": example.kiosk.model_dump()})
 
 
@@ -126,7 +126,7 @@ def test_exposures_and_lamp_that_fit_are_taken(tmp_path: Path) -> None:
     path = tmp_path / "kiosk.yaml"
     camera = "{alternate_exposure_us: 2000, exposure_us: 20000, gain: 2.0}"
     path.write_text(f"{KIOSK}lanes:\n - camera: {camera}\n   lamp: {{when: never, pin: 17}}\n", "utf-8")
-    assert settings.load(path).lanes[0].camera.alternate_exposure_us == 2000
+    assert loader.load(path).lanes[0].camera.alternate_exposure_us == 2000
 
 
 def test_two_lanes_share_no_pin(tmp_path: Path) -> None:
@@ -144,16 +144,16 @@ def test_every_problem_is_said_at_once(tmp_path: Path) -> None:
 def test_file_that_cannot_be_read_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Missing, a folder, too large, not UTF-8: each in its own words, with exit code 2."""
     with pytest.raises(ConfigError, match="does not exist; copy"):
-        settings.load(tmp_path / "none.yaml")
+        loader.load(tmp_path / "none.yaml")
     with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
-        settings.load(tmp_path)
+        loader.load(tmp_path)
     large = tmp_path / "large.yaml"
     large.write_bytes(b" " * (plain_yaml.LARGEST_BYTES + 1))
     with pytest.raises(ConfigError, match="is larger"):
-        settings.load(large)
+        loader.load(large)
     (tmp_path / "latin.yaml").write_bytes(b"\xe9")
     with pytest.raises(ConfigError, match="not UTF-8"):
-        settings.load(tmp_path / "latin.yaml")
+        loader.load(tmp_path / "latin.yaml")
     assert main(["check", "--config", str(tmp_path / "none.yaml")]) == 2
     assert capsys.readouterr().err.startswith("kiosk: ")
 
@@ -230,7 +230,7 @@ def _lines(node: yaml.Node | None) -> list[int]:
 def test_damaged_identity_is_a_sentence(tmp_path: Path, text: str) -> None:
     """Whatever a rotten card makes of what provisioning wrote: one sentence with its remedy, never a crash."""
     (tmp_path / "kiosk.yaml").write_text(f"state: {{dir: {tmp_path}}}\n", "utf-8")
-    (tmp_path / settings.IDENTITY).mkdir()
-    (tmp_path / settings.IDENTITY / "kiosk.yaml").write_text(text, "utf-8")
+    (tmp_path / loader.IDENTITY).mkdir()
+    (tmp_path / loader.IDENTITY / "kiosk.yaml").write_text(text, "utf-8")
     with pytest.raises(ConfigError, match=r"identity/kiosk\.yaml is damaged; wipe"):
-        settings.load(tmp_path / "kiosk.yaml")
+        loader.load(tmp_path / "kiosk.yaml")

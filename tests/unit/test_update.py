@@ -22,7 +22,7 @@ from kiosk.envelopes.remote import Command, Verb
 from kiosk.errors import UpdateError
 from kiosk.model import ClockQuality, Moment
 from kiosk.updates import fetch, install, updating
-from kiosk.updates.update import Found, Mark, Offer, State, is_night, is_offer, key_of, standing
+from kiosk.updates.rules import Found, Mark, Offer, State, is_night, is_offer, key_of, standing
 from tests.bundle_server import NEW, Server
 
 KEY = Ed25519PrivateKey.generate()

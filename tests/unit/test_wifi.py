@@ -15,7 +15,7 @@ import pytest
 
 from kiosk.__main__ import main as kiosk
 from kiosk.commissioning import wifi
-from kiosk.envelopes.provisioning import NO_WIFI, NOT_KEPT, Wifi
+from kiosk.envelopes.provisioning_code import NO_WIFI, NOT_KEPT, Wifi
 from kiosk.errors import ProvisionError
 from tests.running import until
 

@@ -12,7 +12,7 @@ import pytest
 from kiosk.__main__ import main
 from kiosk.config import Config
 from kiosk.service import wiring
-from kiosk.settings import settings
+from kiosk.settings import loader
 
 ROOT = Path(__file__).resolve().parents[2]
 BOARDS = sorted((ROOT / "config/boards").glob("*.yaml"))
@@ -28,8 +28,8 @@ def test_header_is_the_one_of_the_board() -> None:
 @pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
 def test_shipped_board_is_drawn_as_it_is_wired(path: Path) -> None:
     """It is accepted as it is, and names no station; its picture is up to date and has each pin that it drives, by its number."""
-    config = settings.load_board(path)
-    assert config.kiosk.id == settings.NOBODY
+    config = loader.load_board(path)
+    assert config.kiosk.id == loader.NOBODY
     title = path.read_text("utf-8").split("\n")[0].lstrip("# ")
     picture = wiring.diagram(config, title)
     assert (ROOT / f"docs/boards/{path.stem}.svg").read_text("utf-8") == picture
@@ -48,7 +48,7 @@ def test_shipped_board_is_drawn_as_it_is_wired(path: Path) -> None:
 def test_shipped_parts_are_up_to_date() -> None:
     """`make docs` makes the page."""
     boards = [
-        (path.stem, path.read_text("utf-8").split("\n")[0].lstrip("# "), settings.load_board(path)) for path in BOARDS
+        (path.stem, path.read_text("utf-8").split("\n")[0].lstrip("# "), loader.load_board(path)) for path in BOARDS
     ]
     assert (ROOT / "docs/parts.md").read_text("utf-8") == wiring.parts_page(boards)
 

@@ -171,7 +171,7 @@ def _wrong_config() -> dict[str, Any]:
 def _wifi() -> dict[str, Any]:
     """The uplink's user asks for a network; root's unit writes the file and starts wpa_supplicant."""
     asks = (
-        "from pathlib import Path; from kiosk.commissioning import wifi; from kiosk.envelopes.provisioning import Wifi; wifi.LONGEST_S = 15;"
+        "from pathlib import Path; from kiosk.commissioning import wifi; from kiosk.envelopes.provisioning_code import Wifi; wifi.LONGEST_S = 15;"
         "wifi.join(Path('/var/lib/kiosk'), Path('/run/kiosk'), Wifi('office', 'a password'))"
     )
     user = ["setpriv", "--reuid=kiosk-uplink", "--regid=kiosk", "--clear-groups"]

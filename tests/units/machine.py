@@ -24,7 +24,7 @@ from imaging import bundle, release, signing
 
 from kiosk.envelopes import remote
 from kiosk.envelopes.remote import Command, Verb
-from kiosk.updates.update import Offer
+from kiosk.updates.rules import Offer
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "units"

@@ -18,7 +18,7 @@ from central import paper
 from central.keys import signing_key
 from central.ledgers import export
 from central.passes import phone_page
-from central.passes.pass_registry import Issued, PassRegistry
+from central.passes.registry import Issued, PassRegistry
 from kiosk.credential import personal_pass, trust
 from kiosk.disk import durable
 from kiosk.envelopes import cose

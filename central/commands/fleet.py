@@ -22,14 +22,14 @@ from central import paper
 from central.commands import options
 from central.fleet import authority, cut, invitation, presence
 from central.fleet.enrolment_server import EnrolmentServer
-from central.fleet.fleet import RESERVED, STATES, Fleet
+from central.fleet.registry import RESERVED, STATES, Fleet
 from central.ledgers.choice import open_ledger
-from kiosk.envelopes.provisioning import ProvisioningCode, Wifi
+from kiosk.envelopes.provisioning_code import ProvisioningCode, Wifi
 from kiosk.errors import FleetError
 from kiosk.model import Direction
 
 if TYPE_CHECKING:
-    from central.fleet.fleet import Station
+    from central.fleet.registry import Station
 
 _log = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from kiosk.delivery import wire
 from kiosk.envelopes import remote
 from kiosk.envelopes.remote import Verb
 from kiosk.errors import ConfigError, LinkError
-from kiosk.updates.update import LARGEST_BYTES, Offer, is_offer
+from kiosk.updates.rules import LARGEST_BYTES, Offer, is_offer
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage

@@ -21,7 +21,7 @@ from central.ledgers.choice import open_ledger
 from kiosk.delivery import wire
 from kiosk.envelopes.seal import CLASSIC, SUITES
 from kiosk.errors import ConfigError, SealError
-from kiosk.trust import authority
+from kiosk.trust import authority_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,7 +64,7 @@ def publish(arguments: argparse.Namespace) -> int:
     store = KeyStore(arguments.keys)
     kiosks = _kiosks(arguments) if arguments.broker else []
     message = store.publish(arguments.also)
-    listed = authority.read(message, authority.authority_key(store.authority_path))
+    listed = authority_keys.read(message, authority_keys.authority_key(store.authority_path))
     print(
         f"{len(listed.keys)} keys until {_at(listed.until_s)} listed in {store.list_path}, signed for {store.authority_path}"
     )
@@ -94,7 +94,7 @@ def show(arguments: argparse.Namespace) -> int:
     store = KeyStore(arguments.keys)
     listed: set[str] = set()
     if store.list_path.exists():
-        keys = authority.load(store.list_path, authority.authority_key(store.authority_path))
+        keys = authority_keys.load(store.list_path, authority_keys.authority_key(store.authority_path))
         listed = {key.key.id for key in keys.keys}
     stored = store.stored()
     for one in stored:
