@@ -23,9 +23,9 @@ import numpy as np
 
 from bench.engines import engines
 from bench.hard import approaches, hard_frames, special_frames
-from kiosk.camera import Frame
 from kiosk.config import Decode
 from kiosk.decoder import Decoder
+from kiosk.lens.frame import Frame
 from kiosk.sim.render import Scene
 
 if TYPE_CHECKING:

@@ -36,8 +36,8 @@ from kiosk.sim.door import SimulatedDoor
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kiosk.camera import Frame
     from kiosk.cues import Cue
+    from kiosk.lens.frame import Frame
 
 FRAME_MS = 1000 / 30
 QR = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCodeModel2])

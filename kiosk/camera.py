@@ -1,6 +1,6 @@
 """Grey frames from the kiosk's camera.
 
-The scan loop knows one protocol, `Camera`, and one value, `Frame`. A camera that stops delivering is left, not waited
+The scan loop knows one protocol, `Camera`, and one value, `Frame` (both in `kiosk.lens.frame`). A camera that stops delivering is left, not waited
 for: Pi camera pipelines lock up after hours of good service [1], so every wait has an end and `CameraStalledError` ends
 the process; a fresh one is started. For the same reason closing a camera has an end, too.
 
@@ -28,14 +28,14 @@ import itertools
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
 from kiosk.errors import CameraError, CameraStalledError
 from kiosk.lens import optics
+from kiosk.lens.frame import Frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,49 +43,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kiosk import config
+    from kiosk.lens.frame import Camera
 
 CLOSE_S = 3.0
 OPEN_S = 15.0
 BUFFERS = 4
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Frame:
-    """One image and the moment it was exposed.
-
-    Attributes:
-        luma: Brightness, shape (height_px, width_px), dtype uint8; 0 is black. The frame owns the array.
-        exposed_at_boot_ns: Exposure of the first row, counted from boot, so that frames stay in order when the wall
-            clock is corrected.
-        small: The same exposure and the same view made smaller by the camera's own scaler, for a quick look, also owned;
-            None where the camera makes none. A place in it is one in `luma` by the ratio of the shapes.
-        exposure_us: How long this frame was exposed; None where the camera does not say.
-        lens_dioptres: Where the lens was focused, 1 / distance in metres; None where the camera does not say.
-    """
-
-    luma: NDArray[np.uint8]
-    exposed_at_boot_ns: int
-    small: NDArray[np.uint8] | None = None
-    exposure_us: int | None = None
-    lens_dioptres: float | None = None
-
-
-class Camera(Protocol):
-    """The newest frame, on request. Not a queue: a slow decoder sees fewer frames, never older ones. One thread at a time."""
-
-    def next_frame(self, timeout_s: float) -> Frame:
-        """Wait for a frame exposed after the last one returned.
-
-        Args:
-            timeout_s: Longest wait, greater than 0.
-
-        Raises:
-            CameraStalledError: Nothing came within `timeout_s`.
-            CameraEndedError: A recorded source has shown its last frame.
-        """
-
-    def close(self) -> None:
-        """Let go of the camera, within a few seconds; harmless when repeated."""
 
 
 class PiCamera:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kiosk.camera import Frame
+    from kiosk.lens.frame import Frame
     from kiosk.reading.evidence import Box
     from kiosk.reading.passes import Found
     from kiosk.reading.schedule import Attempt, Trait

@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from kiosk.camera import Camera, Frame
     from kiosk.clock import Clock
     from kiosk.config import Config, Lane
     from kiosk.credential import LocalPattern
     from kiosk.decoder import Decoder
     from kiosk.gpio import Panel
+    from kiosk.lens.frame import Camera, Frame
     from kiosk.model import Reading, Sighting, Verdict
     from kiosk.outbox import Outbox
     from kiosk.policy import Policy

@@ -13,7 +13,7 @@ from typing import Any
 
 import trustme
 
-from kiosk.updates.rules import Offer
+from kiosk.envelopes.offer import Offer
 
 NEW = "0.2.0+20261201000000"
 

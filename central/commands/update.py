@@ -25,9 +25,9 @@ from central.keys import signing_key
 from central.ledgers import export
 from kiosk.delivery import wire
 from kiosk.envelopes import remote
+from kiosk.envelopes.offer import LARGEST_BYTES, Offer, is_offer
 from kiosk.envelopes.remote import Verb
 from kiosk.errors import ConfigError, LinkError
-from kiosk.updates.rules import LARGEST_BYTES, Offer, is_offer
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage

@@ -20,8 +20,9 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from kiosk.disk import durable
+from kiosk.envelopes.offer import Offer, is_offer
 from kiosk.errors import ConfigError
-from kiosk.updates.rules import Offer, State, is_offer
+from kiosk.updates.rules import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

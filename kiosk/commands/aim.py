@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from kiosk.camera import Frame
     from kiosk.config import Config, Lane
     from kiosk.cues import Cue
+    from kiosk.lens.frame import Frame
     from kiosk.service.aim import View
 
 RECENT_NS = 400_000_000

@@ -46,9 +46,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from kiosk.camera import Camera, Frame
     from kiosk.config import Config
     from kiosk.demo.office import Secrecy
+    from kiosk.lens.frame import Camera, Frame
     from kiosk.model import Reading
     from kiosk.outbox import Outbox
     from kiosk.scanner import Scan

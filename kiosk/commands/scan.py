@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
 
-    from kiosk.camera import Camera
     from kiosk.config import Config, Lane
     from kiosk.gpio import Panel
+    from kiosk.lens.frame import Camera
 
 _log = logging.getLogger(__name__)
 

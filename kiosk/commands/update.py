@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kiosk.config import Config
-    from kiosk.updates.rules import Offer
+    from kiosk.envelopes.offer import Offer
 
 _log = logging.getLogger(__name__)
 _OVER = frozenset({State.INSTALLED, State.ON_TRIAL, State.PROVED, State.FAILED})

@@ -28,11 +28,11 @@ from kiosk.sightings import Sightings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kiosk.camera import Camera
     from kiosk.config import Config
     from kiosk.cues import Cue
     from kiosk.decoder import Decoder
     from kiosk.gpio import Panel
+    from kiosk.lens.frame import Camera
 
 _log = logging.getLogger(__name__)
 

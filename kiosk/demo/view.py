@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from kiosk.camera import Frame
+    from kiosk.lens.frame import Frame
     from kiosk.model import Reading
     from kiosk.sim.terminal import PanelState
 

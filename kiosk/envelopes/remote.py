@@ -20,9 +20,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, TypeGuard
 
 from kiosk.envelopes import cose
+from kiosk.envelopes.offer import Offer, is_offer
 from kiosk.errors import CoseError
 from kiosk.model import ClockQuality
-from kiosk.updates.rules import Offer, is_offer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

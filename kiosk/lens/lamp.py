@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kiosk import config
-    from kiosk.camera import Camera, Frame
     from kiosk.gpio import Lamp
+    from kiosk.lens.frame import Camera, Frame
 
 FRAMES = 16
 FIRST_HOLD_NS = 20_000_000_000

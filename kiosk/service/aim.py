@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kiosk.camera import Frame
+    from kiosk.lens.frame import Frame
     from kiosk.model import PointPx, Reading
 
 GOOD_MODULE_PX = 3.0

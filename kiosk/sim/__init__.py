@@ -1,6 +1,6 @@
 """Stand-ins that ship: recorded and simulated cameras, a panel that one can see. For demos, tests and the bench.
 
-They keep the promises of the real ones (`kiosk.camera.Camera`, `kiosk.gpio.Panel`) and pass the same tests.
+They keep the promises of the real ones (`kiosk.lens.frame.Camera`, `kiosk.gpio.Panel`) and pass the same tests.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from kiosk.sim.terminal import TerminalLamp, TerminalOutputs
 
 if TYPE_CHECKING:
     from kiosk import config
-    from kiosk.camera import Camera
     from kiosk.clock import Clock
     from kiosk.gpio import Lamp, Panel
+    from kiosk.lens.frame import Camera
 
 
 def open_camera(settings: config.Camera) -> Camera:

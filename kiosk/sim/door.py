@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
-from kiosk.camera import Frame
 from kiosk.errors import CameraEndedError
+from kiosk.lens.frame import Frame
 from kiosk.sim import people
 from kiosk.sim.render import Face, Pose, Scene, face_of
 

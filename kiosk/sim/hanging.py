@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kiosk.camera import Camera, Frame
+    from kiosk.lens.frame import Camera, Frame
 
 AGE_S = 3600.0
 

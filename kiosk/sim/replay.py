@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from kiosk.camera import Frame
 from kiosk.errors import CameraEndedError, CameraError
+from kiosk.lens.frame import Frame
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kiosk.config import Config
-    from kiosk.updates.rules import Offer
+    from kiosk.envelopes.offer import Offer
 
 STEP_S = 20.0
 """Longest wait for one step of a connection, and for one piece."""

@@ -18,17 +18,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kiosk.envelopes.offer import key_of
 from kiosk.errors import UpdateError
 from kiosk.log import line
 from kiosk.updates import updating
-from kiosk.updates.rules import Mark, State, key_of, standing
+from kiosk.updates.rules import Mark, State, standing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    from kiosk.updates.rules import Offer
+    from kiosk.envelopes.offer import Offer
 
 _log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Updates, decided: which version is newer, when the night is, how an update stands.
+"""Updates, decided: when the night is, how an update stands.
 
 An update is offered by a signed command (`kiosk.envelopes.remote`), fetched at night by `kiosk update fetch`, installed by
 `kiosk update install` for the one that the firmware boots on trial, and kept or left by `kiosk prove`. Each of these leaves
@@ -9,32 +9,8 @@ Units: minutes of the day in local time.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
-
-VERSION = re.compile(r"\d{1,4}\.\d{1,4}\.\d{1,4}\+\d{14}")
-URL = re.compile(r"https://(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?/[A-Za-z0-9._~+/-]+")
-LONGEST_URL = 200
-LARGEST_BYTES = 2 << 30
-SHA256_BYTES = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """One update, as the centre has signed it.
-
-    Attributes:
-        version: Of the build, like 0.1.0+20261124213755.
-        url: Where the bundle is, https.
-        sha256: Of the bundle, 32 bytes.
-        size_bytes: Of the bundle.
-    """
-
-    version: str
-    url: str
-    sha256: bytes
-    size_bytes: int
 
 
 class State(StrEnum):
@@ -87,22 +63,6 @@ class Found:
     fetched: Mark | None
     installed: Mark | None
     pending: bool
-
-
-def key_of(version: str) -> tuple[int, ...]:
-    """By which versions are compared; empty for what is none."""
-    return tuple(int(part) for part in re.split(r"[.+]", version)) if VERSION.fullmatch(version) else ()
-
-
-def is_offer(offer: Offer) -> bool:
-    """Whether an offer is of the form that a station takes."""
-    return (
-        VERSION.fullmatch(offer.version) is not None
-        and len(offer.url) <= LONGEST_URL
-        and URL.fullmatch(offer.url) is not None
-        and len(offer.sha256) == SHA256_BYTES
-        and 0 < offer.size_bytes <= LARGEST_BYTES
-    )
 
 
 def is_night(minute: int, start: int, end: int) -> bool:

@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 
 from kiosk import sim
-from kiosk.camera import Camera, PiCamera, V4l2Camera
+from kiosk.camera import PiCamera, V4l2Camera
 from kiosk.config import Camera as Settings
 from kiosk.config import Lane
 from kiosk.errors import CameraEndedError, CameraError, CameraStalledError
+from kiosk.lens.frame import Camera
 from kiosk.service import checkup
 from kiosk.sim.door import SimulatedDoor
 

@@ -13,12 +13,12 @@ from typing import Any, cast
 
 import numpy as np
 
-from kiosk.camera import Frame
 from kiosk.clock import Clock
 from kiosk.config import Config, Sound
 from kiosk.cues import Cue, CueName
 from kiosk.decoder import Decoder
 from kiosk.delivery import wire
+from kiosk.lens.frame import Frame
 from kiosk.model import ClockQuality, Entry, Moment, Reading
 from kiosk.outbox import Outbox
 from kiosk.policy import Policy, Rules

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from gpiozero.pins.mock import MockFactory, MockPWMPin
 
-from kiosk.camera import Frame
 from kiosk.config import Config
 from kiosk.decoder import Decoder
 from kiosk.errors import CameraError, CameraStalledError, PanelError
 from kiosk.gpio import GpioOutputs
+from kiosk.lens.frame import Frame
 from kiosk.outbox import Outbox
 from kiosk.scanner import Scanner, run
 from tests.fault.door import Door, people_in

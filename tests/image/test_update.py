@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from imaging import bundle, disk, signing
 
 from kiosk.envelopes import remote
+from kiosk.envelopes.offer import Offer
 from kiosk.envelopes.remote import Command, Verb
-from kiosk.updates.rules import Offer
 from tests.image.conftest import WORK, Table
 from tests.image.machine import Card, Machine, virt
 from tests.updates.machine import SMALL, Version, make_version

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiosk.envelopes import cose, remote
+from kiosk.envelopes.offer import Offer
 from kiosk.envelopes.remote import Command, Reason, Refusal, Verb, judge, signed
 from kiosk.errors import CoseError
 from kiosk.model import ClockQuality, Moment
-from kiosk.updates.rules import Offer
 
 KEY = Ed25519PrivateKey.generate()
 FOREIGN = Ed25519PrivateKey.generate()

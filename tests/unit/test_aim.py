@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kiosk.camera import Frame
 from kiosk.commands.aim import RECENT_NS, Sight
 from kiosk.cues import GREEN, MEANINGS, TURQUOISE, Cue, CueName
 from kiosk.decoder import read_picture
+from kiosk.lens.frame import Frame
 from kiosk.model import Reading
 from kiosk.service import aim
 from kiosk.service.aim import CodeInView, Gauge, Verdict, View

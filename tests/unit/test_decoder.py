@@ -13,8 +13,8 @@ import pytest
 import segno
 import zxingcpp
 
-from kiosk.camera import Frame
 from kiosk.decoder import Decoder, examine_picture, read_picture
+from kiosk.lens.frame import Frame
 from kiosk.reading.symbol import is_fragment
 from kiosk.reading.zbar import ZbarScanner
 from kiosk.sim import people

@@ -23,6 +23,7 @@ from kiosk.config import Config, Sound
 from kiosk.cues import Cue, CueName
 from kiosk.disk import durable
 from kiosk.envelopes import cose, remote
+from kiosk.envelopes.offer import Offer
 from kiosk.envelopes.remote import Command, Verb
 from kiosk.errors import ConfigError, RestartRequestedError
 from kiosk.model import Entry, Moment
@@ -32,7 +33,7 @@ from kiosk.orders.executor import ANSWER_S, REBOOT_FILE, Executor
 from kiosk.outbox import Outbox
 from kiosk.trust import fleet_keys
 from kiosk.updates import updating
-from kiosk.updates.rules import Mark, Offer, State
+from kiosk.updates.rules import Mark, State
 
 KEY = Ed25519PrivateKey.generate()
 KEYS = {cose.key_id(KEY.public_key()): KEY.public_key()}

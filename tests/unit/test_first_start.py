@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kiosk.__main__ import main as kiosk
-from kiosk.camera import Frame
 from kiosk.clock import SystemClock
 from kiosk.commissioning import identity, provision
 from kiosk.commissioning.first_start import FirstStart
@@ -37,6 +36,7 @@ from kiosk.envelopes.provisioning_code import (
 )
 from kiosk.errors import CameraEndedError, ProvisionError
 from kiosk.health import read_marks, write_marks
+from kiosk.lens.frame import Frame
 from kiosk.settings import loader
 
 UNIT = (

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kiosk.camera import Frame
 from kiosk.config import Lamp as Settings
 from kiosk.errors import CameraEndedError
+from kiosk.lens.frame import Frame
 from kiosk.lens.lamp import FIRST_HOLD_NS, LONGEST_HOLD_NS, RELAPSE_NS, Glow, LitCamera, brightness_of, glow_after
 
 S = 1_000_000_000

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from central.fleet import rollout
 from central.fleet.rollout import AGAIN_S, Rollout, Seen, bucket, note_sent, rings_of, seen_of, turn
+from kiosk.envelopes.offer import Offer
 from kiosk.errors import ConfigError
-from kiosk.updates.rules import Offer
 
 OLD, NEW = "0.1.0+20261124213755", "0.2.0+20261201000000"
 OFFER = Offer(NEW, "https://updates.example/kiosk-pi4.raucb", bytes(32), 1000)

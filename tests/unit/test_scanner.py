@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from central.keys.keystore import KeyStore
-from kiosk.camera import Frame
 from kiosk.config import Config, Sound
 from kiosk.credential import compile_local, personal_pass
 from kiosk.cues import Cue, CueName
@@ -24,6 +23,7 @@ from kiosk.delivery import wire
 from kiosk.envelopes.seal import unseal
 from kiosk.errors import CameraEndedError, OutboxError
 from kiosk.health import read_marks, write_marks
+from kiosk.lens.frame import Frame
 from kiosk.model import ClockQuality, Entry, Moment
 from kiosk.outbox import Outbox
 from kiosk.policy import Policy, Rules

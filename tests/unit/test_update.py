@@ -18,11 +18,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from kiosk.__main__ import main
 from kiosk.config import Config
 from kiosk.envelopes import cose, remote
+from kiosk.envelopes.offer import Offer, is_offer, key_of
 from kiosk.envelopes.remote import Command, Verb
 from kiosk.errors import UpdateError
 from kiosk.model import ClockQuality, Moment
 from kiosk.updates import fetch, install, updating
-from kiosk.updates.rules import Found, Mark, Offer, State, is_night, is_offer, key_of, standing
+from kiosk.updates.rules import Found, Mark, State, is_night, standing
 from tests.bundle_server import NEW, Server
 
 KEY = Ed25519PrivateKey.generate()

@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from imaging import bundle, release, signing
 
 from kiosk.envelopes import remote
+from kiosk.envelopes.offer import Offer
 from kiosk.envelopes.remote import Command, Verb
-from kiosk.updates.rules import Offer
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "units"

@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from imaging import bundle, disk, release, signing
 
 from kiosk.envelopes import remote
+from kiosk.envelopes.offer import Offer
 from kiosk.envelopes.remote import Command, Verb
-from kiosk.updates.rules import Offer
 from tests.updates.machine import CUT, ROOT, SMALL, Booted, Card, Machine, Version, make_version
 
 NAMES = ("0.1.0+20260101000000", "0.2.0+20260201000000", "0.2.1+20260301000000")
