@@ -51,7 +51,7 @@ test-updates: $(VENV)/.ready-dev ## install, try, keep, leave updates with RAUC 
 	KIOSK_UPDATES=1 timeout 1500 $(BIN)/python -m pytest -q -n 2 tests/updates $(ARGS)
 
 check: $(VENV)/.ready-dev ## linters, types, layers and scripts only
-	$(BIN)/python -m pytest tests/unit/test_house.py
+	$(BIN)/python -m pytest tests/unit/house/test_house.py
 
 format: $(VENV)/.ready-dev ## format the sources
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix .

@@ -40,7 +40,7 @@ from kiosk.lens.frame import Frame
 from kiosk.settings import loader
 
 UNIT = (
-    Path(__file__).resolve().parents[2]
+    Path(__file__).resolve().parents[3]
     / "image-build/overlay/station/usr/lib/systemd/system/kiosk-code.service"
 )  # fmt: skip
 REFUSALS = (NOT_A_CODE, FORGED, EXPIRED, USED, SET_UP_ALREADY, REFUSED, NOT_KEPT)

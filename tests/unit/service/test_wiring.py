@@ -14,7 +14,7 @@ from kiosk.config import Config
 from kiosk.service import wiring
 from kiosk.settings import loader
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 BOARDS = sorted((ROOT / "config/boards").glob("*.yaml"))
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SOURCES = sorted(
     path for folder in ("kiosk", "central", "bench", "tests", "image-build") for path in (ROOT / folder).rglob("*.py")
 )

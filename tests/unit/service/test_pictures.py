@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 from kiosk.cues import DIM_WHITE, GREEN, CueName
 from kiosk.service import pictures
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SVG = "{http://www.w3.org/2000/svg}"
 
 

@@ -22,7 +22,7 @@ from kiosk.outbox import Outbox
 from kiosk.service import acceptance, checkup
 from kiosk.service.checkup import Finding, Health
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 WORKING = {"lane": "main", "fps": 12.5, "recorded": 7, "fault": ""}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import grimp
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 # Words and forms: what travels, what is signed, what is sealed.
 SHARED = {
     "kiosk", "kiosk.errors", "kiosk.model", "kiosk.delivery.wire", "kiosk.disk.durable", "kiosk.trust.authority_keys", "kiosk.trust.trust_list",
@@ -65,3 +65,15 @@ def test_page_names_every_room_of_the_way() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
     rooms = [path.stem for path in (ROOT / "kiosk").glob("*.py") if not path.stem.startswith("__")]
     assert [room for room in rooms if f"kiosk/{room}.py" not in page and f"`{room}`" not in page] == []
+
+
+def test_tests_mirror_the_wings() -> None:
+    """Who looks for a wing's tests finds them under its name; what is no wing's is the house's or the card image's."""
+    folders = {
+        str(path.parent.relative_to(ROOT / "tests" / "unit"))
+        for path in (ROOT / "tests" / "unit").rglob("test_*.py")
+        if path.parent.name not in ("unit", "central", "house", "image")
+    }
+    wings = {path.parent.name for path in (ROOT / "kiosk").glob("*/__init__.py")}
+    wings |= {f"central/{path.parent.name}" for path in (ROOT / "central").glob("*/__init__.py")}
+    assert folders <= wings

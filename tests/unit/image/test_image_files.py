@@ -17,7 +17,7 @@ from imaging.layers import LayerError, problems_of, read_board, read_layer
 
 from kiosk.settings import loader
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "image-build"
 LAYERS = sorted((FOLDER / "layer").glob("*.yaml"))
 BOARDS = sorted(path.stem for path in (FOLDER / "config").glob("*.yaml"))

@@ -13,7 +13,7 @@ from imaging.host import HostError
 
 from kiosk import __version__
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 BIN = ROOT / "image-build" / "overlay" / "station" / "usr" / "lib" / "kiosk" / "bin"
 VERSION = "0.1.0+20261124213755"
 

@@ -21,7 +21,7 @@ from kiosk.outbox import Outbox
 from kiosk.service import bundle
 from kiosk.settings import loader
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CANARIES = ("Canary Nguyen", "046090777123", "s3cret-canary", "canary-user")
 
 

@@ -170,6 +170,6 @@ def test_box_opens_with_an_independent_implementation() -> None:
 
 def test_one_file_knows_hpke() -> None:
     """Whoever looks for how a person is sealed has one file to read."""
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     files = [path for folder in ("kiosk", "central") for path in (root / folder).rglob("*.py")]
     assert [path.name for path in files if "primitives.hpke" in path.read_text("utf-8")] == ["seal.py"]

@@ -13,7 +13,7 @@ from kiosk.errors import ConfigError
 from kiosk.service import reference
 from kiosk.settings import loader, plain_yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 KIOSK = "kiosk:\n  id: a-1\n  site: b\n"
 
 
