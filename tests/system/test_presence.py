@@ -48,6 +48,23 @@ def _status(state: str, age_s: int | None, clock: str = "synced") -> bytes:
         (b"[" * 60_000, Presence()),
         (b'{"at": {"wall_ns": ' + b"9" * 5000 + b"}}", Presence()),
     ],
+    ids=[  # not the status itself: it has the second in which this file was read, which two workers need not share
+        "online",
+        "estimated",
+        "unset",
+        "lost",
+        "ahead",
+        "control",
+        "list",
+        "true",
+        "negative",
+        "endless",
+        "no-map",
+        "empty",
+        "no-text",
+        "deep",
+        "long",
+    ],
 )
 def test_status_is_believed_as_far_as_it_is_sane(status: bytes, said: Presence) -> None:
     """Known words and times that are not to come; whatever else the broker holds says nothing, and never crashes."""
