@@ -24,6 +24,10 @@ if [ -e /proc/device-tree/model ] && grep -aq "Raspberry Pi" /proc/device-tree/m
     [ -d /usr/lib/python3/dist-packages/picamera2 ] || missing+=(python3-picamera2)
     [ -e /usr/lib/python3/dist-packages/lgpio.py ] || missing+=(python3-lgpio)
 fi
+if [ "$extra" = dev ] || [ "$extra" = audit ]; then
+    # The phone's page draws its QR codes with it, and wheels carry it (setup.py).
+    [ -e /usr/share/javascript/qrcode-generator/qrcode.js ] || missing+=(node-qrcode-generator)
+fi
 if [ "$extra" = dev ]; then
     command -v shellcheck >/dev/null || missing+=(shellcheck)
     "$python" -c 'import ctypes.util, sys; sys.exit(not ctypes.util.find_library("pangoft2-1.0"))' || missing+=(libpangoft2-1.0-0)
