@@ -141,11 +141,12 @@ def _issue(arguments: argparse.Namespace) -> int:
 
 def _page(arguments: argparse.Namespace) -> int:
     folder: Path = arguments.out
+    files = phone_page.files()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"cannot make {folder}: {error.strerror}", hint="name another folder") from error
-    for name, content in phone_page.files().items():
+    for name, content in files.items():
         _write(folder / name, content, 0o644)
     print(f"{folder}: index.html and what it needs; serve the folder over https, or give away index.html alone")
     return 0

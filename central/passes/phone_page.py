@@ -1,6 +1,6 @@
 """The page on which a phone shows its moving pass: plain files for any web server, or one file.
 
-    index.html              all of it: words, style, the code of QR codes, the script
+    index.html              all of it: words, style, the QR encoder with its licence, the script
     worker.js               keeps the page on the phone, for when there is no network
     manifest.webmanifest    name and picture on the home screen
     icon.png
@@ -12,7 +12,7 @@ The phone says its key as digits, because keyboards that compose Vietnamese lett
 
     1 · decimal(PUBLIC KEY of 32 bytes, first 4 bytes of SHA-256("kiosk-phone-1", PUBLIC KEY)), 87 digits
 
-Sources: central/phone/qrcode.LICENSE; WebCrypto's Ed25519 is in Chrome 137, Firefox 129 and Safari 17.
+Sources: WebCrypto's Ed25519 is in Chrome 137, Firefox 129 and Safari 17.
 """
 
 from __future__ import annotations
@@ -25,22 +25,26 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from central import paper
+from central.passes import qr_encoder
 from kiosk.errors import ConfigError
 
-QRCODE_SHA256 = "79ec86f82856005b1c887905cfccfcfbec3821ca61c7fd5a952faa5f778f791c"
-"""Of `dist/qrcode.js` in the npm package qrcode-generator 2.0.4."""
 PHONE_PURPOSE = b"kiosk-phone-1"
 KEY_BYTES, CHECK_BYTES, PHONE_DIGITS = 32, 4, 87
 _SOURCES = Path(__file__).with_name("phone")
 
 
 def files() -> dict[str, bytes]:
-    """The page's files by their names."""
-    style, qrcode, script = (_source(name) for name in ("page.css", "qrcode.js", "page.js"))
+    """The page's files by their names.
+
+    Raises:
+        ConfigError: The QR encoder is not on this machine, or is another version.
+    """
+    licence, encoder = (qr_encoder.read(part).decode() for part in (qr_encoder.LICENCE, qr_encoder.SCRIPT))
+    style, script = (_source(name) for name in ("page.css", "page.js"))
     policy = "; ".join(
         (
             "default-src 'none'",
-            f"script-src {_hash(qrcode)} {_hash(script)}",
+            f"script-src {_hash(encoder)} {_hash(script)}",
             f"style-src {_hash(style)}",
             "img-src 'self'",
             "manifest-src 'self'",
@@ -50,7 +54,7 @@ def files() -> dict[str, bytes]:
         )
     )
     page = _source("page.html").replace("@POLICY@", policy)
-    for place, text in (("@STYLE@", style), ("@QRCODE@", qrcode), ("@SCRIPT@", script)):
+    for place, text in (("@STYLE@", style), ("@LICENCE@", licence), ("@ENCODER@", encoder), ("@SCRIPT@", script)):
         page = page.replace(place, text)
     version = hashlib.sha256(page.encode()).hexdigest()[:16]
     manifest = {
