@@ -35,25 +35,34 @@ LONGEST_S = 20.0
 
 
 class Phone:
-    """One browser with a memory of its own."""
+    """One browser with a memory of its own: a phone's, or with a size in pixels a computer's, whose scroll bars take room."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, size_px: tuple[int, int] | None = None) -> None:
         options = webdriver.ChromeOptions()
         options.binary_location = shutil.which("chromium")
         for word in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "disable-gpu", "no-first-run"):
             options.add_argument(f"--{word}")
         options.add_argument(f"--user-data-dir={folder}")
-        options.add_experimental_option(
-            "mobileEmulation", {"deviceMetrics": {"width": 393, "height": 851, "pixelRatio": 2}}
-        )
+        if size_px is None:
+            metrics = {"width": 393, "height": 851, "pixelRatio": 2}
+            options.add_experimental_option("mobileEmulation", {"deviceMetrics": metrics})
+        else:
+            options.add_experimental_option("excludeSwitches", ["hide-scrollbars"])
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         self.driver = webdriver.Chrome(options, Service(shutil.which("chromedriver")))
+        if size_px is not None:
+            self.resize(*size_px)
         self.driver.set_page_load_timeout(LONGEST_S)
         self.driver.set_script_timeout(LONGEST_S)
 
     def close(self) -> None:
         """Switch it off."""
         self.driver.quit()
+
+    def resize(self, width_px: int, height_px: int) -> None:
+        """Give the window's inside this size."""
+        size = {"width": width_px, "height": height_px, "deviceScaleFactor": 1, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
     def open(self, url: str) -> None:
         """Open a page."""
@@ -136,12 +145,12 @@ def screen() -> Iterator[str]:
 
 
 @pytest.fixture
-def phone(tmp_path: Path) -> Iterator[Callable[[], Phone]]:
-    """Makes phones."""
+def phone(tmp_path: Path) -> Iterator[Callable[..., Phone]]:
+    """Makes phones, and computers where a size is said."""
     made: list[Phone] = []
 
-    def make() -> Phone:
-        made.append(Phone(tmp_path / f"browser-{len(made)}"))
+    def make(size_px: tuple[int, int] | None = None) -> Phone:
+        made.append(Phone(tmp_path / f"browser-{len(made)}", size_px))
         return made[-1]
 
     yield make
@@ -319,3 +328,40 @@ def test_page_reaches_nobody(server: tuple[str, list[str], ThreadingHTTPServer],
     assert not [
         message for message in said if "stolen" not in message and not re.search(r"Content Security Policy", message)
     ]
+
+
+def _fits(mine: Phone, canvas: str) -> bool:
+    """Whether nothing has to be scrolled sideways and the code stands in the page's column, each module whole pixels."""
+    asked = f"""(() => {{
+        const page = document.documentElement, code = document.getElementById('{canvas}');
+        const box = code.getBoundingClientRect(), column = document.querySelector('main').getBoundingClientRect();
+        return page.scrollWidth <= page.clientWidth && page.clientWidth < innerWidth && box.width === code.width
+            && code.width > 100 && box.left >= column.left && box.right <= column.right;
+    }})()"""
+    return bool(mine.ask(asked))
+
+
+def test_nothing_is_scrolled_sideways(
+    office: Path, phone: Callable[..., Phone], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In windows of many sizes with a bar at the side, opened so or made so: the code is as wide as its column at most.
+
+    Opened from the disk, the page asks for nothing that a browser complains of.
+    """
+    page = (office / "page/index.html").as_uri()
+    sizes_px = [(width, height) for width in (320, 360, 500, 540, 768, 1280) for height in (500, 960)]
+    mine = phone(sizes_px[0])
+    for size_px in sizes_px:
+        mine.resize(*size_px)
+        mine.open(page)
+        mine.until(lambda: mine.shows("enrol"))
+        assert _fits(mine, "phone"), size_px
+    for size_px in sizes_px:
+        mine.resize(*size_px)
+        mine.until(lambda: _fits(mine, "phone"))
+    mine.resize(1280, 960)
+    mine.take(_issued(office, capsys, "--holder-key", mine.ask("document.getElementById('digits').textContent")))
+    for size_px in sizes_px:
+        mine.resize(*size_px)
+        mine.until(lambda: _fits(mine, "code"))
+    assert mine.driver.get_log("browser") == []

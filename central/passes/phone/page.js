@@ -190,16 +190,16 @@
     see("fault");
   }
 
-  // Whole pixels for every module, so that none is blurred.
+  // Whole pixels for every module, so that none is blurred; never wider than the words beside it.
   function draw(canvas, text, mode) {
     const code = qrcode(0, "M");
     code.addData(text, mode);
     code.make();
     const modules = code.getModuleCount();
-    const side = Math.min(document.documentElement.clientWidth - 16, window.innerHeight * 0.8, 640) * devicePixelRatio;
+    const side = Math.min(canvas.parentElement.clientWidth, window.innerHeight * 0.8) * devicePixelRatio;
     const scale = Math.max(2, Math.floor(side / (modules + 2 * QUIET_MODULES)));
     canvas.width = canvas.height = scale * (modules + 2 * QUIET_MODULES);
-    canvas.style.width = canvas.style.height = `${canvas.width / devicePixelRatio}px`;
+    canvas.style.width = `${canvas.width / devicePixelRatio}px`;
     const paint = canvas.getContext("2d");
     paint.fillStyle = "#fff";
     paint.fillRect(0, 0, canvas.width, canvas.height);
@@ -231,9 +231,17 @@
       );
     }
     if (navigator.storage && navigator.storage.persist) navigator.storage.persist().catch(() => {});
-    if ("serviceWorker" in navigator && location.protocol.startsWith("http")) {
-      navigator.serviceWorker.register("worker.js").catch(() => {});
+    // A page from a disk has no place on the home screen, and browsers complain of what it asks for beside itself.
+    if (location.protocol.startsWith("http")) {
+      const manifest = document.createElement("link");
+      manifest.rel = "manifest";
+      manifest.href = "manifest.webmanifest";
+      document.head.append(manifest);
+      if ("serviceWorker" in navigator) navigator.serviceWorker.register("worker.js").catch(() => {});
     }
+
+    const digits = await phoneNumber(publicKey);
+    at("digits").textContent = digits.match(/.{4}/g).join(" ");
 
     let pass = null;
     let shownStep = 0;
@@ -269,9 +277,7 @@
       return tick();
     }
 
-    async function enrol(refusal) {
-      const digits = await phoneNumber(publicKey);
-      at("digits").textContent = digits.match(/.{4}/g).join(" ");
+    function enrol(refusal) {
       at("back").hidden = !pass;
       at("refusal").hidden = !refusal;
       at("refusal").textContent = refusal ? `${refusal.vi} / ${refusal.message}` : "";
@@ -311,6 +317,7 @@
     window.addEventListener("hashchange", takeLink);
     window.addEventListener("resize", () => {
       shownStep = 0;
+      if (!at("enrol").hidden) draw(at("phone"), digits, "Numeric");
     });
     document.addEventListener("visibilitychange", () => {
       shownStep = 0;

@@ -60,7 +60,7 @@ def test_page_runs_its_own_scripts_only(tmp_path: Path) -> None:
     assert "connect-src" not in policy[1]
     assert not re.search(r"@[A-Z]+@", page)
     words = page.partition("<script>")[0]
-    assert set(re.findall(r'(?:src|href)="([^"]+)"', words)) == {"manifest.webmanifest", "icon.png"}
+    assert set(re.findall(r'(?:src|href)="([^"]+)"', words)) == {"icon.png"}
 
 
 def test_new_page_replaces_the_kept_one(monkeypatch: pytest.MonkeyPatch) -> None:
