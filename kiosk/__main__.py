@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kiosk import __version__
+from kiosk import __version__, log
 from kiosk.errors import KioskError
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    log.hush()
     arguments = _parser().parse_args(argv)
     try:
         # Imported when it is chosen: the uplink must not load a camera, and help should be quick.

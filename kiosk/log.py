@@ -1,6 +1,7 @@
 """Log lines for a service manager: stderr, one `key=value` line an event, never a code's content or a name.
 
-journald adds the time; lines that go anywhere else get one.
+journald adds the time; lines that go anywhere else get one. Libraries that write to stderr by themselves are silenced: what they would say,
+our own sentence says with its remedy.
 """
 
 from __future__ import annotations
@@ -11,8 +12,16 @@ import re
 import sys
 import time
 from collections import deque
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 RECENT_LINES = 200
+HUSHED = {"OPENCV_LOG_LEVEL": "OFF", "OPENCV_FFMPEG_LOGLEVEL": "-8", "LIBCAMERA_LOG_LEVELS": "*:ERROR"}
+"""How OpenCV, the FFmpeg in it (-8 is AV_LOG_QUIET) and libcamera are told to be silent. Of libcamera errors are left: a camera that
+fails at a door tells there what it lacks."""
 _NEEDS_QUOTES = re.compile(r'[\s"=]')
 
 
@@ -26,6 +35,26 @@ def start(level: str) -> None:
     form = "%(levelname)s %(message)s" if by_journald else "%(asctime)s %(levelname)s %(message)s"
     logging.basicConfig(level=level.upper(), format=form, stream=sys.stderr, force=True)
     logging.getLogger().addHandler(_Recent())
+
+
+def hush() -> None:
+    """Silence the libraries beneath this process and its children, before they are loaded; whoever sets a variable hears them again."""
+    for name, value in HUSHED.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("picamera2").setLevel(logging.WARNING)  # it tells each step of opening a camera
+
+
+@contextmanager
+def muted() -> Iterator[None]:
+    """Let nothing reach stderr: for a call of libpng or libjpeg, which heed no setting. Not while other threads have something to say."""
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123  a device, not a path
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 _recent: deque[str] = deque(maxlen=RECENT_LINES)

@@ -26,7 +26,7 @@ from kiosk.errors import KioskError
 from kiosk.log import printable
 from kiosk.model import Credential, Malformed, Sighting, Unproven, UnprovenReason, WrongCode
 from kiosk.service import vectors
-from kiosk.sim.replay import PICTURE_SUFFIXES
+from kiosk.sim.replay import PICTURE_SUFFIXES, picture_of
 from kiosk.trust import issuers
 
 if TYPE_CHECKING:
@@ -143,13 +143,12 @@ def _pictures(paths: list[Path]) -> Iterator[Path]:
 
 def _luma(path: Path) -> np.ndarray[Any, np.dtype[np.uint8]]:
     try:
-        encoded = np.fromfile(path, np.uint8)
-        luma = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION) if encoded.size else None
-    except (OSError, cv2.error) as error:
-        raise PictureError(f"{path} cannot be read: {type(error).__name__}") from error
+        luma = picture_of(np.fromfile(path, np.uint8), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
+    except OSError as error:
+        raise PictureError(f"{path} cannot be read: {error.strerror}") from error
     if luma is None:
         raise PictureError(f"{path} is no picture that can be decoded")
-    return np.asarray(luma, np.uint8)
+    return luma
 
 
 def _as_object(reading: Reading, verdict: Verdict) -> dict[str, object]:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
 from kiosk.credential import classify, hc1, proof
@@ -23,6 +22,7 @@ from kiosk.decoder import examine_picture
 from kiosk.envelopes import base45, cbor, cose
 from kiosk.errors import CborError, CoseError, KioskError, TrustError
 from kiosk.model import Credential, Malformed, Result
+from kiosk.sim.replay import picture_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -140,11 +140,10 @@ class Vector:
             return None
 
     def _picture(self) -> bool:
-        encoded = np.frombuffer(base64.b64decode(self._text("2DCODE")), np.uint8)
-        luma = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE) if encoded.size else None
+        luma = picture_of(np.frombuffer(base64.b64decode(self._text("2DCODE")), np.uint8))
         if luma is None:
             return False
-        readings, _ = examine_picture(np.asarray(luma, np.uint8))
+        readings, _ = examine_picture(luma)
         return self._text("PREFIX").encode() in {reading.payload for reading in readings}
 
     def _prefix(self) -> bool:

@@ -11,11 +11,27 @@ import numpy as np
 
 from kiosk.errors import CameraEndedError, CameraError
 from kiosk.lens.frame import Frame
+from kiosk.log import muted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PICTURE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff", ".webp"})
+
+
+def picture_of(encoded: NDArray[np.uint8], flags: int = cv2.IMREAD_GRAYSCALE) -> NDArray[np.uint8] | None:
+    """The brightness in a picture file, shape (height_px, width_px); None if it is no picture that OpenCV can decode.
+
+    Args:
+        encoded: The file's bytes.
+        flags: OpenCV's `IMREAD_…`, for one channel.
+    """
+    try:
+        with muted():
+            luma = cv2.imdecode(encoded, flags) if encoded.size else None
+    except cv2.error:
+        return None
+    return None if luma is None else np.asarray(luma, np.uint8)
 
 
 class _Paced:
@@ -53,9 +69,9 @@ class FolderCamera(_Paced):
     def next_frame(self, timeout_s: float) -> Frame:  # noqa: ARG002  a file does not keep one waiting
         """The next picture."""
         for path in self._paths:
-            luma = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_GRAYSCALE)
+            luma = picture_of(np.fromfile(path, np.uint8))
             if luma is not None:
-                return self._frame(np.asarray(luma, np.uint8))
+                return self._frame(luma)
         raise CameraEndedError("every picture has been shown")
 
     def close(self) -> None:

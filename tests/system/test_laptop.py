@@ -1,0 +1,124 @@
+"""The station's commands as a newcomer meets them: on a laptop, without pins, camera, services or a configuration."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from kiosk import log
+from kiosk.__main__ import main as kiosk
+
+LIMIT_S = 60
+NOISY_CAMERA = """
+import logging, os, sys
+if os.environ.get("LIBCAMERA_LOG_LEVELS") != "*:ERROR":
+    print("INFO Camera camera_manager.cpp:340 libcamera v0.5.2", file=sys.stderr)
+logging.getLogger("picamera2.picamera2").info("Initialization successful.")
+class Picamera2:
+    def global_camera_info():
+        raise RuntimeError("no such camera")
+"""
+
+
+@pytest.fixture(autouse=True)
+def unsignalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands that run in this process leave its signal handlers alone."""
+    monkeypatch.setattr("kiosk.commands.aim.until_signalled", lambda: lambda: False)
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[..., Path]:
+    """A configuration file beside a state folder that is not there."""
+
+    def write(**sections: object) -> Path:
+        values = {
+            "kiosk": {"id": "test-1", "site": "office-1"},
+            "state": {"dir": str(tmp_path / "state"), "runtime_dir": str(tmp_path / "run")},
+            "seal": {"mode": "off"},
+            **sections,
+        }
+        path = tmp_path / "kiosk.yaml"
+        path.write_text(yaml.safe_dump(values), "utf-8")
+        return path
+
+    return write
+
+
+def _said(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What a child of its own says, in a process where nobody has silenced anything."""
+    inherited = {name: value for name, value in os.environ.items() if name not in log.HUSHED}
+    return subprocess.run(
+        [sys.executable, "-m", "kiosk", *words],
+        cwd=cwd,
+        env={**inherited, "PYTHONPATH": str(Path(__file__).resolve().parents[2]), **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ("v4l2:/dev/video99", "cannot open the camera /dev/video99; see `ls /dev/video*`"),
+        ("v4l2:99", "cannot open the camera 99; see `ls /dev/video*`"),
+        ("video:broken.mp4", "cannot play broken.mp4; convert it with"),
+        ("picamera2:0", "the camera failed: no such camera; check the ribbon"),
+    ],
+)
+def test_no_camera_is_one_sentence_of_ours(
+    source: str, sentence: str, written: Callable[..., Path], tmp_path: Path
+) -> None:
+    """OpenCV, FFmpeg, libcamera and picamera2 say nothing beside it."""
+    (tmp_path / "broken.mp4").write_bytes(bytes(4) + b"ftypisom" + bytes(100))
+    (tmp_path / "picamera2.py").write_text(NOISY_CAMERA)
+    here = Path(__file__).resolve().parents[2]
+    lanes = [{"panel": {"kind": "mock"}, "camera": {"source": source}}]
+    done = _said("scan", "--config", str(written(lanes=lanes)), cwd=tmp_path, PYTHONPATH=f"{here}:{tmp_path}")
+    assert done.stderr.startswith(f"kiosk: {sentence}")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (10, "", 1)
+
+
+def test_broken_pictures_are_told_in_our_words_alone(tmp_path: Path) -> None:
+    """libpng, libjpeg and libtiff write to stderr by themselves; whoever reads a picture hears what became of it."""
+    noise = np.random.default_rng(1).integers(0, 255, (300, 300), np.uint8)
+    for name in ("cut.png", "cut.tif"):
+        whole = cv2.imencode(name[3:], noise)[1].tobytes()
+        (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+    spoilt = bytearray(cv2.imencode(".jpg", noise)[1].tobytes())
+    spoilt[5000:5100] = bytes(100)
+    (tmp_path / "spoilt.jpg").write_bytes(spoilt)
+    (tmp_path / "empty.png").touch()
+    assert (done := _said("read", "spoilt.jpg", cwd=tmp_path)).stderr == ""
+    assert done.stdout == "spoilt.jpg: no code\n"
+    for name in ("cut.png", "cut.tif", "empty.png"):
+        done = _said("read", name, cwd=tmp_path)
+        assert done.stderr.startswith(f"kiosk: {name} is no picture that can be decoded; give a picture (bmp,")
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
+def test_who_wants_to_hear_the_libraries_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that is set already is left as it is."""
+    monkeypatch.setenv("OPENCV_LOG_LEVEL", "DEBUG")
+    monkeypatch.setenv("LIBCAMERA_LOG_LEVELS", "*:INFO")
+    log.hush()
+    assert (os.environ["OPENCV_LOG_LEVEL"], os.environ["LIBCAMERA_LOG_LEVELS"]) == ("DEBUG", "*:INFO")
+
+
+def test_folder_with_broken_pictures_shows_the_others(written: Callable[..., Path], tmp_path: Path) -> None:
+    """An empty file among them ends no process."""
+    (tmp_path / "shown").mkdir()
+    (tmp_path / "shown" / "1.png").touch()
+    (tmp_path / "shown" / "2.png").write_bytes(cv2.imencode(".png", np.zeros((90, 90), np.uint8))[1].tobytes())
+    config = str(written(lanes=[{"panel": {"kind": "none"}, "camera": {"fps": 120}}]))
+    assert kiosk(["aim", "--config", config, "--camera", f"folder:{tmp_path / 'shown'}", "--silent"]) == 1
