@@ -185,6 +185,23 @@ def cue_for(decision: Decision, direction: Direction) -> Cue:
             return CUES[_REFUSED.get(decision.reason, CueName.WRONG_CODE)]
 
 
+def levels_of(rgb: Rgb, colours: tuple[str, ...]) -> dict[str, int]:
+    """How bright each LED shines for this colour, 0 to 255.
+
+    Args:
+        rgb: The colour.
+        colours: The LEDs there are, of "red", "green", "blue", "yellow". A yellow LED takes over what red and green would
+            mix; without a blue one, pure blue is shown by red and green together.
+    """
+    red, green, blue = rgb
+    levels = {"red": red, "green": green, "blue": blue, "yellow": 0}
+    if "yellow" in colours and red and green and not blue:
+        levels = {"red": 0, "green": 0, "blue": 0, "yellow": max(red, green)}
+    elif "blue" not in colours and blue and not red and not green:
+        levels |= {"red": blue, "green": blue}
+    return {colour: levels[colour] for colour in colours}
+
+
 def volume_percent_at(sound: Sound, minute_of_day: int | None) -> int:
     """How loud at this time.
 

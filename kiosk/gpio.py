@@ -10,13 +10,16 @@ Units: `_hz` hertz, `_ms` milliseconds, `_s` seconds, `_pin` BCM numbers.
 
 from __future__ import annotations
 
+import importlib
+import os
+import tempfile
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gpiozero import PWMLED, DigitalOutputDevice, PWMOutputDevice
 
 from kiosk.clock import SystemClock, minute_of_day
-from kiosk.cues import DARK, Cue, Rgb, Step, volume_percent_at
+from kiosk.cues import DARK, Cue, Rgb, Step, levels_of, volume_percent_at
 from kiosk.errors import PanelError
 
 if TYPE_CHECKING:
@@ -365,23 +368,6 @@ def open_lamp(kind: str, settings: config.Lamp) -> Lamp:
     return GpioLamp(settings, pin_factory(kind))
 
 
-def levels_of(rgb: Rgb, colours: tuple[str, ...]) -> dict[str, int]:
-    """How bright each LED shines for this colour, 0 to 255.
-
-    Args:
-        rgb: The colour.
-        colours: The LEDs there are, of "red", "green", "blue", "yellow". A yellow LED takes over what red and green would
-            mix; without a blue one, pure blue is shown by red and green together.
-    """
-    red, green, blue = rgb
-    levels = {"red": red, "green": green, "blue": blue, "yellow": 0}
-    if "yellow" in colours and red and green and not blue:
-        levels = {"red": 0, "green": 0, "blue": 0, "yellow": max(red, green)}
-    elif "blue" not in colours and blue and not red and not green:
-        levels |= {"red": blue, "green": blue}
-    return {colour: levels[colour] for colour in colours}
-
-
 def pin_factory(kind: str) -> Any:  # noqa: ANN401  gpiozero has no types
     """gpiozero's factory of real pins ("gpio") or of mock ones."""
     if kind == "mock":
@@ -389,6 +375,7 @@ def pin_factory(kind: str) -> Any:  # noqa: ANN401  gpiozero has no types
 
         return MockFactory(pin_class=MockPWMPin)
     try:
+        _load_lgpio()
         from gpiozero.pins.lgpio import LGPIOFactory  # noqa: PLC0415  there only on a Pi
 
         return LGPIOFactory()
@@ -397,3 +384,15 @@ def pin_factory(kind: str) -> Any:  # noqa: ANN401  gpiozero has no types
             f"this machine has no pins ({error})",
             hint="on a Pi: apt install python3-lgpio; elsewhere set `panel.kind` to terminal, mock or none",
         ) from error
+
+
+def _load_lgpio() -> None:
+    """lgpio makes a named pipe in the working directory, or in $LG_WD, when it is imported, and leaves it there (0.2.2)."""
+    if "LG_WD" in os.environ:
+        return
+    with tempfile.TemporaryDirectory(prefix="kiosk-") as folder:
+        os.environ["LG_WD"] = folder
+        try:
+            importlib.import_module("lgpio")
+        finally:
+            del os.environ["LG_WD"]

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from kiosk.config import Config
 
 ANSWER_S = 1.5
+COLUMN = 20
+"""Letters of a part's name; a longer one has a line of its own, so that the answers stay below each other."""
 _CUES = {Health.OK: CueName.RECORDED_PASS, Health.WARNING: CueName.REPEAT, Health.FAILED: CueName.FAULT}
 
 
@@ -59,7 +61,8 @@ def _print(finding: Finding, *, as_json: bool) -> None:
         print(json.dumps(asdict(finding), ensure_ascii=False), flush=True)
     else:
         word = finding.health.value if finding.health is Health.OK else finding.health.value.upper()
-        print(f"{finding.part:20} {word}: {finding.says}", flush=True)
+        part = f"{finding.part}\n" if len(finding.part) > COLUMN else ""
+        print(f"{part}{'' if part else finding.part:{COLUMN}} {word}: {finding.says}", flush=True)
 
 
 def _answer(config: Config, worst: Health) -> None:

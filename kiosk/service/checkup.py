@@ -1,7 +1,7 @@
 """One check a part of the station, each with a finding and its remedy: what `kiosk doctor` tells.
 
 A station at work is not disturbed: while its processes write fresh marks they hold the camera, the pins and the name at the
-broker, and what they tell of those is taken instead. Otherwise every hand is tried once.
+broker, and what they tell of those is taken instead. Otherwise every hand is tried once. Nothing is made, mended or left behind.
 
 Units: `_s` seconds, `_mb` megabytes (2**20 bytes), `_ns` nanoseconds.
 
@@ -29,7 +29,7 @@ from kiosk.clock import SystemClock, judging_s
 from kiosk.commissioning import provision
 from kiosk.cues import Cue, CueName, Step
 from kiosk.delivery import mqtt
-from kiosk.errors import ConfigError, KioskError, NotProvisionedError
+from kiosk.errors import ConfigError, KioskError, NotProvisionedError, OutboxError
 from kiosk.model import ClockQuality
 from kiosk.outbox import Outbox
 from kiosk.sealer import Sealer
@@ -48,6 +48,8 @@ STEP_MS = 600
 RENEW_DAYS = 30
 SILENT_CENTRE_S = 120
 LAST_TRY_S = 86_400.0
+_UNITS = ("etc/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system", "lib/systemd/system")
+_NOT_WRITABLE = "run this as the station's user, or name another folder in `state.dir`"
 _PARADE = (("red", (255, 0, 0)), ("green", (0, 255, 0)), ("blue", (0, 0, 255)), ("white", (255, 255, 255)))
 _SEEN_WRONG = frozenset({Verdict.DARK, Verdict.BRIGHT, Verdict.FLAT, Verdict.NO_CODE_BLURRED, Verdict.BLURRED})
 
@@ -80,7 +82,7 @@ def findings(config: Config, root: Path = Path("/")) -> Iterator[Finding]:
 
     Args:
         config: The station's settings.
-        root: Where /sys is.
+        root: Where /sys and the services' units are.
     """
     for part, check in _checks(config, root):
         try:
@@ -96,7 +98,7 @@ def _checks(config: Config, root: Path) -> Iterator[tuple[str, Callable[[], Foun
     for lane in config.lanes:
         marks = health.read_marks(config.state.runtime_dir, f"scan-{lane.name}", health.FRESH_S)
         if marks is not None:
-            yield f"lane {lane.name}", partial(_at_work, marks)
+            yield f"lane {lane.name}", partial(_at_work, marks, root)
             continue
         yield f"camera {lane.name}", partial(_camera, lane)
         yield f"panel {lane.name}", partial(_panel, config, lane)
@@ -120,8 +122,8 @@ def _checks(config: Config, root: Path) -> Iterator[tuple[str, Callable[[], Foun
         for url in config.uplink.brokers:
             yield f"broker {url}", partial(_broker, config, url)
     else:
-        yield f"broker {uplink.get('broker')}", partial(_link, uplink)
-    yield "receipts", partial(_receipts, config, uplink)
+        yield f"broker {uplink.get('broker')}", partial(_link, uplink, root)
+    yield "receipts", partial(_receipts, config, uplink, root)
 
 
 def _fleet_keys(config: Config) -> Found:
@@ -146,13 +148,19 @@ def _seal(config: Config) -> Found:
     return (Health.WARNING if warnings else Health.OK), "; ".join([f"mode {config.seal.mode}", *warnings])
 
 
-def _at_work(marks: dict[str, Any]) -> Found:
+def _at_work(marks: dict[str, Any], root: Path) -> Found:
     if marks.get("fault"):
         return Health.FAILED, str(marks["fault"])
+    stop = "systemctl stop kiosk-scan" if _has_services(root) else "end `kiosk run`"
     if marks.get("waits"):
-        return Health.OK, f"at work: {marks['waits']}; to try camera and panel: systemctl stop kiosk-scan"
+        return Health.OK, f"at work: {marks['waits']}; to try camera and panel: {stop}"
     said = f"at work: {marks.get('fps')} frames a second, {marks.get('recorded')} recorded"
-    return Health.OK, f"{said}; to try camera and panel: systemctl stop kiosk-scan"
+    return Health.OK, f"{said}; to try camera and panel: {stop}"
+
+
+def _has_services(root: Path) -> bool:
+    """Whether systemd runs this station; on a laptop `kiosk run` does."""
+    return any((root / folder / "kiosk-uplink.service").exists() for folder in _UNITS)
 
 
 def _camera(lane: Lane) -> Found:
@@ -202,7 +210,13 @@ def _lamp(lane: Lane) -> Found:
 
 
 def _outbox(config: Config) -> Found:
-    outbox = Outbox.open(config.state.dir / "outbox.db", config.outbox)
+    path = config.state.dir / "outbox.db"
+    if not path.exists():
+        folder = _nearest(config.state.dir)
+        if not os.access(folder, os.W_OK):
+            raise OutboxError(f"{path} cannot be made: {folder} is not writable", hint=_NOT_WRITABLE)
+        return Health.OK, "none yet; it is made when scanning begins"
+    outbox = Outbox.open_existing(path, config.outbox)
     try:
         outbox.check()
         said = f"{outbox.depth()} entries wait"
@@ -214,9 +228,13 @@ def _outbox(config: Config) -> Found:
     return Health.OK, said
 
 
+def _nearest(folder: Path) -> Path:
+    """This folder, or the innermost one above it that is there."""
+    return next(each for each in (folder, *folder.absolute().parents) if each.exists())
+
+
 def _disk(config: Config) -> Found:
-    folder = next(each for each in (config.state.dir, *config.state.dir.absolute().parents) if each.exists())
-    disk = os.statvfs(folder)
+    disk = os.statvfs(_nearest(config.state.dir))
     free_mb = disk.f_bavail * disk.f_frsize // 2**20
     said = f"{free_mb} MB free"
     if free_mb < config.outbox.min_free_mb:
@@ -295,26 +313,36 @@ def _broker(config: Config, url: str) -> Found:
     return Health.OK, mqtt.probe(config, url, CONNECT_S)
 
 
-def _link(uplink: dict[str, Any]) -> Found:
+def _link(uplink: dict[str, Any], root: Path) -> Found:
     if uplink.get("state") == "online":
         return Health.OK, f"online, MQTT {uplink.get('protocol')}"
-    return Health.FAILED, f"{uplink.get('state')}; check the cable or Wi-Fi, then `journalctl -u kiosk-uplink -b`"
+    log = "`journalctl -u kiosk-uplink -b`" if _has_services(root) else "what `kiosk run` says"
+    return Health.FAILED, f"{uplink.get('state')}; check the cable or Wi-Fi, then {log}"
 
 
-def _receipts(config: Config, uplink: dict[str, Any] | None) -> Found:
+def _receipts(config: Config, uplink: dict[str, Any] | None, root: Path) -> Found:
     if uplink is None:
-        return Health.WARNING, "the uplink does not run; start it: systemctl start kiosk-uplink"
-    outbox = Outbox.open(config.state.dir / "outbox.db", config.outbox)
-    try:
-        waiting = outbox.depth()
-    finally:
-        outbox.close()
+        start = "systemctl start kiosk-uplink" if _has_services(root) else "kiosk run"
+        return Health.WARNING, f"the uplink does not run; start it: {start}"
+    waiting = _waiting(config)
     last_ns = uplink.get("last_receipt_boot_ns")
     age_s = None if last_ns is None else (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - int(last_ns)) // 1_000_000_000
     said = "none since the uplink's start" if age_s is None else f"the last {age_s} s ago"
     if waiting and (age_s is None or age_s > SILENT_CENTRE_S):
         return Health.FAILED, f"{said}, and {waiting} entries wait; ask whether the centre's collector runs"
     return Health.OK, f"{said}, {waiting} entries wait"
+
+
+def _waiting(config: Config) -> int:
+    """How many entries wait; 0 where none was ever made."""
+    path = config.state.dir / "outbox.db"
+    if not path.exists():
+        return 0
+    outbox = Outbox.open_existing(path, config.outbox)
+    try:
+        return outbox.depth()
+    finally:
+        outbox.close()
 
 
 def _text(path: Path) -> str:

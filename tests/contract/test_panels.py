@@ -16,7 +16,7 @@ from kiosk.clock import Clock
 from kiosk.config import Lamp as LampSettings
 from kiosk.config import Lane, Sound
 from kiosk.config import Panel as Settings
-from kiosk.cues import CUES, DARK, MEANINGS, Cue, CueName, Rgb, Step
+from kiosk.cues import CUES, DARK, MEANINGS, Cue, CueName, Rgb, Step, levels_of
 from kiosk.errors import PanelError
 from kiosk.gpio import CuePlayer, GpioOutputs, Outputs
 from kiosk.lens.lamp import LitCamera
@@ -345,5 +345,5 @@ def test_seen_panel_remembers_its_state() -> None:
 
 def test_lamp_levels_for_missing_colours() -> None:
     """What a lamp cannot show is mixed from those there are."""
-    assert gpio.levels_of((0, 0, 200), ("red", "green")) == {"red": 200, "green": 200}
-    assert gpio.levels_of((255, 0, 160), ("red", "green")) == {"red": 255, "green": 0}
+    assert levels_of((0, 0, 200), ("red", "green")) == {"red": 200, "green": 200}
+    assert levels_of((255, 0, 160), ("red", "green")) == {"red": 255, "green": 0}

@@ -315,11 +315,16 @@ def test_aim_ends_when_asked(written: Callable[..., Path]) -> None:
 
 
 def test_doctor_tries_every_hand(
-    written: Callable[..., Path], broker: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    written: Callable[..., Path],
+    broker: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """`kiosk doctor` tries camera, panel, lamp, outbox and broker, a line each, and fails if one fails."""
     monkeypatch.setattr("kiosk.service.checkup.STEP_MS", 20)
     monkeypatch.setattr("kiosk.commands.doctor.ANSWER_S", 0.1)
+    Outbox.open(tmp_path / "state" / "outbox.db", OutboxSettings()).close()
     config = str(
         written(
             uplink={"brokers": [broker.url]},
@@ -332,7 +337,7 @@ def test_doctor_tries_every_hand(
     assert re.search(r"panel main +ok: it should have shone red, green, blue, white, then a beep", out)
     assert re.search(r"lamp main +ok: it should have been lit", out)
     assert re.search(r"outbox +ok: 0 entries wait", out)
-    assert f"broker {broker.url} ok: speaks MQTT 5" in out
+    assert f"broker {broker.url}\n                     ok: speaks MQTT 5" in out
     assert re.search(r"receipts +WARNING: the uplink does not run; start it", out)
     config = str(written(uplink={"brokers": ["mqtt://127.0.0.1:1"]}, lanes=[{"panel": {"kind": "none"}}]))
     assert kiosk(["doctor", "--config", config, "--json"]) == 1

@@ -89,7 +89,7 @@ def test_no_camera_is_one_sentence_of_ours(
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (10, "", 1)
 
 
-def test_broken_pictures_are_told_in_our_words_alone(tmp_path: Path) -> None:
+def test_broken_pictures_are_told_in_our_words_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """libpng, libjpeg and libtiff write to stderr by themselves; whoever reads a picture hears what became of it."""
     noise = np.random.default_rng(1).integers(0, 255, (300, 300), np.uint8)
     for name in ("cut.png", "cut.tif"):
@@ -99,12 +99,13 @@ def test_broken_pictures_are_told_in_our_words_alone(tmp_path: Path) -> None:
     spoilt[5000:5100] = bytes(100)
     (tmp_path / "spoilt.jpg").write_bytes(spoilt)
     (tmp_path / "empty.png").touch()
-    assert (done := _said("read", "spoilt.jpg", cwd=tmp_path)).stderr == ""
-    assert done.stdout == "spoilt.jpg: no code\n"
+    assert kiosk(["read", str(tmp_path / "spoilt.jpg")]) == 1
+    assert capfd.readouterr() == (f"{tmp_path}/spoilt.jpg: no code\n", "")
     for name in ("cut.png", "cut.tif", "empty.png"):
-        done = _said("read", name, cwd=tmp_path)
-        assert done.stderr.startswith(f"kiosk: {name} is no picture that can be decoded; give a picture (bmp,")
-        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert kiosk(["read", str(tmp_path / name)]) == 2
+        said = capfd.readouterr().err
+        assert said.startswith(f"kiosk: {tmp_path}/{name} is no picture that can be decoded; give a picture (bmp,")
+        assert said.count("\n") == 1
 
 
 def test_who_wants_to_hear_the_libraries_does(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,6 +114,60 @@ def test_who_wants_to_hear_the_libraries_does(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("LIBCAMERA_LOG_LEVELS", "*:INFO")
     log.hush()
     assert (os.environ["OPENCV_LOG_LEVEL"], os.environ["LIBCAMERA_LOG_LEVELS"]) == ("DEBUG", "*:INFO")
+
+
+LEAVES_A_PIPE = """
+import os
+os.mkfifo(os.path.join(os.environ.get("LG_WD", "."), ".lgd-nfy0"))
+"""
+
+
+def _tree(folder: Path) -> dict[str, tuple[int, int]]:
+    return {str(path): (path.lstat().st_mode, path.lstat().st_size) for path in sorted(folder.rglob("*"))}
+
+
+@pytest.mark.parametrize("set_up", [False, True], ids=["unprovisioned", "set-up"])
+@pytest.mark.parametrize(
+    "words",
+    ["check", "doctor", "wiring", "status", "outbox", "support-bundle --out {out}", "aim --seconds 1 --silent"],
+    ids=lambda words: words.partition(" ")[0],
+)
+def test_looking_leaves_nothing_behind(
+    words: str,
+    set_up: bool,  # noqa: FBT001
+    written: Callable[..., Path],
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a machine without a station, whoever asks makes no folder and no file, but for the one that was asked for."""
+    monkeypatch.setattr("kiosk.commands.doctor.ANSWER_S", 0.01)
+    monkeypatch.setattr("kiosk.service.checkup.STEP_MS", 1)
+    lanes = [{"panel": {"kind": "mock"}, "camera": {"source": "sim:people=1"}}]
+    config = written(lanes=lanes, uplink={"brokers": ["mqtt://127.0.0.1:1"]})
+    if not set_up:
+        config.write_text(
+            yaml.safe_dump({**yaml.safe_load(config.read_text()), "kiosk": None}).replace("kiosk: null\n", "")
+        )
+    asked_for = tmp_path_factory.mktemp("asked") / "bundle.zip"
+    monkeypatch.chdir(tmp_path)
+    before = _tree(tmp_path)
+    code = kiosk([*words.format(out=asked_for).split(), "--config", str(config)])
+    assert _tree(tmp_path) == before
+    assert code in {0, 1, 2, 12}
+    assert asked_for.exists() == words.startswith("support-bundle")
+
+
+def test_pins_leave_no_pipe_behind(written: Callable[..., Path], tmp_path: Path) -> None:
+    """lgpio makes one in the working directory as soon as it is imported."""
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "lgpio.py").write_text(LEAVES_A_PIPE)
+    (tmp_path / "here").mkdir()
+    here = Path(__file__).resolve().parents[2]
+    config = str(written(lanes=[{"panel": {"kind": "gpio"}}]))
+    done = _said("panel", "--config", config, cwd=tmp_path / "here", PYTHONPATH=f"{here}:{tmp_path / 'modules'}")
+    assert done.stderr.startswith("kiosk: this machine has no pins (")
+    assert not list((tmp_path / "here").iterdir())
 
 
 def test_folder_with_broken_pictures_shows_the_others(written: Callable[..., Path], tmp_path: Path) -> None:

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from kiosk.config import Config, Sound
 from kiosk.credential import classify
-from kiosk.cues import CUES, MEANINGS, Cue, CueName, cue_for, provisioning_error, volume_percent_at
-from kiosk.gpio import levels_of
+from kiosk.cues import CUES, MEANINGS, Cue, CueName, cue_for, levels_of, provisioning_error, volume_percent_at
 from kiosk.model import (
     BirthDate,
     Credential,

@@ -17,6 +17,7 @@ from kiosk import health
 from kiosk.__main__ import main
 from kiosk.clock import SystemClock, keep_anchor
 from kiosk.config import Config
+from kiosk.errors import OutboxError
 from kiosk.model import ClockQuality, Entry
 from kiosk.outbox import Outbox
 from kiosk.service import acceptance, checkup
@@ -50,6 +51,46 @@ def test_station_at_work_is_not_disturbed(make_config: Callable[..., Config]) ->
     found = _found(config)
     assert found["lane main"] == Finding("lane main", Health.FAILED, "the disk is full; make room")
     assert "check the cable" in found["broker mqtt://127.0.0.1:1"].says
+
+
+@pytest.mark.parametrize("folder", ["etc/systemd/system", "usr/lib/systemd/system"])
+def test_remedy_is_one_that_this_machine_has(make_config: Callable[..., Config], tmp_path: Path, folder: str) -> None:
+    """Where systemd runs the station its services are named, elsewhere `kiosk run`."""
+    config, door = make_config(), tmp_path / "door"
+    (door / folder).mkdir(parents=True)
+    (door / folder / "kiosk-uplink.service").touch()
+    assert _found(config)["receipts"].says == "the uplink does not run; start it: kiosk run"
+    assert _found(config, door)["receipts"].says.endswith("start it: systemctl start kiosk-uplink")
+    _mark(config, "uplink", state="offline", broker="b")
+    for marks in (WORKING, {**WORKING, "waits": "0 of 3 codes of a card"}):
+        _mark(config, "scan-main", **marks)
+        assert _found(config)["lane main"].says.endswith("to try camera and panel: end `kiosk run`")
+        assert _found(config, door)["lane main"].says.endswith("to try camera and panel: systemctl stop kiosk-scan")
+    assert _found(config)["broker b"].says.endswith("then what `kiosk run` says")
+    assert _found(config, door)["broker b"].says.endswith("then `journalctl -u kiosk-uplink -b`")
+
+
+def test_outbox_is_looked_at_and_not_made(make_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A station that has recorded nobody yet has none; one that could not make it is told so before a citizen comes."""
+    config = make_config()
+    assert checkup._outbox(config) == (Health.OK, "none yet; it is made when scanning begins")
+    assert not (config.state.dir / "outbox.db").exists()
+    monkeypatch.setattr("kiosk.service.checkup.os.access", lambda _path, _mode: False)
+    with pytest.raises(
+        OutboxError, match=r"outbox.db cannot be made: .* is not writable; run this as the station's user"
+    ):
+        checkup._outbox(config)
+
+
+def test_damaged_outbox_is_told_and_left_alone(make_config: Callable[..., Config]) -> None:
+    """Setting it aside is the station's work; whoever looks changes nothing."""
+    config = make_config()
+    path = config.state.dir / "outbox.db"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"no database, but long enough to be looked at" * 100)
+    with pytest.raises(OutboxError, match="file is not a database"):
+        checkup._outbox(config)
+    assert [found.name for found in path.parent.iterdir()] == ["outbox.db"]
 
 
 def test_centre_that_is_silent_is_told(make_config: Callable[..., Config], make_entry: Callable[..., Entry]) -> None:
