@@ -119,20 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         "--report", type=Path, metavar="FILE", help="where the answers go, or went before (default: acceptance-….jsonl)"
     )
 
-    aim = verbs.add_parser("aim", parents=[configured], help="aim and focus a camera by a line of numbers and by beeps")
-    aim.add_argument("--lane", metavar="NAME", help="which lane; may be left out where there is only one")
-    aim.add_argument("--camera", metavar="SOURCE", help="another camera than the lane's, as in camera.source")
-    aim.add_argument("--seconds", type=_count, metavar="N", help="end after N seconds (default: at Ctrl-C)")
-    aim.add_argument("--silent", action="store_true", help="no beeps")
-
-    panel = verbs.add_parser("panel", parents=[configured], help="play the lights and sounds, and say what they mean")
-    panel.add_argument("cues", nargs="*", metavar="CUE", help="names of cues (default: all, in turn)")
-    panel.add_argument("--lane", metavar="NAME", help="which lane; may be left out where there is only one")
-    panel.add_argument(
-        "--ended",
-        action="store_true",
-        help="play nothing: leave the light as it should be after a scan process has gone",
-    )
+    _add_trying(verbs, configured)
 
     wiring = verbs.add_parser(
         "wiring", parents=[configured], help="draw the wiring of a configuration, and list its parts"
@@ -215,6 +202,31 @@ def _add_provisioning(
 
     wipe = verbs.add_parser("wipe", parents=[configured], help="remove identity, entries and notes of this station")
     wipe.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _add_trying(
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser], configured: argparse.ArgumentParser
+) -> None:
+    aim = verbs.add_parser("aim", parents=[configured], help="aim and focus a camera by a line of numbers and by beeps")
+    aim.add_argument("--lane", metavar="NAME", help="which lane; may be left out where there is only one")
+    aim.add_argument("--camera", metavar="SOURCE", help="another camera than the lane's, as in camera.source")
+    aim.add_argument("--seconds", type=_count, metavar="N", help="end after N seconds (default: at Ctrl-C)")
+    aim.add_argument("--silent", action="store_true", help="no beeps")
+    aim.add_argument("--terminal", action="store_true", help="beeps ring this terminal's bell, whatever pins there are")
+
+    panel = verbs.add_parser("panel", parents=[configured], help="play the lights and sounds, and say what they mean")
+    panel.add_argument("cues", nargs="*", metavar="CUE", help="names of cues (default: all, in turn)")
+    panel.add_argument("--lane", metavar="NAME", help="which lane; may be left out where there is only one")
+    panel.add_argument(
+        "--terminal",
+        action="store_true",
+        help="show them here, whatever pins there are: each light as a colour, each beep as the terminal's bell",
+    )
+    panel.add_argument(
+        "--ended",
+        action="store_true",
+        help="play nothing: leave the light as it should be after a scan process has gone",
+    )
 
 
 def _count(text: str) -> int:

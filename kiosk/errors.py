@@ -35,6 +35,9 @@ class ConfigError(KioskError, ValueError):
     exit_code = 2
 
 
+BEGIN_A_FILE = "copy one of config/boards/ or config/kiosk.yaml there, or name a file with --config"
+
+
 class NotProvisionedError(ConfigError):
     """Nobody has set this station up."""
 
@@ -42,8 +45,17 @@ class NotProvisionedError(ConfigError):
         "show it its provisioning code, use `kiosk provision --file`, or name `kiosk.id` and `kiosk.site` in the file"
     )
 
-    def __init__(self, path: object) -> None:
-        super().__init__(f"{path} names no kiosk, and this station is not set up")
+    def __init__(self, path: object, *, absent: bool = False) -> None:
+        """Begin.
+
+        Args:
+            path: The configuration.
+            absent: Whether it is not there, as on a laptop.
+        """
+        if absent:
+            super().__init__(f"there is no {path}, and this station is not set up", hint=BEGIN_A_FILE)
+        else:
+            super().__init__(f"{path} names no kiosk, and this station is not set up")
 
 
 class CameraError(KioskError, OSError):

@@ -347,8 +347,8 @@ def leave(settings: config.Panel, rgb: Rgb) -> None:
     leds, buzzer = settings.leds, settings.buzzer
     pins = {colour: getattr(leds, f"{colour}_pin") for colour in ("red", "green", "blue", "yellow")}
     levels = levels_of(rgb, tuple(colour for colour, pin in pins.items() if pin is not None))
+    factory = pin_factory(settings.kind)
     try:
-        factory = pin_factory(settings.kind)
         for colour, level in levels.items():
             DigitalOutputDevice(
                 pins[colour], active_high=leds.active_high, initial_value=level > 0, pin_factory=factory
@@ -382,7 +382,7 @@ def pin_factory(kind: str) -> Any:  # noqa: ANN401  gpiozero has no types
     except Exception as error:  # lgpio raises its own class, and that may be missing
         raise PanelError(
             f"this machine has no pins ({error})",
-            hint="on a Pi: apt install python3-lgpio; elsewhere set `panel.kind` to terminal, mock or none",
+            hint="on a Pi: apt install python3-lgpio; elsewhere set `panel.kind` in the configuration to terminal, mock or none",
         ) from error
 
 

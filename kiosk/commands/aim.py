@@ -18,6 +18,7 @@ from kiosk.commands import lane_named, until_signalled
 from kiosk.decoder import Decoder
 from kiosk.errors import CameraEndedError
 from kiosk.service.aim import Gauge, Verdict, beep_for, best_of, interval_ms, line_of, quality_of, verdict_of
+from kiosk.service.at_hand import camera_at_hand, panel_at_hand
 from kiosk.settings import loader
 
 if TYPE_CHECKING:
@@ -38,8 +39,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Aim until Ctrl-C, SIGTERM or the time is up; 0 if the last verdict was good, else 1."""
     config = loader.load_any(arguments.config)
     lane = lane_named(config, arguments.lane)
-    if arguments.camera is not None:
-        lane = with_source(lane, arguments.camera)
+    lane = panel_at_hand(lane, arguments.config, terminal=arguments.terminal)
+    source = arguments.camera or camera_at_hand(arguments.config)
+    if source is not None:
+        lane = with_source(lane, source)
     ends_s = None if arguments.seconds is None else time.monotonic() + arguments.seconds
     stop = until_signalled()
     decoder = Decoder(config.decode.budget_ms)

@@ -18,6 +18,7 @@ from kiosk.clock import SystemClock, stamp
 from kiosk.cues import CUES, CueName
 from kiosk.errors import ConfigError, KioskError, NotProvisionedError
 from kiosk.service import acceptance
+from kiosk.service.at_hand import note_defaults
 from kiosk.service.checkup import Finding, Health, findings
 from kiosk.settings import loader
 
@@ -41,9 +42,9 @@ def run(arguments: argparse.Namespace) -> int:
         config = loader.load(arguments.config)
     except NotProvisionedError:
         config = loader.load_board(arguments.config)
-    if not arguments.json:
-        lanes = ", ".join(f"{lane.name} ({lane.direction.value})" for lane in config.lanes)
-        print(f"{arguments.config}: ok: kiosk {config.kiosk.id} at {config.kiosk.site}, lanes {lanes}", flush=True)
+    note_defaults(arguments.config)
+    if not arguments.json and not loader.is_absent(arguments.config):
+        print(f"{arguments.config}: ok: {_who(config)}", flush=True)
     found = []
     for finding in findings(config):
         found.append(finding)
@@ -54,6 +55,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.acceptance:
         failed |= _accept(config, arguments.report, found) > 0
     return int(failed)
+
+
+def _who(config: Config) -> str:
+    if config.kiosk.id == loader.NOBODY:
+        return "a board without a name, which waits for its provisioning code"
+    lanes = ", ".join(f"{lane.name} ({lane.direction.value})" for lane in config.lanes)
+    return f"kiosk {config.kiosk.id} at {config.kiosk.site}, lanes {lanes}"
 
 
 def _print(finding: Finding, *, as_json: bool) -> None:

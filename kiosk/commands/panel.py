@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from kiosk import gpio, health
 from kiosk.commands import lane_named
 from kiosk.cues import CUES, DARK, MEANINGS, CueName
-from kiosk.errors import ConfigError
+from kiosk.errors import ConfigError, PanelError
 from kiosk.settings import loader
 
 if TYPE_CHECKING:
@@ -31,9 +31,11 @@ def run(arguments: argparse.Namespace) -> int:
     config = loader.load_any(arguments.config)
     if arguments.ended:
         return _ended(config, arguments.lane)
-    from kiosk import sim  # noqa: PLC0415  a door is closed until `--ended` is done, and that needs no pictures
+    # A door is closed until `--ended` is done, and that needs no pictures.
+    from kiosk import sim  # noqa: PLC0415
+    from kiosk.service.at_hand import panel_at_hand  # noqa: PLC0415
 
-    lane = lane_named(config, arguments.lane)
+    lane = panel_at_hand(lane_named(config, arguments.lane), arguments.config, terminal=arguments.terminal)
     unknown = [name for name in arguments.cues if name not in CUES]
     if unknown:
         raise ConfigError(f"there is no cue {unknown[0]!r}", hint=f"use one of: {', '.join(CUES)}")
@@ -41,7 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         for name in arguments.cues or CUES:
             cue = CUES[CueName(name)]
-            print(f"{name:16} {MEANINGS[CueName(name)]}", flush=True)
+            if lane.panel.kind != "terminal":  # which says it by itself
+                print(f"{name:16} {MEANINGS[CueName(name)]}", flush=True)
             if cue.standing:
                 panel.stand(cue)
                 time.sleep(STANDING_S)
@@ -60,7 +63,12 @@ def _ended(config: Config, name: str | None) -> int:
     lanes = config.lanes if name is None else (lane_named(config, name),)
     for lane in lanes:
         if lane.panel.kind in {"gpio", "mock"}:
-            gpio.leave(lane.panel, rgb)
+            try:
+                gpio.leave(lane.panel, rgb)
+            except PanelError as error:
+                if os.environ.get("EXIT_STATUS") == str(error.exit_code):
+                    return error.exit_code  # the scan process has said so
+                raise
         marks = {"written_boot_ns": time.clock_gettime_ns(time.CLOCK_BOOTTIME), "left": "dark" if asked else "fault"}
         health.write_marks(config.state.runtime_dir, f"panel-{lane.name}", marks)
         print(f"panel of {lane.name} left {marks['left']}", file=sys.stderr, flush=True)

@@ -11,6 +11,7 @@ from kiosk.commands import until_signalled
 from kiosk.errors import NotProvisionedError
 from kiosk.process.notify import Notifier
 from kiosk.process.supervise import Child, Supervisor
+from kiosk.service.at_hand import refuse_without_pins
 from kiosk.settings import loader
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         config = loader.load(arguments.config)
     except NotProvisionedError:
-        log.start(loader.load_board(arguments.config).log.level)
+        board = loader.load_board(arguments.config)
+        refuse_without_pins(arguments.config)  # no restart finds any on a laptop
+        log.start(board.log.level)
         # One scan process: it reads the code, and then sees to the lanes that the code names.
         return _tend([Child("scan", kiosk_argv("scan", "--config", str(arguments.config)))], arguments.config)
     log.start(config.log.level)

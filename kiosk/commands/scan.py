@@ -28,6 +28,7 @@ from kiosk.policy import Policy, Rules
 from kiosk.process.notify import Notifier
 from kiosk.scanner import Parts, Scanner
 from kiosk.sealer import Sealer
+from kiosk.service.at_hand import refuse_without_pins
 from kiosk.settings import loader
 from kiosk.sightings import Sightings
 from kiosk.trust import trust_list
@@ -50,6 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         config = loader.load(arguments.config, for_link=False)
     except NotProvisionedError:
+        refuse_without_pins(arguments.config)
         if not _set_up(loader.load_board(arguments.config), arguments.lane, stop):
             return 0
         config = loader.load(arguments.config, for_link=False)

@@ -10,6 +10,7 @@ from kiosk.clock import SystemClock, stamp
 from kiosk.errors import ConfigError, OutboxError
 from kiosk.outbox import Outbox
 from kiosk.service import bundle
+from kiosk.service.at_hand import note_defaults
 from kiosk.settings import loader
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 def run(arguments: argparse.Namespace) -> int:
     """Write it and say what is in it; of a station that is not set up, too."""
     config = loader.load_any(arguments.config)
+    note_defaults(arguments.config)
     now = SystemClock(config.state.runtime_dir).now()
     path = arguments.out or Path(f"kiosk-{config.kiosk.id}-{stamp(now)}.zip")
     with ExitStack() as stack:

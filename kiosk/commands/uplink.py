@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from kiosk import log, uplink
@@ -13,14 +14,17 @@ from kiosk.settings import loader
 if TYPE_CHECKING:
     import argparse
 
+_log = logging.getLogger(__name__)
+
 
 def run(arguments: argparse.Namespace) -> int:
     """Deliver until SIGTERM or Ctrl-C; before that, where nobody has set the station up, redeem its code."""
     stop = until_signalled()
     try:
         config = loader.load(arguments.config)
-    except NotProvisionedError:
+    except NotProvisionedError as error:
         log.start(loader.load_board(arguments.config).log.level)
+        _log.info(log.line("not-set-up", reason=error))
         provision.wait_for_identity(arguments.config, stop=stop)
         if stop():
             return 0

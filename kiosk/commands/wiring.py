@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kiosk.errors import ConfigError
 from kiosk.service import wiring
+from kiosk.service.at_hand import note_defaults
 from kiosk.settings import loader
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 def run(arguments: argparse.Namespace) -> int:
     """Write the picture, and print the wires and the parts."""
     config = loader.load_any(arguments.config)
+    note_defaults(arguments.config)
     for wire in wiring.wires(config):
         between = f"  by {wire.between}" if wire.between else ""
         print(f"header pin {wire.header_pin:2}  {wire.part}{between}")

@@ -93,7 +93,8 @@ class Child:
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
         self.restarts += 1
         if self.epitaph:
-            self._mourner = subprocess.Popen(self.epitaph, stdin=subprocess.DEVNULL)
+            told = {"EXIT_STATUS": str(code)}  # as systemd tells its ExecStopPost
+            self._mourner = subprocess.Popen(self.epitaph, stdin=subprocess.DEVNULL, env={**os.environ, **told})
             self._ended_s = now_s
 
     @property

@@ -127,7 +127,8 @@ def page() -> str:
 
 Made by `make docs` from `kiosk/cues.py`. Above the light over time, three seconds at most; below the tones, higher for higher. A dashed frame goes on until
 another state begins; it sounds once, when it begins. `kiosk panel` plays them, `kiosk panel recorded-in` one of them; those that are counted or measured
-(provisioning-error, aim) and ended are no cues that it plays.
+(provisioning-error, aim) and ended are no cues that it plays. On a laptop without a configuration it writes a line for each into the terminal and rings
+its bell for each beep, in the beeps' rhythm but without their tones; `--terminal` does so beside a configuration.
 Green, and only green or turquoise, is a receipt: the entry is on the disk. A dark panel has no power, or its board starts.
 {tables}
 Which number a provisioning error counts to, and what to do then: [provisioning.md](provisioning.md#at-the-door).

@@ -71,7 +71,7 @@ def load(path: Path, *, for_link: bool = True) -> Config:
         return _validated(path, node, values, for_link=for_link)
     given = _identity(load_board(path).state.dir / IDENTITY / "kiosk.yaml")
     if given is None:
-        raise NotProvisionedError(path)
+        raise NotProvisionedError(path, absent=is_absent(path))
     return _validated(path, node, _joined(values, given), for_link=for_link)
 
 
@@ -116,9 +116,14 @@ def identity_mark(config: Config) -> tuple[int, int] | None:
     return found.st_ino, found.st_mtime_ns
 
 
+def is_absent(path: Path) -> bool:
+    """Whether this is the default file, and there is none: then every setting has its default. Another file must be there."""
+    return path == DEFAULT_CONFIG and not path.exists()
+
+
 def _parsed(path: Path) -> tuple[yaml.Node, dict[str, Any]]:
     """The file as nodes and as values; the default file, where there is none, has nothing in it."""
-    text = "{}" if path == DEFAULT_CONFIG and not path.exists() else plain_yaml.text_of(path)
+    text = "{}" if is_absent(path) else plain_yaml.text_of(path)
     try:
         node, values = plain_yaml.composed(text)
     except yaml.YAMLError as error:

@@ -19,7 +19,7 @@ from yaml.reader import Reader
 from yaml.resolver import Resolver
 from yaml.scanner import Scanner
 
-from kiosk.errors import ConfigError
+from kiosk.errors import BEGIN_A_FILE, ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,9 +99,7 @@ def text_of(path: Path) -> str:
             )
         return path.read_text("utf-8")
     except FileNotFoundError as error:
-        raise ConfigError(
-            f"{path} does not exist", hint="copy config/kiosk.yaml there, or name a file with --config"
-        ) from error
+        raise ConfigError(f"{path} does not exist", hint=BEGIN_A_FILE) from error
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="check its owner and its mode") from error
     except UnicodeDecodeError as error:

@@ -50,25 +50,30 @@ class SeenOutputs:
 
 
 class TerminalOutputs:
-    """Outputs that write a line for each answer, ring the terminal's bell with it, and tell when the standing light changes."""
+    """Outputs that write a line for each answer and each new standing light; a terminal's bell rings for each beep, as an active buzzer."""
 
-    def __init__(self, out: TextIO = sys.stdout) -> None:
-        self._out = out
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = out or sys.stdout
         self._standing: Cue | None = None
+        self._sounds = False
 
     def begin(self, cue: Cue | None) -> None:
         """Write the cue in the colour of its light."""
+        self._sounds = False
         if cue is None or cue is self._standing:
             return
         if cue.standing:
             self._standing = cue
         on_terminal = self._out.isatty()
         light = "\x1b[48;2;{};{};{}m    \x1b[0m ".format(*cue.steps[0].rgb) if on_terminal else ""
-        bell = "\a" if on_terminal and not cue.standing else ""
-        print(f"{light}panel: {cue.name}: {MEANINGS[cue.name]}{bell}", file=self._out, flush=True)
+        print(f"{light}panel: {cue.name}: {MEANINGS[cue.name]}", file=self._out, flush=True)
 
-    def set(self, rgb: Rgb, tone_hz: int) -> None:
-        """The line has said it."""
+    def set(self, rgb: Rgb, tone_hz: int) -> None:  # noqa: ARG002  the line has said the light
+        """Ring the bell where a sound begins."""
+        begins = bool(tone_hz) and not self._sounds
+        self._sounds = bool(tone_hz)
+        if begins and self._out.isatty():
+            print("\a", end="", file=self._out, flush=True)
 
     def tune(self, sound: Sound) -> None:
         """The terminal has a volume of its own."""

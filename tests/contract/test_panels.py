@@ -324,12 +324,21 @@ def test_terminal_shows_each_answer_in_words() -> None:
 
 
 def test_terminal_shows_colours_where_it_can() -> None:
-    """On a terminal the light's colour is drawn, and the bell rings once."""
-    out: Any = io.StringIO()
-    out.isatty = lambda: True
-    TerminalOutputs(out).begin(QUICK)
-    assert "\x1b[48;2;0;255;0m" in out.getvalue()
-    assert out.getvalue().count("\a") == 1
+    """On a terminal the light's colour is drawn, and the bell rings as often as an active buzzer would sound."""
+    for cue, beeps in (
+        (QUICK, 1),
+        (CUES[CueName.DAMAGED], 3),
+        (CUES[CueName.RECORDED_PASS], 1),
+        (CUES[CueName.REPEAT], 2),
+    ):
+        out: Any = io.StringIO()
+        out.isatty = lambda: True
+        outputs = TerminalOutputs(out)
+        outputs.begin(cue)
+        for step in cue.steps:
+            outputs.set(step.rgb, step.tone_hz)
+        assert "\x1b[48;2;{};{};{}m".format(*cue.steps[0].rgb) in out.getvalue()
+        assert out.getvalue().count("\a") == beeps
 
 
 def test_seen_panel_remembers_its_state() -> None:

@@ -15,6 +15,9 @@ import yaml
 
 from kiosk import log
 from kiosk.__main__ import main as kiosk
+from kiosk.cues import MEANINGS, CueName
+from kiosk.service import at_hand
+from kiosk.settings import loader
 
 LIMIT_S = 60
 NOISY_CAMERA = """
@@ -168,6 +171,90 @@ def test_pins_leave_no_pipe_behind(written: Callable[..., Path], tmp_path: Path)
     done = _said("panel", "--config", config, cwd=tmp_path / "here", PYTHONPATH=f"{here}:{tmp_path / 'modules'}")
     assert done.stderr.startswith("kiosk: this machine has no pins (")
     assert not list((tmp_path / "here").iterdir())
+
+
+@pytest.mark.parametrize(("status", "told"), [("11", 0), ("10", 1), ("KILL", 1)])
+def test_fault_of_the_pins_is_told_once(
+    status: str,
+    told: int,
+    written: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What puts the light right after a scan process says nothing that this process has said; but it tells what nobody has."""
+    monkeypatch.setenv("EXIT_STATUS", status)
+    config = str(written(lanes=[{"panel": {"kind": "gpio"}}]))
+    assert kiosk(["panel", "--ended", "--config", config]) == 11
+    said = capsys.readouterr().err
+    assert said.count("this machine has no pins (") == told
+    assert "check the wiring" not in said
+
+
+@pytest.fixture
+def absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The default configuration of a machine that has none, and no device."""
+    path = tmp_path / "etc" / "kiosk.yaml"
+    monkeypatch.setattr(loader, "DEFAULT_CONFIG", path)
+    monkeypatch.setattr(at_hand, "_DEV", tmp_path)
+    monkeypatch.setattr("kiosk.commands.panel.PAUSE_S", 0.0)
+    monkeypatch.setattr("kiosk.commands.panel.STANDING_S", 0.05)
+    return path
+
+
+REMEDY = "copy one of config/boards/ or config/kiosk.yaml there, or name a file with --config"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        ("run", 11, "kiosk: there is no {path}, and this machine has no pins ("),
+        ("scan", 11, "kiosk: there is no {path}, and this machine has no pins ("),
+        ("outbox", 2, f"kiosk: there is no {{path}}, and this station is not set up; {REMEDY}"),
+        ("prove", 2, f"kiosk: there is no {{path}}, and this station is not set up; {REMEDY}"),
+        ("update status", 2, f"kiosk: there is no {{path}}, and this station is not set up; {REMEDY}"),
+        ("wiring", 0, f"kiosk: there is no {{path}}, so every setting has its default; {REMEDY}"),
+        ("support-bundle --out {out}", 0, f"kiosk: there is no {{path}}, so every setting has its default; {REMEDY}"),
+        ("doctor", 1, f"kiosk: there is no {{path}}, so every setting has its default; {REMEDY}"),
+        ("panel recorded-in", 0, "kiosk: no {path} and no pins: this terminal stands in for lights and buzzer"),
+        ("aim --camera sim:people=0", 1, "kiosk: no {path} and no pins: this terminal stands in for lights and buzzer"),
+    ],
+    ids=lambda value: str(value).partition(" ")[0],
+)
+def test_without_a_configuration_one_sentence_says_what_to_do(
+    words: str, code: int, sentence: str, absent: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What needs a station names the file that is missing and how to begin one; what can be tried without is."""
+    assert kiosk([*words.format(out=tmp_path / "bundle.zip").split(), "--config", str(absent)]) == code
+    said = capsys.readouterr().err
+    assert said.startswith(sentence.format(path=absent))
+    assert said.count("\n") == 1
+
+
+def test_aim_takes_the_webcam_that_is_there(absent: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first of them; without one a camera can be named, also an invented one."""
+    assert kiosk(["aim", "--silent", "--config", str(absent)]) == 10
+    assert "no webcam; name a camera with --camera, as in v4l2:/dev/video0, or sim:people=20" in capsys.readouterr().err
+    for name in ("video10", "video2", "vcs"):
+        (tmp_path / name).touch()
+    assert kiosk(["aim", "--silent", "--config", str(absent)]) == 10
+    said = capsys.readouterr().err
+    assert f"the camera is {tmp_path}/video2; --camera names another one" in said
+    assert f"cannot open the camera {tmp_path}/video2" in said
+
+
+def test_panel_and_aim_show_in_the_terminal_what_a_file_gives_to_pins(
+    written: Callable[..., Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--terminal`, each cue once; without it a configuration that names pins is believed, and their absence told."""
+    monkeypatch.setattr("kiosk.commands.panel.PAUSE_S", 0.0)
+    monkeypatch.setattr("kiosk.commands.panel.STANDING_S", 0.05)
+    config = str(written(lanes=[{"panel": {"kind": "gpio"}, "camera": {"source": "sim:people=0"}}]))
+    assert kiosk(["panel", "--terminal", "--config", config, "recorded-in", "ready"]) == 0
+    lines = [f"panel: {name}: {MEANINGS[name]}" for name in (CueName.RECORDED_IN, CueName.READY)]
+    assert capsys.readouterr() == ("\n".join([*lines, ""]), "")
+    assert kiosk(["aim", "--terminal", "--config", config]) == 1
+    assert kiosk(["panel", "--config", config, "recorded-in"]) == 11
+    assert kiosk(["aim", "--config", config]) == 11
 
 
 def test_folder_with_broken_pictures_shows_the_others(written: Callable[..., Path], tmp_path: Path) -> None:

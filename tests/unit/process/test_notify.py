@@ -134,6 +134,24 @@ def test_epitaph_that_hangs_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) ->
         supervise.Supervisor([child]).stop()
 
 
+def test_epitaph_knows_how_its_process_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In the variable in which systemd tells its ExecStopPost, so that a fault is not told twice."""
+    monkeypatch.setattr(supervise, "FIRST_PAUSE_S", 0.0)
+    sign = tmp_path / "epitaph"
+    program = f"import os; open({str(sign)!r}, 'w').write(os.environ['EXIT_STATUS'])"
+    child = _child("raise SystemExit(11)", (sys.executable, "-c", program))
+
+    def again() -> bool:
+        child.tend(time.monotonic())
+        return child.restarts == 2
+
+    try:
+        until(again)
+        assert sign.read_text() == "11"
+    finally:
+        supervise.Supervisor([child]).stop()
+
+
 def test_hanging_camera_shows_its_frames_first() -> None:
     """`hang=2`: two frames, then a call that does not come back; a process in it dies of SIGABRT like systemd's."""
     program = """
