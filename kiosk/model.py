@@ -196,7 +196,8 @@ class WrongCode:
     """A code that is no personal credential.
 
     Attributes:
-        kind: "payment", "link" or "unknown".
+        kind: "payment", "link" (a place's posted code, too), "wifi" or "unknown"; of our own "provisioning", "label", "phone-number",
+            "pass-link" or "page-icon".
         size_bytes: Length of the code, all that is kept of an unknown one.
     """
 

@@ -50,6 +50,16 @@ _DOUBTS = {
 }
 
 
+_WRONG = {
+    "wifi": "a Wi-Fi network",
+    "provisioning": "a provisioning code, which sets a station up",
+    "label": "the label of a station's box",
+    "phone-number": "the number by which a phone says its key, for `central pass issue --holder-key`",
+    "pass-link": "the link that puts a pass onto a phone",
+    "page-icon": "the picture of the page that shows a pass on a phone",
+}
+
+
 class PictureError(KioskError, OSError):
     """A picture cannot be read."""
 
@@ -190,4 +200,4 @@ def _as_line(verdict: Verdict) -> str:
         case Malformed():
             return f"{verdict.document}, damaged ({verdict.reason}): show it again"
         case WrongCode():
-            return f"wrong code: {verdict.kind}, {verdict.size_bytes} bytes"
+            return f"wrong code: {_WRONG.get(verdict.kind, verdict.kind)}, {verdict.size_bytes} bytes"
