@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import re
 
-from kiosk.credential.fields import birth_of, day_of, is_name
-from kiosk.model import BirthDate, Credential, Malformed, Sex
+from kiosk.credential.fields import day_first_birth_of, name_of
+from kiosk.model import Credential, Malformed, Sex
 
 BHYT = "bhyt"
 
 _LONG_NUMBER = re.compile(r"[A-Z]{2}[0-9]{13}")
 _SHORT_NUMBER = re.compile(r"[0-9]{10}")
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
-_YEAR = re.compile(r"(?:18|19|20)[0-9]{2}")
 _SEXES = {"1": Sex.MALE, "2": Sex.FEMALE}
 _FEWEST_FIELDS = 6
 
@@ -34,9 +33,9 @@ def parse(fields: list[str]) -> Credential | Malformed | None:
     if len(fields) < _FEWEST_FIELDS or fields[-1] != "$":
         return Malformed(BHYT, "field-count")
     number, name_hex, birth_text, sex_text, address_hex = fields[:5]
-    name = _unhex(name_hex)
-    birth = _birth_of(birth_text)
-    if name is None or not is_name(name):
+    name = name_of(_unhex(name_hex) or "")
+    birth = day_first_birth_of(birth_text)
+    if name is None:
         return Malformed(BHYT, "name")
     if birth is None:
         return Malformed(BHYT, "birth-date")
@@ -64,10 +63,3 @@ def _unhex(text: str) -> str | None:
         return bytes.fromhex(text).decode("utf-8")
     except UnicodeDecodeError:
         return None
-
-
-def _birth_of(text: str) -> BirthDate | None:
-    if _YEAR.fullmatch(text):
-        return BirthDate(int(text))
-    day = day_of(text)
-    return None if day is None else birth_of(day)

@@ -14,7 +14,7 @@ import unicodedata
 from datetime import date
 
 from kiosk.credential import personal_number
-from kiosk.credential.fields import birth_of, day_of, is_name, is_plain
+from kiosk.credential.fields import day_first_birth_of, day_of, name_of
 from kiosk.model import Credential, Malformed, Sex
 
 CCCD = "cccd"
@@ -37,18 +37,18 @@ def parse(fields: list[str]) -> Credential | Malformed | None:
         return None
     if len(fields) not in _FIELD_COUNTS:
         return Malformed(CCCD, "field-count")
-    number, old_number, name, birth_text, sex_text, address, issued_text = fields[:7]
-    birth, issued = day_of(birth_text), day_of(issued_text)
+    number, old_number, name_text, birth_text, sex_text, address, issued_text = fields[:7]
+    name, birth, issued = name_of(name_text), day_first_birth_of(birth_text), day_of(issued_text)
     sex = _SEXES.get(unicodedata.normalize("NFC", sex_text).casefold())
     if _OLD_NUMBER.fullmatch(old_number) is None:
         return Malformed(CCCD, "old-number")
-    if not is_name(name):
+    if name is None:
         return Malformed(CCCD, "name")
     if birth is None:
         return Malformed(CCCD, "birth-date")
     if sex is None:
         return Malformed(CCCD, "sex")
-    if not is_plain(address, _LONGEST_ADDRESS):
+    if len(address) > _LONGEST_ADDRESS:
         return Malformed(CCCD, "address")
     if issued is None:
         return Malformed(CCCD, "issue-date")
@@ -56,7 +56,7 @@ def parse(fields: list[str]) -> Credential | Malformed | None:
         document=CAN_CUOC if issued >= _CAN_CUOC_SINCE else CCCD,
         number=number,
         name=name,
-        birth=birth_of(birth),
+        birth=birth,
         sex=sex,
-        flags=personal_number.flags_of(number, birth_of(birth), sex),
+        flags=personal_number.flags_of(number, birth, sex),
     )

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kiosk.credential import bhyt, citizen_card, hc1, national_qr, nzcp, other, personal_pass, shc
+from kiosk.credential.fields import tidy
 from kiosk.credential.trust import Trust
 from kiosk.model import Credential, Malformed
 
@@ -50,7 +51,7 @@ def classify(
         text = code.decode("utf-8")
     except UnicodeDecodeError:
         return _undecodable(code)
-    fields = text.split("|")
+    fields = [tidy(field) for field in text.split("|")]
     damaged: Malformed | None = None
     for parse in _FORMATS:
         verdict = parse(fields)

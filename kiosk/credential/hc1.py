@@ -143,7 +143,14 @@ def _statement(certificate: Mapping[object, object]) -> Mapping[object, object]:
 
 def _name(names: Mapping[object, object]) -> str | None:
     """Family name before given names, as in Vietnam; the transliterated form where there is no other."""
-    return proof.name_of(names.get("fn") or names.get("fnt"), names.get("gn") or names.get("gnt"))
+    return proof.name_of(*(_written(names.get(name), names.get(f"{name}t")) for name in ("fn", "gn")))
+
+
+def _written(original: object, transliterated: object) -> object:
+    """A part of the name; where ICAO 9303's form is all there is, its fillers are the spaces that they stand for."""
+    if isinstance(original, str) and proof.name_of(original) is not None:
+        return original
+    return transliterated.replace("<", " ") if isinstance(transliterated, str) else None
 
 
 def _is_revoked(opened: Sign1, countries: tuple[object, object], uvci: str | None, trust: Trust) -> bool:

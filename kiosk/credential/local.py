@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kiosk.credential.fields import birth_of, day_of, is_name, is_plain, masked_birth_of
+from kiosk.credential.fields import birth_of, day_of, is_plain, known_birth_of, name_of
 from kiosk.errors import ConfigError
 from kiosk.model import BirthDate, Credential
 
@@ -53,7 +53,7 @@ class LocalPattern:
             document=self.document,
             number=found.get("number"),
             qid=found.get("qid"),
-            name=found.get("name"),
+            name=name_of(found["name"]) if "name" in found else None,
             birth=_birth(found["birth"]) if "birth" in found else None,
         )
 
@@ -111,7 +111,7 @@ def _problems(literals: tuple[str, ...], places: tuple[str, ...]) -> Iterable[st
 def _fits(place: str, value: str) -> bool:
     match place:
         case "name":
-            return is_name(value)
+            return name_of(value) is not None
         case "birth":
             return _birth(value) is not None
         case "any":
@@ -122,4 +122,4 @@ def _fits(place: str, value: str) -> bool:
 
 def _birth(text: str) -> BirthDate | None:
     day = day_of(text)
-    return masked_birth_of(text) if day is None else birth_of(day)
+    return known_birth_of(text) if day is None else birth_of(day)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 
 from kiosk.credential import personal_number
-from kiosk.credential.fields import is_name, is_plain, masked_birth_of
+from kiosk.credential.fields import known_birth_of, name_of
 from kiosk.model import Credential, Malformed, Sex
 
 NATIONAL_QR = "national-qr"
@@ -37,19 +37,19 @@ def parse(fields: list[str]) -> Credential | Malformed | None:
     """
     if len(fields) not in _FIELD_COUNTS or fields[3] not in {"0", "1"} or not _BIRTH_SHAPE.fullmatch(fields[2]):
         return None
-    number, name, birth_text, declared, qid = fields[:5]
+    number, name_text, birth_text, declared, qid = fields[:5]
     extension = fields[5] if len(fields) > 5 else ""
-    birth = masked_birth_of(birth_text)
+    name, birth = name_of(name_text), known_birth_of(birth_text)
     parts = extension.split("<")
     if _NUMBER.fullmatch(number) is None:
         return Malformed(NATIONAL_QR, "number")
-    if not is_name(name):
+    if name is None:
         return Malformed(NATIONAL_QR, "name")
     if birth is None:
         return Malformed(NATIONAL_QR, "birth-date")
     if _QID.fullmatch(qid) is None:
         return Malformed(NATIONAL_QR, "qid")
-    if len(parts) > _MOST_PARTS or not is_plain(extension, _LONGEST_EXTENSION):
+    if len(parts) > _MOST_PARTS or len(extension) > _LONGEST_EXTENSION:
         return Malformed(NATIONAL_QR, "extension")
     sex = Sex.MALE if "1" in parts else None
     flags = personal_number.flags_of(number, birth, sex) if personal_number.is_personal_number(number) else ()

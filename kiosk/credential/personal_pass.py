@@ -20,6 +20,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from kiosk.credential import proof
+from kiosk.credential.fields import is_plain
 from kiosk.envelopes import base45, cbor, cose
 from kiosk.errors import CborError, CoseError
 from kiosk.model import BirthDate, Credential, Malformed, Unproven, UnprovenReason
@@ -41,6 +42,7 @@ STEPS_AROUND = 2
 """How many steps the phone's clock and the station's may differ."""
 _STEP_PURPOSE = b"kiosk-pass-step-1"
 _LARGEST_NUMBER = (1 << 63) - 1
+_LONGEST_TEXT = 160
 _LARGEST_STEP = (1 << 32) - 1
 
 
@@ -127,7 +129,7 @@ def parse(code: bytes, trust: Trust, now_s: float | None) -> Credential | Unprov
     return Credential(
         document=PASS,
         number=holder.holder_number or f"P{holder.number}",
-        name=holder.name,
+        name=proof.name_of(holder.name),
         birth=None if holder.birth_year is None else BirthDate(holder.birth_year),
         flags=flags,
         result=result,
@@ -142,7 +144,7 @@ def holder_of(claims: Mapping[int, object]) -> Holder | None:
     if not isinstance(own, list) or not isinstance(number, bytes) or len(own) > 3:
         return None
     name, birth_year, key = (*own, None, None, None)[:3]
-    texts = all(text is None or proof.name_of(text) is not None for text in (name, holder_number))
+    texts = all(text is None or _is_text(text) for text in (name, holder_number))
     numbers = all(
         each is None or (type(each) is int and 0 <= each <= _LARGEST_NUMBER) for each in (begins_s, birth_year)
     )
@@ -150,6 +152,10 @@ def holder_of(claims: Mapping[int, object]) -> Holder | None:
     if not texts or not numbers or not keyed or type(expires_s) is not int or not 1 <= len(number) <= 8:
         return None
     return Holder(int.from_bytes(number, "big"), expires_s, begins_s, holder_number, name, birth_year, key)  # type: ignore[arg-type]
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip()) and is_plain(value, _LONGEST_TEXT)
 
 
 def _parts(code: bytes) -> tuple[bytes, int, bytes] | None:

@@ -16,11 +16,13 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from kiosk.credential.fields import is_plain
-from kiosk.model import BirthDate, Result
+from kiosk.credential import fields
+from kiosk.model import Result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from kiosk.model import BirthDate
 
 INFLATED_BYTES = 1 << 14
 ZLIB, RAW = zlib.MAX_WBITS, -zlib.MAX_WBITS
@@ -29,8 +31,6 @@ LARGEST_TIME_S = 1 << 53
 TIME_NOT_JUDGED = "time-not-judged"
 _SALT_BYTES = 32
 _LONGEST_NAME = 160
-_MONTHS = (None, *range(1, 13))
-_DAYS = (None, *range(1, 32))
 
 
 def is_es256(key: object, signature: bytes, data: bytes) -> bool:
@@ -106,20 +106,10 @@ def result_at(now_s: float | None, begins_s: float | None, ends_s: float | None)
 
 
 def name_of(*parts: object) -> str | None:
-    """The parts of a name that are there, joined; None if there is none, or if it is no plain text of 1 to 160 letters."""
-    name = " ".join(part.strip() for part in parts if isinstance(part, str) and part.strip())
-    return name if name and is_plain(name, _LONGEST_NAME) else None
+    """The parts of a name that are there, joined, as `fields.name_of` tidies them; None if nobody could be called so."""
+    return fields.name_of(" ".join(part for part in parts if isinstance(part, str)), _LONGEST_NAME)
 
 
 def birth_of(text: object) -> BirthDate | None:
-    """The day of birth in `YYYY`, `YYYY-MM` or `YYYY-MM-DD`, whatever follows; None if there is none."""
-    if not isinstance(text, str):
-        return None
-    parts = text[:10].split("-")
-    if not all(part.isascii() and part.isdigit() for part in parts) or len(parts[0]) != 4:
-        return None
-    year, *rest = (int(part) for part in parts)
-    month, day = (*rest, None, None)[:2]
-    if not 1800 <= year <= 2200 or month not in _MONTHS or day not in _DAYS:
-        return None
-    return BirthDate(year, month, day)
+    """What is known of a birth, however it is written; None if not even its year is."""
+    return fields.known_birth_of(text) if isinstance(text, str) else None

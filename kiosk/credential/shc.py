@@ -32,6 +32,9 @@ PREFIX = b"shc:/"
 _DIGITS = re.compile(rb"shc:/(?:1/1/)?((?:[0-9][0-9])+)")
 _PART = re.compile(rb"shc:/[0-9]{1,3}/[0-9]{1,3}/[0-9]+")
 _LEAST_CHARACTER = 45
+_USES = {"official": 0, "usual": 1, "nickname": 4, "anonymous": 5, "maiden": 6, "old": 7}
+_OTHER_USE = 3
+"""None at all, and whatever else a HumanName may be used for."""
 
 
 def parse(code: bytes, trust: Trust, now_s: float | None) -> Credential | Unproven | Malformed:
@@ -93,12 +96,18 @@ def _holder(claims: Mapping[object, object], now_s: float | None) -> Credential 
 
 
 def _name(patient: Mapping[object, object]) -> str | None:
-    match patient:
-        case {"name": [{"family": family, "given": [*given]}, *_]}:
-            return proof.name_of(family, *given)
-        case {"name": [{"family": text} | {"text": text}, *_]}:
-            return proof.name_of(text)
-    return None
+    """The name that serves best of those a patient has: official before usual before any other, an old one last."""
+    names = patient.get("name")
+    listed = [each for each in (names if isinstance(names, list) else [names]) if isinstance(each, dict)]
+    written = (_written(each) for each in sorted(listed, key=lambda each: _USES.get(str(each.get("use")), _OTHER_USE)))
+    return next((name for name in written if name is not None), None)
+
+
+def _written(name: Mapping[object, object]) -> str | None:
+    """Family name before given names, as in Vietnam; or the text, where there are no parts. All of them are optional in FHIR."""
+    given = name.get("given")
+    parts = (name.get("family"), *(given if isinstance(given, list) else [given]))
+    return proof.name_of(*parts) or proof.name_of(name.get("text"))
 
 
 def _unbase64(text: bytes) -> bytes | None:
