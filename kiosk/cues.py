@@ -157,6 +157,10 @@ _RECORDED = {
     Direction.OUT: CueName.RECORDED_OUT,
     Direction.PASS: CueName.RECORDED_PASS,
 }
+RECEIPTS = frozenset(_RECORDED.values())
+"""The answers that say that an entry is on the disk."""
+MOST_RECEIPTS = 8
+"""How many may wait to be shown: as many people at once as one camera sees."""
 _REFUSED = {
     RefusedReason.DAMAGED: CueName.DAMAGED,
     RefusedReason.NOT_CURRENT: CueName.NOT_CURRENT,
@@ -200,6 +204,26 @@ def levels_of(rgb: Rgb, colours: tuple[str, ...]) -> dict[str, int]:
     elif "blue" not in colours and blue and not red and not green:
         levels |= {"red": blue, "green": blue}
     return {colour: levels[colour] for colour in colours}
+
+
+def in_turn(playing: Cue | None, waiting: tuple[Cue, ...], newest: tuple[Cue, ...]) -> tuple[bool, tuple[Cue, ...]]:
+    """What a panel plays next, when new answers come: a receipt comes first and is shown whole, whatever is beside it.
+
+    Any other answer belongs to whoever stands there now, so the newest replace those before.
+
+    Args:
+        playing: What plays now; None for a standing cue, or nothing.
+        waiting: What was to follow it.
+        newest: The new answers, of one frame.
+
+    Returns:
+        Whether what plays is broken off, and what is played next, in order.
+    """
+    if not newest:
+        return False, waiting
+    receipts = [cue for cue in (*waiting, *newest) if cue.name in RECEIPTS]
+    others = [cue for cue in newest if cue.name not in RECEIPTS]
+    return playing is not None and playing.name not in RECEIPTS, (*receipts[:MOST_RECEIPTS], *others)
 
 
 def volume_percent_at(sound: Sound, minute_of_day: int | None) -> int:

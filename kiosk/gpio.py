@@ -1,7 +1,8 @@
 """Lights and sound of one lane on gpiozero: LEDs, one RGB or separate, an active or passive buzzer, and a lamp.
 
 The scan loop hands over cues and goes on; a thread plays them. The newest answer replaces what is still playing, because
-it belongs to whoever stands there now. While nothing plays, the standing cue says how the station is.
+it belongs to whoever stands there now; only a receipt is always shown whole (`kiosk.cues.in_turn`). While nothing plays,
+the standing cue says how the station is.
 
 The thread is `CuePlayer`, which knows nothing of pins: it drives `Outputs`, here GPIO, in `kiosk.sim` a terminal.
 
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from gpiozero import PWMLED, DigitalOutputDevice, PWMOutputDevice
 
 from kiosk.clock import SystemClock, minute_of_day
-from kiosk.cues import DARK, Cue, Rgb, Step, levels_of, volume_percent_at
+from kiosk.cues import DARK, Cue, Rgb, Step, in_turn, levels_of, volume_percent_at
 from kiosk.errors import PanelError
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ class Panel(Protocol):
     """Where answers are shown. Returns at once; one thread at a time."""
 
     def show(self, *cues: Cue) -> None:
-        """Play these cues, one after another, instead of whatever plays now.
+        """Play these cues: receipts first, each whole and behind those that play or wait, then the others, one after another.
+
+        What plays now and is no receipt is broken off.
 
         Raises:
             PanelError: The lights or the buzzer have failed.
@@ -81,6 +84,7 @@ class CuePlayer:
         self._outputs = outputs
         self._changed = threading.Condition()
         self._waiting: tuple[Cue, ...] = ()
+        self._playing: Cue | None = None
         self._standing: Cue | None = None
         self._standing_is_new = False
         self._closed = False
@@ -89,10 +93,12 @@ class CuePlayer:
         self._thread.start()
 
     def show(self, *cues: Cue) -> None:
-        """Play these cues, one after another, instead of whatever plays now."""
+        """Play these cues, as `in_turn` orders them."""
         self._raise_failure()
         with self._changed:
-            self._waiting = cues
+            broken_off, self._waiting = in_turn(self._playing, self._waiting, cues)
+            if broken_off:
+                self._playing = None
             self._changed.notify()
 
     def stand(self, cue: Cue) -> None:
@@ -131,13 +137,14 @@ class CuePlayer:
     def _play_next(self) -> None:
         with self._changed:
             cue, *rest = self._waiting or (None,)
-            self._waiting = following = tuple(rest)
+            self._waiting, self._playing = tuple(rest), cue
             if cue is None and self._standing is None:
                 self._go_dark()
                 self._changed.wait_for(self._is_interrupted)
                 return
         if cue is not None:
-            self._play(cue, cue.steps, self._is_replaced(following))
+            self._play(cue, cue.steps, lambda: self._closed or self._playing is not cue)
+            self._playing = None
         elif self._standing is not None:
             standing, silent = self._standing, not self._standing_is_new
             self._standing_is_new = False
@@ -155,10 +162,6 @@ class CuePlayer:
     def _go_dark(self) -> None:
         self._outputs.begin(None)
         self._outputs.set(DARK, 0)
-
-    def _is_replaced(self, following: tuple[Cue, ...]) -> Callable[[], bool]:
-        """Interrupts a one-shot cue: something other than what was to follow it."""
-        return lambda: self._closed or self._waiting is not following
 
     def _is_interrupted(self) -> bool:
         return self._closed or bool(self._waiting) or self._standing_is_new

@@ -96,6 +96,17 @@ def test_newest_answer_replaces_the_one_that_plays(player: CuePlayer, recorder: 
     assert recorder.names[-3:] == [CueName.WRONG_CODE, CueName.RECORDED_IN, None]
 
 
+def test_receipt_is_shown_whole_before_anything_else(player: CuePlayer, recorder: Recorder) -> None:
+    """A wrong code in the same frame, or in the next, takes no green away."""
+    receipt = Cue(CueName.RECORDED_IN, (Step((0, 255, 0), 1000, 100), Step((0, 255, 0), 0, 100)))
+    player.show(OTHER, receipt)
+    until(lambda: CueName.RECORDED_IN in recorder.names)
+    player.show(OTHER, receipt)
+    until(lambda: recorder.names[-1] is None and CueName.REPEAT in recorder.names)
+    answers = [name for *_, name in recorder.calls if name is not None]
+    assert answers == [*[CueName.RECORDED_IN] * 4, CueName.REPEAT]
+
+
 def test_standing_cue_goes_on_and_sounds_once(player: CuePlayer, recorder: Recorder) -> None:
     """It shines whenever nothing plays, comes back after an answer, and is silent after its first round."""
     player.stand(STANDING)

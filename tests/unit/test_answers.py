@@ -12,7 +12,19 @@ from hypothesis import strategies as st
 
 from kiosk.config import Config, Sound
 from kiosk.credential import classify
-from kiosk.cues import CUES, MEANINGS, Cue, CueName, cue_for, levels_of, provisioning_error, volume_percent_at
+from kiosk.cues import (
+    CUES,
+    MEANINGS,
+    MOST_RECEIPTS,
+    RECEIPTS,
+    Cue,
+    CueName,
+    cue_for,
+    in_turn,
+    levels_of,
+    provisioning_error,
+    volume_percent_at,
+)
 from kiosk.model import (
     BirthDate,
     Credential,
@@ -270,3 +282,35 @@ def test_provisioning_errors_can_be_counted() -> None:
 def test_quiet_hours_may_span_midnight(quiet_from: str, quiet_to: str, minute: int | None, percent: int) -> None:
     """The quiet volume holds from the first minute to before the last, also over midnight; equal ends mean never, no time means day."""
     assert volume_percent_at(Sound(quiet_from=quiet_from, quiet_to=quiet_to), minute) == percent
+
+
+ANSWERS = [cue for cue in CUES.values() if not cue.standing]
+
+
+def _length_ms(cue: Cue) -> int:
+    return sum(step.duration_ms for step in cue.steps)
+
+
+@given(st.lists(st.tuples(st.integers(0, 1500), st.lists(st.sampled_from(ANSWERS), max_size=4)), max_size=7))
+def test_whoever_is_recorded_sees_green_first_and_whole(frames: list[tuple[int, list[Cue]]]) -> None:
+    """In whatever order and at whatever times answers come: each receipt is shown whole, and before what came with it."""
+    shown: list[Cue] = []
+    playing: Cue | None = None
+    waiting: tuple[Cue, ...] = ()
+    left_ms = given_receipts = 0
+    for pause_ms, newest in [*frames, (1_000_000, [])]:
+        passed_ms = pause_ms
+        while (playing or waiting) and passed_ms >= left_ms:
+            passed_ms -= left_ms
+            shown += [playing] if playing else []
+            playing, waiting = (waiting or (None,))[0], waiting[1:]
+            left_ms = _length_ms(playing) if playing else 0
+        left_ms -= passed_ms if playing else left_ms
+        ahead = len([cue for cue in waiting if cue.name in RECEIPTS])
+        given_receipts += min(MOST_RECEIPTS - ahead, len([cue for cue in newest if cue.name in RECEIPTS]))
+        broken_off, waiting = in_turn(playing, waiting, tuple(newest))
+        if broken_off:
+            playing, left_ms = None, 0
+        order = [cue.name in RECEIPTS for cue in waiting]
+        assert order == sorted(order, reverse=True)
+    assert len([cue for cue in shown if cue.name in RECEIPTS]) == given_receipts
