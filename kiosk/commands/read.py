@@ -14,19 +14,16 @@ import json
 from collections import Counter
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
-
-import cv2
-import numpy as np
+from typing import TYPE_CHECKING
 
 from kiosk.clock import SystemClock, judging_s
 from kiosk.credential import NOBODY, chunks, classify, masked
 from kiosk.decoder import examine_picture
-from kiosk.errors import KioskError
+from kiosk.lens import picture
+from kiosk.lens.picture import PictureError
 from kiosk.log import printable
 from kiosk.model import Credential, Malformed, Sighting, Unproven, UnprovenReason, WrongCode
 from kiosk.service import vectors
-from kiosk.sim.replay import PICTURE_SUFFIXES, picture_of
 from kiosk.trust import issuers
 
 if TYPE_CHECKING:
@@ -60,13 +57,6 @@ _WRONG = {
 }
 
 
-class PictureError(KioskError, OSError):
-    """A picture cannot be read."""
-
-    hint = f"give a picture ({', '.join(sorted(suffix[1:] for suffix in PICTURE_SUFFIXES))}) or a folder of them"
-    exit_code = 2
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Read all pictures; 0 if there was a code in any, 1 if in none. With `--vectors`: 1 if any verdict differs."""
     if arguments.vectors is not None:
@@ -78,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     classified = partial(classify, trust=trust, now_s=now_s)
     found, held = False, chunks.Chunks()
     for path in _pictures(arguments.paths):
-        readings, tried = examine_picture(_luma(path))
+        readings, tried = examine_picture(picture.luma_of(path))
         found = found or bool(readings)
         judged = _judged(readings, held, classified)
         lines = _as_json(path, judged, tried) if arguments.json else _as_text(path, judged)
@@ -143,22 +133,12 @@ def _pictures(paths: list[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
             yield from sorted(
-                inner for inner in path.rglob("*") if inner.suffix.lower() in PICTURE_SUFFIXES and inner.is_file()
+                inner for inner in path.rglob("*") if inner.suffix.lower() in picture.SUFFIXES and inner.is_file()
             )
         elif path.is_file():
             yield path
         else:
             raise PictureError(f"{path} does not exist")
-
-
-def _luma(path: Path) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    try:
-        luma = picture_of(np.fromfile(path, np.uint8), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
-    except OSError as error:
-        raise PictureError(f"{path} cannot be read: {error.strerror}") from error
-    if luma is None:
-        raise PictureError(f"{path} is no picture that can be decoded")
-    return luma
 
 
 def _as_object(reading: Reading, verdict: Verdict) -> dict[str, object]:

@@ -12,17 +12,16 @@ import base64
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from kiosk.credential import classify, hc1, proof
 from kiosk.credential.trust import SigningKey, Trust, certificate_kid, certified_key
 from kiosk.decoder import examine_picture
 from kiosk.envelopes import base45, cbor, cose
 from kiosk.errors import CborError, CoseError, KioskError, TrustError
+from kiosk.lens.picture import PictureError, luma_of
 from kiosk.model import Credential, Malformed, Result
-from kiosk.sim.replay import picture_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -140,10 +139,10 @@ class Vector:
             return None
 
     def _picture(self) -> bool:
-        luma = picture_of(np.frombuffer(base64.b64decode(self._text("2DCODE")), np.uint8))
-        if luma is None:
+        try:
+            readings, _ = examine_picture(luma_of(BytesIO(base64.b64decode(self._text("2DCODE")))))
+        except PictureError:
             return False
-        readings, _ = examine_picture(luma)
         return self._text("PREFIX").encode() in {reading.payload for reading in readings}
 
     def _prefix(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,28 +11,11 @@ import cv2
 import numpy as np
 
 from kiosk.errors import CameraEndedError, CameraError
+from kiosk.lens import picture
 from kiosk.lens.frame import Frame
-from kiosk.log import muted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-PICTURE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff", ".webp"})
-
-
-def picture_of(encoded: NDArray[np.uint8], flags: int = cv2.IMREAD_GRAYSCALE) -> NDArray[np.uint8] | None:
-    """The brightness in a picture file, shape (height_px, width_px); None if it is no picture that OpenCV can decode.
-
-    Args:
-        encoded: The file's bytes.
-        flags: OpenCV's `IMREAD_…`, for one channel.
-    """
-    try:
-        with muted():
-            luma = cv2.imdecode(encoded, flags) if encoded.size else None
-    except cv2.error:
-        return None
-    return None if luma is None else np.asarray(luma, np.uint8)
 
 
 class _Paced:
@@ -61,7 +45,7 @@ class FolderCamera(_Paced):
             CameraError: It is not there, or has no pictures.
         """
         super().__init__(fps)
-        found = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
+        found = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in picture.SUFFIXES)
         if not found:
             raise CameraError(f"there are no pictures in {folder}", hint="name a folder with .png or .jpg files")
         self._paths = iter(found)
@@ -69,9 +53,8 @@ class FolderCamera(_Paced):
     def next_frame(self, timeout_s: float) -> Frame:  # noqa: ARG002  a file does not keep one waiting
         """The next picture."""
         for path in self._paths:
-            luma = picture_of(np.fromfile(path, np.uint8))
-            if luma is not None:
-                return self._frame(luma)
+            with suppress(picture.PictureError):
+                return self._frame(picture.luma_of(path))
         raise CameraEndedError("every picture has been shown")
 
     def close(self) -> None:
@@ -97,10 +80,10 @@ class VideoCamera(_Paced):
 
     def next_frame(self, timeout_s: float) -> Frame:  # noqa: ARG002  a file does not keep one waiting
         """The next frame."""
-        good, picture = self._capture.read()
+        good, image = self._capture.read()
         if not good:
             raise CameraEndedError("the video is over")
-        return self._frame(np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8))
+        return self._frame(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8))
 
     def close(self) -> None:
         """Close the file."""
