@@ -22,6 +22,7 @@ from gpiozero import PWMLED, DigitalOutputDevice, PWMOutputDevice
 from kiosk.clock import SystemClock, minute_of_day
 from kiosk.cues import DARK, Cue, Rgb, Step, in_turn, levels_of, volume_percent_at
 from kiosk.errors import PanelError
+from kiosk.pins.levels import Pulsed, duty_of, levels_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 CLOSE_S = 2.0
 LAMP_HZ = 2000
+LED_HZ = 200
+_left: list[Any] = []
+"""What `leave` has set. A device that nobody holds any more is closed by gpiozero, and its pin becomes an input."""
 _LAMP_HINT = "check the lamp's wiring and `lamp.pin`"
 
 
@@ -192,21 +196,21 @@ class GpioOutputs:
         self._sound = sound
         self._clock = clock or SystemClock()
         self._devices: list[Any] = []
-        self._leds: dict[str, Any] = {}
+        self._leds: dict[str, Pulsed] = {}
         leds, buzzer = settings.leds, settings.buzzer
         try:
             for colour in ("red", "green", "blue", "yellow"):
                 pin = getattr(leds, f"{colour}_pin")
                 if pin is not None:
-                    self._leds[colour] = self._kept(
-                        PWMLED(pin, active_high=leds.active_high, frequency=200, pin_factory=factory)
-                    )
+                    led = PWMLED(pin, active_high=leds.active_high, frequency=None, pin_factory=factory)
+                    self._leds[colour] = Pulsed(self._kept(led))
             if buzzer.kind == "passive":
-                self._tone = self._kept(
-                    PWMOutputDevice(buzzer.pin, active_high=buzzer.active_high, frequency=1000, pin_factory=factory)
+                beeper = PWMOutputDevice(
+                    buzzer.pin, active_high=buzzer.active_high, frequency=None, pin_factory=factory
                 )
+                self._tone = Pulsed(self._kept(beeper))
             elif buzzer.kind == "active":
-                self._tone = self._kept(
+                self._switch = self._kept(
                     DigitalOutputDevice(buzzer.pin, active_high=buzzer.active_high, pin_factory=factory)
                 )
         except Exception as error:  # gpiozero's, lgpio's and the system's own, which share no root
@@ -219,12 +223,12 @@ class GpioOutputs:
     def set(self, rgb: Rgb, tone_hz: int) -> None:
         """Shine and sound like this until the next call."""
         for colour, level in levels_of(rgb, tuple(self._leds)).items():
-            self._leds[colour].value = level / 255
+            self._leds[colour].set(level / 255, LED_HZ)
         match self._settings.buzzer.kind:
             case "passive":
-                self._sound_passive(tone_hz)
+                self._tone.set(duty_of(self._volume_percent()) if tone_hz else 0, tone_hz)
             case "active":
-                self._tone.value = int(bool(tone_hz and self._volume_percent()))
+                self._switch.value = int(bool(tone_hz and self._volume_percent()))
             case _:
                 pass
 
@@ -237,14 +241,6 @@ class GpioOutputs:
         for device in self._devices:
             device.close()
         self._devices.clear()
-
-    def _sound_passive(self, tone_hz: int) -> None:
-        """A square wave of half duty is loudest; loudness is heard roughly as the square root of the duty."""
-        if tone_hz:
-            self._tone.frequency = tone_hz
-            self._tone.value = 0.5 * (self._volume_percent() / 100) ** 2
-        else:
-            self._tone.value = 0
 
     def _volume_percent(self) -> int:
         return volume_percent_at(self._sound, minute_of_day(self._clock.now()))
@@ -353,11 +349,13 @@ def leave(settings: config.Panel, rgb: Rgb) -> None:
     factory = pin_factory(settings.kind)
     try:
         for colour, level in levels.items():
-            DigitalOutputDevice(
-                pins[colour], active_high=leds.active_high, initial_value=level > 0, pin_factory=factory
-            )
+            lit, pin = level > 0, pins[colour]
+            _left.append(DigitalOutputDevice(pin, active_high=leds.active_high, initial_value=lit, pin_factory=factory))
         if buzzer.kind != "none":
-            DigitalOutputDevice(buzzer.pin, active_high=buzzer.active_high, initial_value=False, pin_factory=factory)
+            silent = DigitalOutputDevice(
+                buzzer.pin, active_high=buzzer.active_high, initial_value=False, pin_factory=factory
+            )
+            _left.append(silent)
     except Exception as error:  # gpiozero's, lgpio's and the system's own, which share no root
         raise PanelError(f"cannot use the pins: {error}") from error
 
