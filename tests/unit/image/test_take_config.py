@@ -21,12 +21,16 @@ SCRIPT = ROOT / "image-build" / "overlay" / "station" / "usr" / "lib" / "kiosk" 
 def take(tmp_path: Path) -> Callable[..., str]:
     """Puts files onto the boot partition, lets the station take them, and gives back what it says there."""
 
-    def run(**files: bytes) -> str:
+    def run(others: dict[str, bytes] | None = None, **files: bytes) -> str:
         boot = tmp_path / "boot"
         boot.mkdir(exist_ok=True)
-        for name, content in files.items():
-            (boot / _NAMES[name]).write_bytes(content)
-        (tmp_path / "kiosk").write_text(f'#!/bin/sh\nexec {sys.executable} -m kiosk "$@"\n')
+        for name, content in [*(others or {}).items(), *((_NAMES[name], content) for name, content in files.items())]:
+            (boot / name).parent.mkdir(exist_ok=True)
+            (boot / name).write_bytes(content)
+        check = (
+            "exit 0" if others else f'exec {sys.executable} -m kiosk "$@"'
+        )  # names are judged without it, in no time
+        (tmp_path / "kiosk").write_text(f"#!/bin/sh\n{check}\n")
         (tmp_path / "kiosk").chmod(0o755)
         env = os.environ | {
             "KIOSK_BOOT_DEVICE": "", "KIOSK_BOOT": str(boot), "KIOSK_GROUP": "", "KIOSK_ETC": str(tmp_path / "etc"),
@@ -120,6 +124,91 @@ def test_ssh_is_opened_by_a_key_and_closed_without_one(take: Callable[..., str],
     assert "SSH is open to 1 key(s), as root" in says
     assert (kept.read_bytes(), kept.stat().st_mode & 0o777) == (key + b" technician\n", 0o600)
     assert kept.parent.stat().st_mode & 0o777 == 0o700
-    assert "SSH is closed" in take(ssh=b"# nobody\n")
+    assert "SSH is closed" in take(ssh=b"# nobody\n\r\n")
     assert not kept.exists()
     assert sorted(path.name for path in (tmp_path / "boot").iterdir()) == ["kiosk-says.txt"]
+
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+PEM = b"-----BEGIN PUBLIC KEY-----\nMCo=\n-----END PUBLIC KEY-----\n"
+SETTINGS = b"kiosk: {id: door-7, site: office-1}\n"
+PUTTY = (
+    b'---- BEGIN SSH2 PUBLIC KEY ----\r\nComment: "x"\r\n' + KEY.split()[1] + b"\r\n---- END SSH2 PUBLIC KEY ----\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kept"),
+    [
+        ("kiosk.yaml.txt", SETTINGS, "etc/kiosk.yaml"),
+        ("kiosk.yml", SETTINGS, "etc/kiosk.yaml"),
+        ("KIOSK.YAML", SETTINGS, "etc/kiosk.yaml"),
+        ("kiosk (1).yaml", SETTINGS, "etc/kiosk.yaml"),
+        ("kiosk - Copy (2).yml.txt", SETTINGS, "etc/kiosk.yaml"),
+        ("kiosk - Sao chép.yaml", SETTINGS, "etc/kiosk.yaml"),
+        ("kiosk.yaml", SETTINGS.decode().encode("utf-16"), "etc/kiosk.yaml"),
+        ("kiosk.yaml", SETTINGS.decode().encode("utf-16-le"), "etc/kiosk.yaml"),
+        ("kiosk.yaml", SETTINGS.decode().encode("utf-16-be"), "etc/kiosk.yaml"),
+        ("kiosk.yaml", SETTINGS.replace(b"\n", b"\r"), "etc/kiosk.yaml"),
+        ("kiosk-code", b"KS1:ABC\n", "etc/kiosk-code.txt"),
+        ("kiosk-code.txt.txt", b"KS1:ABC\n", "etc/kiosk-code.txt"),
+        ("kiosk-code (1).txt", b"KS1:ABC\n", "etc/kiosk-code.txt"),
+        ("fleet.pem.txt", PEM, "etc/fleet.pem"),
+        ("fleet.pem.cer", PEM, "etc/fleet.pem"),
+        ("authority.crt", PEM.decode().encode("utf-16"), "etc/authority.pem"),
+        ("authorized_keys.txt", KEY + b" me\n", "ssh/authorized_keys"),
+        ("authorized_keys.pub", KEY + b" me\n", "ssh/authorized_keys"),
+        ("id_ed25519.pub", KEY + b" me\n", "ssh/authorized_keys"),
+        ("authorized_keys", (KEY + b" me\n").decode().encode("utf-16"), "ssh/authorized_keys"),
+        ("authorized_keys", PUTTY, "ssh/authorized_keys"),
+    ],
+)
+def test_names_and_texts_that_windows_makes_are_taken(
+    take: Callable[..., str], tmp_path: Path, name: str, content: bytes, kept: str
+) -> None:
+    """Whoever cannot see a file's ending, or chose another encoding, is not left before a blue light without a word."""
+    assert f"{name} was taken and removed from here" in take({name: content})
+    text = (tmp_path / kept).read_bytes()
+    assert not {b"\r", b"\0", b"\xff"} & {text[at : at + 1] for at in range(len(text))}
+    assert not (tmp_path / "boot" / name).exists()
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"kiosk.json": b"{}"}, "kiosk.json was not taken: kiosk.yaml, kiosk-code.txt,"),
+        ({"kiosk-code.png": b"x"}, "kiosk-code.png was not taken"),
+        ({"fleet.key": b"x"}, "fleet.key was not taken"),
+        ({"kiosk/kiosk.yaml": SETTINGS}, "kiosk/kiosk.yaml was not taken: put it here, into no folder."),
+        ({"me.ppk": b"PuTTY-User-Key-File-3"}, "me.ppk was not taken: it is a private key. Take it away"),
+        (
+            {"kiosk.yml": SETTINGS, "kiosk (1).yaml": SETTINGS},
+            "2 files here are meant as kiosk.yaml, and none was taken",
+        ),
+        ({"authorized_keys": b"-----BEGIN OPENSSH PRIVATE KEY-----\n"}, "it is a private key"),
+        ({"authorized_keys": b"restrict " + KEY}, "no line of it is a plain public key"),
+        ({"authorized_keys": b"ssh-dss AAAA\n"}, "Who could log in before still can."),
+        ({"authorized_keys": b"hello"}, "Who could log in before still can."),
+    ],
+)
+def test_what_cannot_be_taken_is_named_and_stays(
+    take: Callable[..., str], tmp_path: Path, files: dict[str, bytes], said: str
+) -> None:
+    """A bad file is left where it is, is told beside it, and takes nothing away that was good before."""
+    take({"notes.txt": b"-"}, config=SETTINGS, ssh=KEY + b" before\n")
+    assert said in take(files)
+    assert all((tmp_path / "boot" / name).exists() for name in files)
+    assert (tmp_path / "etc" / "kiosk.yaml").read_bytes() == SETTINGS
+    assert (tmp_path / "ssh" / "authorized_keys").read_bytes() == KEY + b" before\n"
+
+
+def test_right_name_goes_before_a_similar_one(take: Callable[..., str]) -> None:
+    """Of two files for one thing the one that is called so is taken, and the other is named."""
+    says = take({"kiosk (1).yaml": b"lane: nothing\n"}, config=SETTINGS)
+    assert "kiosk.yaml was taken" in says
+    assert "kiosk (1).yaml was not taken: there is kiosk.yaml as well" in says
+
+
+def test_lines_that_are_no_plain_key_are_counted(take: Callable[..., str]) -> None:
+    """A key with options beside a good one is left out, and that is said."""
+    assert "1 line(s) in it are no plain key and were left out" in take(ssh=KEY + b"\nrestrict " + KEY + b"\n# me\n\n")
