@@ -76,13 +76,9 @@ class Intake:
                     raise WireError("it came by another kiosk's topic")
                 batches.append(batch)
             except WireError as error:
-                _log.warning(
-                    "set-aside kiosk=%s size_bytes=%d reason=%r",
-                    printable(message.kiosk),
-                    len(message.body),
-                    str(error),
-                )
-                aside.append(Aside(message.kiosk, message.body, str(error)))
+                kiosk, reason = printable(message.kiosk), printable(str(error))  # PostgreSQL keeps no NUL in a text
+                _log.warning("set-aside kiosk=%s size_bytes=%d reason=%r", kiosk, len(message.body), reason)
+                aside.append(Aside(kiosk, message.body, reason))
         receipts = self._ledger.store(batches, aside, time.time_ns())
         self._counts["messages"] += len(messages)
         self._counts["rows"] += sum(len(batch.rows) for batch in batches)

@@ -19,11 +19,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from bench.postgres import Postgres
+from central.intake.gathering import Intake, Message
 from central.ledgers.choice import open_ledger
 from central.ledgers.ledger import Aside, Ledger, Opening
 from central.ledgers.postgres import PostgresLedger
 from central.ledgers.sqlite import SqliteLedger
-from kiosk.delivery.wire import Batch, Poison, Receipt
+from kiosk.delivery.wire import Batch, Poison, Receipt, encode_batch, encode_entry
 from kiosk.errors import LedgerError
 from kiosk.model import Entry, Sealed
 
@@ -100,6 +101,16 @@ def test_repeated_delivery_changes_nothing(ledger: Ledger, make_entry: Make) -> 
     (stream,) = ledger.streams()
     assert (ledger.count(), ledger.doubled(), stream.repeated, stream.delivered) == (2, 0, 4, 2)
     assert stream.complete
+
+
+@pytest.mark.parametrize("kiosk", ["k\0", "k\n", "\x1b[2J", "k\ud800", "k" * 9000, ""])
+def test_odd_topic_keeps_nothing_good_out(ledger: Ledger, make_entry: Make, kiosk: str) -> None:
+    """Whatever name a message came by: it is set aside once, and what came with it is kept."""
+    entry = make_entry(1)
+    good = encode_batch("test-1", OUTBOX, [(1, encode_entry(entry))])
+    receipts = Intake(ledger).commit([Message(kiosk, good), Message("test-1", good), Message(kiosk, b"{")])
+    assert [name for name, _ in receipts] == ["test-1"]
+    assert ledger.count() == 1
 
 
 def test_row_that_is_no_entry_is_set_aside_under_its_number(ledger: Ledger, make_entry: Make) -> None:
