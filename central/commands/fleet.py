@@ -24,6 +24,7 @@ from central.fleet import authority, cut, invitation, presence
 from central.fleet.enrolment_server import EnrolmentServer
 from central.fleet.registry import RESERVED, STATES, Fleet
 from central.ledgers.choice import open_ledger
+from kiosk.disk.text import secret_in
 from kiosk.envelopes.provisioning_code import ProvisioningCode, Wifi
 from kiosk.errors import FleetError
 from kiosk.model import Direction
@@ -293,9 +294,9 @@ def _wifi(arguments: argparse.Namespace) -> Wifi | None:
         return None
     path: Path | None = arguments.wifi_password_file
     try:
-        return Wifi(arguments.wifi, "" if path is None else path.read_text("utf-8").strip())
-    except OSError as error:
-        raise FleetError(f"--wifi-password-file: {path}: {error.strerror}") from error
+        return Wifi(arguments.wifi, "" if path is None else secret_in(path))
+    except (OSError, ValueError) as error:
+        raise FleetError(f"--wifi-password-file: {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _registry(folder: Path) -> Path:

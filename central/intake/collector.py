@@ -26,6 +26,7 @@ from paho.mqtt.properties import Properties
 
 from central.intake.gathering import QUIET_S, Intake, Message, Pause
 from kiosk.delivery import wire
+from kiosk.disk.text import secret_in
 from kiosk.errors import ConfigError, LinkError
 
 if TYPE_CHECKING:
@@ -256,9 +257,11 @@ def password_of(broker: Broker) -> str | None:
     if broker.password_file is None:
         return None
     try:
-        return broker.password_file.read_text("utf-8").strip()
-    except OSError as error:
-        raise ConfigError(f"--password-file: {broker.password_file}: {error.strerror}") from error
+        return secret_in(broker.password_file)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"--password-file: {broker.password_file}: {getattr(error, 'strerror', None) or error}"
+        ) from error
 
 
 def tls_of(broker: Broker) -> ssl.SSLContext:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from kiosk import log
 from kiosk.commissioning import identity, provision
+from kiosk.disk.text import encoding_of
 from kiosk.envelopes.provisioning_code import MAY_PASS
 from kiosk.errors import ConfigError, ProvisionError
 from kiosk.settings import loader
@@ -55,8 +56,7 @@ def _code_in(path: Path) -> str:
             content = file.read(LARGEST_BYTES)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}", hint="name the file with the code") from error
-    encoding = "utf-16" if content[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
-    lines = content.decode(encoding, "replace").splitlines()  # what is no text is no code either
+    lines = content.decode(encoding_of(content), "replace").splitlines()  # what is no text is no code either
     return next((line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")), "")
 
 

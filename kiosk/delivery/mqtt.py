@@ -19,6 +19,7 @@ Sources:
 
 from __future__ import annotations
 
+import codecs
 import logging
 import socket
 import ssl
@@ -35,11 +36,13 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from kiosk.delivery import wire
 from kiosk.delivery.session import Failure, Route, routes_of
 from kiosk.delivery.tls import judge_dates
+from kiosk.disk.text import LARGEST_BYTES, encoding_of, secret_in
 from kiosk.errors import ConfigError, LinkError
 from kiosk.log import line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from paho.mqtt.client import ConnectFlags, DisconnectFlags
     from paho.mqtt.properties import Properties
@@ -328,11 +331,14 @@ def _password(config: Config) -> str | None:
     if path is None:
         return None
     try:
-        return path.read_text("utf-8").strip()
+        return secret_in(path)
     except OSError as error:
         raise ConfigError(
             f"uplink.password_file: {path}: {error.strerror}", hint="see that it exists and is readable"
         ) from error
+    except ValueError as error:
+        reason, _, remedy = str(error).partition("; ")
+        raise ConfigError(f"uplink.password_file: {path}: {reason}", hint=remedy) from error
 
 
 def _tls(config: Config) -> ssl.SSLContext:
@@ -342,6 +348,8 @@ def _tls(config: Config) -> ssl.SSLContext:
     has no time server, would otherwise never come to the centre. Once the centre has told its time, they are judged by that.
     """
     tls = config.uplink.tls
+    for name in ("ca_file", "cert_file", "key_file"):
+        _check_pem(f"uplink.tls.{name}", getattr(tls, name))
     try:
         context = ssl.create_default_context(cafile=None if tls.ca_file is None else str(tls.ca_file))
         context.minimum_version = _TLS_VERSIONS[tls.least_version]
@@ -353,6 +361,21 @@ def _tls(config: Config) -> ssl.SSLContext:
             f"uplink.tls: {_sentence(error)}", hint="see that the files exist, are PEM and belong together"
         ) from error
     return context
+
+
+def _check_pem(name: str, path: Path | None) -> None:
+    """Name the file that OpenSSL would only call a PEM error."""
+    if path is None:
+        return
+    try:
+        with path.open("rb") as file:
+            head = file.read(LARGEST_BYTES)
+    except OSError as error:
+        raise ConfigError(f"{name}: {path}: {error.strerror}", hint="see that it exists and is readable") from error
+    if head.startswith(codecs.BOM_UTF8) or encoding_of(head) != "utf-8-sig":
+        raise ConfigError(f"{name}: {path} was saved by a text editor", hint="copy the original file, byte by byte")
+    if b"-----BEGIN " not in head:
+        raise ConfigError(f"{name}: {path} is not PEM", hint="it should begin with -----BEGIN")
 
 
 def _close_socket(client: Client) -> None:

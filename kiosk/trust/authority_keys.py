@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from kiosk.delivery.wire import MAX_RECIPIENTS
 from kiosk.disk import durable
+from kiosk.disk.text import text_of
 from kiosk.envelopes import cose
 from kiosk.envelopes.seal import PublicKey
 from kiosk.errors import CoseError, SealError
@@ -152,7 +153,7 @@ def authority_key(path: Path) -> Ed25519PublicKey:
         SealError: There is none.
     """
     try:
-        key = load_pem_public_key(path.read_bytes())
+        key = load_pem_public_key(text_of(path.read_bytes()).encode())
     except OSError as error:
         raise SealError(f"the authority's public key {path} cannot be read: {error.strerror}") from error
     except ValueError as error:

@@ -12,6 +12,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from kiosk.disk.text import text_of
 from kiosk.envelopes import cose
 from kiosk.errors import ConfigError
 
@@ -30,7 +31,7 @@ def fleet_keys(path: Path) -> dict[bytes, Ed25519PublicKey]:
     """
     try:
         with path.open("rb") as file:
-            blocks = _PEM.findall(file.read(LARGEST_BYTES))
+            blocks = _PEM.findall(text_of(file.read(LARGEST_BYTES)).encode())
         keys = [load_pem_public_key(block) for block in blocks]
     except FileNotFoundError:
         return {}
