@@ -22,7 +22,7 @@ from gpiozero import PWMLED, DigitalOutputDevice, PWMOutputDevice
 from kiosk.clock import SystemClock, minute_of_day
 from kiosk.cues import DARK, Cue, Rgb, Step, in_turn, levels_of, volume_percent_at
 from kiosk.errors import PanelError
-from kiosk.pins.levels import Pulsed, duty_of, levels_of
+from kiosk.pins.levels import Pulsed, duty_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,1 +1,1 @@
-"""Under gpio: how bright a light and how loud a beeper is, and when a pin has to be pulsed for it; called by `gpio` alone."""
+"""Under gpio: how loud a beeper is, and when a pin has to be pulsed at all; called by `gpio` alone."""

@@ -1,14 +1,11 @@
-"""How bright and how loud: colours as levels of the LEDs there are, volume as duty, and pins that are pulsed only while they must be.
+"""How loud is which duty, and pins that are pulsed only while they must be.
 
 Units: `_hz` hertz, `_percent` per cent.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from kiosk.cues import Rgb
+from typing import Any
 
 LEAST_DUTY_PERCENT = 1
 """lgpio counts duty in whole per cent: less would be silence."""
@@ -44,20 +41,3 @@ def duty_of(volume_percent: int) -> float:
     if not volume_percent:
         return 0.0
     return max(LEAST_DUTY_PERCENT, round(50 * (volume_percent / 100) ** 2)) / 100 + 1e-6  # lgpio cuts off
-
-
-def levels_of(rgb: Rgb, colours: tuple[str, ...]) -> dict[str, int]:
-    """How bright each LED shines for this colour, 0 to 255.
-
-    Args:
-        rgb: The colour.
-        colours: The LEDs there are, of "red", "green", "blue", "yellow". A yellow LED takes over what red and green would
-            mix; without a blue one, pure blue is shown by red and green together.
-    """
-    red, green, blue = rgb
-    levels = {"red": red, "green": green, "blue": blue, "yellow": 0}
-    if "yellow" in colours and red and green and not blue:
-        levels = {"red": 0, "green": 0, "blue": 0, "yellow": max(red, green)}
-    elif "blue" not in colours and blue and not red and not green:
-        levels |= {"red": blue, "green": blue}
-    return {colour: levels[colour] for colour in colours}

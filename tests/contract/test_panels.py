@@ -21,7 +21,6 @@ from kiosk.errors import PanelError
 from kiosk.gpio import CuePlayer, GpioOutputs, Outputs
 from kiosk.lens.lamp import LitCamera
 from kiosk.model import ClockQuality, Moment
-from kiosk.pins.levels import levels_of
 from kiosk.sim.door import SimulatedDoor
 from kiosk.sim.terminal import SeenOutputs, TerminalOutputs
 from tests.running import until

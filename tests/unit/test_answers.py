@@ -43,7 +43,6 @@ from kiosk.model import (
     Verdict,
     WrongCode,
 )
-from kiosk.pins.levels import levels_of
 from kiosk.policy import Policy, Rules, person_of
 from kiosk.sightings import Sightings
 
