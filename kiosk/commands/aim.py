@@ -13,13 +13,13 @@ from collections import deque
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
-from kiosk import sim
 from kiosk.commands import lane_named, until_signalled
 from kiosk.decoder import Decoder
 from kiosk.errors import CameraEndedError
 from kiosk.service.aim import Gauge, Verdict, beep_for, best_of, interval_ms, line_of, quality_of, verdict_of
 from kiosk.service.at_hand import camera_at_hand, panel_at_hand
 from kiosk.settings import loader
+from kiosk.sim import opening
 
 if TYPE_CHECKING:
     import argparse
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     with ExitStack() as stack:
         sight = Sight(_voice(config, lane, stack, silent=arguments.silent), on_terminal=sys.stdout.isatty())
         stack.callback(sight.end)
-        camera = sim.open_lit_camera(lane)
+        camera = opening.open_lit_camera(lane)
         stack.callback(camera.close)
         with suppress(CameraEndedError):
             while not stop() and (ends_s is None or time.monotonic() < ends_s):
@@ -129,7 +129,7 @@ def _voice(config: Config, lane: Lane, stack: ExitStack, *, silent: bool) -> Cal
     if silent:
         return lambda _cue: None
     if lane.panel.kind in {"gpio", "mock"}:
-        panel = sim.open_panel(lane.panel, config.sound)
+        panel = opening.open_panel(lane.panel, config.sound)
         stack.callback(panel.close)
         return panel.show
     return lambda _cue: print("\a", end="", flush=True) if sys.stdout.isatty() else None

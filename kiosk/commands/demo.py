@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.live import Live
 
 from central.ledgers.sqlite import SqliteLedger
-from kiosk import log, sim
+from kiosk import log
 from kiosk.commands import until_signalled
 from kiosk.commands.run import kiosk_argv
 from kiosk.commands.scan import open_parts
@@ -39,6 +39,7 @@ from kiosk.model import Credential
 from kiosk.process.supervise import Child, Supervisor
 from kiosk.scanner import Scanner
 from kiosk.settings import loader
+from kiosk.sim import opening
 from kiosk.sim.door import SimulatedDoor
 from kiosk.sim.terminal import SeenOutputs
 
@@ -111,7 +112,7 @@ class Demo:
         self._outputs = SeenOutputs()
         self._panel = WitnessedPanel(CuePlayer(self._outputs))
         stack.callback(self._panel.close)
-        self._camera = sim.open_camera(self._config.lanes[0].camera)
+        self._camera = opening.open_camera(self._config.lanes[0].camera)
         stack.callback(self._camera.close)
         parts = stack.enter_context(open_parts(self._config, self._config.lanes[0], self._panel, self._camera))
         self._outbox: Outbox = parts.outbox

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kiosk import health, sim
+from kiosk import health
 from kiosk.clock import SystemClock, stamp
 from kiosk.cues import CUES, CueName
 from kiosk.errors import ConfigError, KioskError, NotProvisionedError
@@ -21,6 +21,7 @@ from kiosk.service import acceptance
 from kiosk.service.at_hand import note_defaults
 from kiosk.service.checkup import Finding, Health, findings
 from kiosk.settings import loader
+from kiosk.sim import opening
 
 if TYPE_CHECKING:
     import argparse
@@ -79,7 +80,7 @@ def _answer(config: Config, worst: Health) -> None:
         if health.read_marks(config.state.runtime_dir, f"scan-{lane.name}", health.FRESH_S) is not None:
             continue
         with suppress(KioskError):
-            panel = sim.open_panel(lane.panel, config.sound)
+            panel = opening.open_panel(lane.panel, config.sound)
             try:
                 panel.show(CUES[_CUES[worst]])
                 time.sleep(ANSWER_S)

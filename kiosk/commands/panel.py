@@ -32,14 +32,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.ended:
         return _ended(config, arguments.lane)
     # A door is closed until `--ended` is done, and that needs no pictures.
-    from kiosk import sim  # noqa: PLC0415
     from kiosk.service.at_hand import panel_at_hand  # noqa: PLC0415
+    from kiosk.sim import opening  # noqa: PLC0415
 
     lane = panel_at_hand(lane_named(config, arguments.lane), arguments.config, terminal=arguments.terminal)
     unknown = [name for name in arguments.cues if name not in CUES]
     if unknown:
         raise ConfigError(f"there is no cue {unknown[0]!r}", hint=f"use one of: {', '.join(CUES)}")
-    panel = sim.open_panel(lane.panel, config.sound)
+    panel = opening.open_panel(lane.panel, config.sound)
     try:
         for name in arguments.cues or CUES:
             cue = CUES[CueName(name)]

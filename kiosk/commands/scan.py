@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kiosk import log, scanner, sim
+from kiosk import log, scanner
 from kiosk.clock import SystemClock
 from kiosk.commands import lane_named, until_signalled
 from kiosk.commissioning import first_start
@@ -31,6 +31,7 @@ from kiosk.sealer import Sealer
 from kiosk.service.at_hand import refuse_without_pins
 from kiosk.settings import loader
 from kiosk.sightings import Sightings
+from kiosk.sim import opening
 from kiosk.trust import trust_list
 from kiosk.trust.issuers import TrustFolder
 
@@ -92,7 +93,7 @@ def _set_up(board: Config, name: str | None, stop: Callable[[], bool]) -> bool:
     lane = next((lane for lane in board.lanes if lane.name == name), board.lanes[0])
     with ExitStack() as stack:
         panel = stack.enter_context(_closing_panel(lane, board))
-        camera = sim.open_lit_camera(lane)
+        camera = opening.open_lit_camera(lane)
         stack.callback(camera.close)
         return FirstStart(board, camera, Decoder(board.decode.budget_ms), panel).run(stop)
 
@@ -119,7 +120,7 @@ def open_parts(config: Config, lane: Lane, panel: Panel, camera: Camera | None =
         outbox = Outbox.open(config.state.dir / "outbox.db", config.outbox)
         stack.callback(outbox.close)
         if camera is None:
-            camera = sim.open_lit_camera(lane)
+            camera = opening.open_lit_camera(lane)
             stack.callback(camera.close)
         yield Parts(
             camera=camera,
@@ -137,7 +138,7 @@ def open_parts(config: Config, lane: Lane, panel: Panel, camera: Camera | None =
 
 @contextmanager
 def _closing_panel(lane: Lane, config: Config) -> Iterator[Panel]:
-    panel = sim.open_panel(lane.panel, errand.sound_of(config), SystemClock(config.state.runtime_dir))
+    panel = opening.open_panel(lane.panel, errand.sound_of(config), SystemClock(config.state.runtime_dir))
     try:
         yield panel
     finally:

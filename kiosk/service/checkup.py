@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 
-from kiosk import health, sim
+from kiosk import health
 from kiosk.camera import PiCamera
 from kiosk.clock import SystemClock, judging_s
 from kiosk.commissioning import provision
@@ -35,6 +35,7 @@ from kiosk.outbox import Outbox
 from kiosk.sealer import Sealer
 from kiosk.service.aim import Gauge, Verdict, best_of, verdict_of
 from kiosk.settings.loader import NOBODY
+from kiosk.sim import opening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -164,7 +165,7 @@ def _has_services(root: Path) -> bool:
 
 
 def _camera(lane: Lane) -> Found:
-    camera = sim.open_camera(lane.camera)
+    camera = opening.open_camera(lane.camera)
     gauge = Gauge()
     try:
         frame = camera.next_frame(lane.camera.timeout_s)
@@ -189,7 +190,7 @@ def _panel(config: Config, lane: Lane) -> Found:
         return Health.OK, "there is none"
     steps = tuple(Step(rgb, 0, STEP_MS) for _, rgb in _PARADE)
     buzzer = "" if lane.panel.buzzer.kind == "none" else ", then a beep"
-    panel = sim.open_panel(lane.panel, config.sound)
+    panel = opening.open_panel(lane.panel, config.sound)
     try:
         panel.show(Cue(CueName.AIM, (*steps, Step((255, 255, 255), 1320, STEP_MS))))
         time.sleep((len(steps) + 1) * STEP_MS / 1000)
@@ -200,7 +201,7 @@ def _panel(config: Config, lane: Lane) -> Found:
 
 
 def _lamp(lane: Lane) -> Found:
-    lamp = sim.open_lamp(lane)
+    lamp = opening.open_lamp(lane)
     try:
         lamp.light(lit=True)
         time.sleep(STEP_MS / 1000)

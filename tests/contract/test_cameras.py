@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 import time
@@ -16,13 +17,13 @@ import cv2
 import numpy as np
 import pytest
 
-from kiosk import sim
 from kiosk.camera import PiCamera, V4l2Camera
 from kiosk.config import Camera as Settings
 from kiosk.config import Lane
 from kiosk.errors import CameraEndedError, CameraError, CameraStalledError
 from kiosk.lens.frame import Camera
 from kiosk.service import checkup
+from kiosk.sim import opening
 from kiosk.sim.door import SimulatedDoor
 
 WIDTH_PX, HEIGHT_PX = 640, 480
@@ -239,7 +240,7 @@ def camera(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Camera]:
             source = _video(tmp_path)
         case _:
             source = "sim:seed=3,people=1"
-    camera = sim.open_camera(_settings(source=source))
+    camera = opening.open_camera(_settings(source=source))
     yield camera
     camera.close()
     camera.close()
@@ -265,7 +266,7 @@ def test_frame_is_grey_and_the_callers_own(camera: Camera) -> None:
 def test_recorded_source_ends(kind: str, tmp_path: Path) -> None:
     """A folder, a video and the simulated door end with a word of their own, which is no failure."""
     source = {"folder": _folder, "video": _video}.get(kind, lambda _path: "sim:people=0")(tmp_path)
-    camera = sim.open_camera(_settings(source=source, fps=120))
+    camera = opening.open_camera(_settings(source=source, fps=120))
     with pytest.raises(CameraEndedError) as caught:
         for _ in range(200):
             camera.next_frame(1.0)
@@ -467,22 +468,22 @@ def test_doctor_says_what_the_sensor_cannot_give(picamera2: type[FakePicamera2])
 def test_camera_that_is_not_there_is_named(picamera2: type[FakePicamera2], monkeypatch: pytest.MonkeyPatch) -> None:
     """No camera, one in use, no picamera2, no number: each its own sentence, none waits."""
     with pytest.raises(CameraError, match="there is no camera 3: 1 found"):
-        sim.open_camera(_settings(source="picamera2:3"))
+        opening.open_camera(_settings(source="picamera2:3"))
     picamera2.cameras = [{}] * 8
     with pytest.raises(CameraError, match="camera 7 does not start: Failed to acquire"):
-        sim.open_camera(_settings(source="picamera2:7"))
+        opening.open_camera(_settings(source="picamera2:7"))
     assert picamera2.instances[-1].closed
     with pytest.raises(CameraError, match="names no camera; write picamera2:0"):
-        sim.open_camera(_settings(source="picamera2:front"))
+        opening.open_camera(_settings(source="picamera2:front"))
     monkeypatch.setitem(sys.modules, "picamera2", None)
     with pytest.raises(CameraError, match="picamera2 is not installed"):
-        sim.open_camera(_settings(source="picamera2:0"))
+        opening.open_camera(_settings(source="picamera2:0"))
     with pytest.raises(CameraError, match="no pictures"):
-        sim.open_camera(_settings(source="folder:/nowhere"))
+        opening.open_camera(_settings(source="folder:/nowhere"))
     with pytest.raises(CameraError, match="cannot play"):
-        sim.open_camera(_settings(source="video:/nowhere"))
+        opening.open_camera(_settings(source="video:/nowhere"))
     with pytest.raises(CameraError, match="no simulated door"):
-        sim.open_camera(_settings(source="sim:speed=9"))
+        opening.open_camera(_settings(source="sim:speed=9"))
 
 
 def test_driver_that_hangs_while_opening_is_left(
@@ -551,3 +552,24 @@ def test_simulated_door_in_real_time_skips_what_is_missed() -> None:
     time.sleep(0.3)
     assert door.next_frame(1.0).exposed_at_boot_ns - door._opened_boot_ns > 250_000_000
     assert [visit.kind for visit in door.shown()] in ([], [door.visits[0].kind])
+
+
+def test_door_loads_no_stand_in() -> None:
+    """What a station with a real camera and a real panel is made of, `kiosk scan` and what it opens, brings no simulation along."""
+    program = """
+import sys
+from kiosk.commands import scan
+from kiosk.config import Lane, Sound
+from kiosk.errors import CameraError, PanelError
+from kiosk.sim import opening
+for camera, panel in (("picamera2:0", "gpio"), ("v4l2:/dev/no-camera", "none")):
+    lane = Lane.model_validate({"camera": {"source": camera}, "panel": {"kind": panel}, "lamp": {"when": "always"}})
+    for device in (lambda: opening.open_lit_camera(lane), lambda: opening.open_panel(lane.panel, Sound())):
+        try:
+            device().close()
+        except (CameraError, PanelError) as error:
+            print(error, file=sys.stderr)
+print(*sorted(name for name in sys.modules if name.startswith("kiosk.sim.")))
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (result.returncode, result.stdout) == (0, "kiosk.sim.opening\n"), result.stderr

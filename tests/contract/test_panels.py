@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from gpiozero.pins.mock import MockFactory, MockPWMPin
 
-from kiosk import gpio, sim
+from kiosk import gpio
 from kiosk.clock import Clock
 from kiosk.config import Lamp as LampSettings
 from kiosk.config import Lane, Sound
@@ -21,6 +21,7 @@ from kiosk.errors import PanelError
 from kiosk.gpio import CuePlayer, GpioOutputs, Outputs
 from kiosk.lens.lamp import LitCamera
 from kiosk.model import ClockQuality, Moment
+from kiosk.sim import opening
 from kiosk.sim.door import SimulatedDoor
 from kiosk.sim.terminal import SeenOutputs, TerminalOutputs
 from tests.running import until
@@ -283,7 +284,7 @@ def _lane(**sections: object) -> Lane:
 @pytest.mark.parametrize("kind", ["mock", "terminal"])
 def test_every_kind_of_panel_has_a_lamp(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The lane's camera comes with it."""
-    camera = sim.open_lit_camera(_lane(panel={"kind": kind}, lamp={"when": "always"}))
+    camera = opening.open_lit_camera(_lane(panel={"kind": kind}, lamp={"when": "always"}))
     assert isinstance(camera, LitCamera)
     camera.next_frame(1.0)
     camera.close()
@@ -293,7 +294,7 @@ def test_every_kind_of_panel_has_a_lamp(kind: str, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(("kind", "when"), [("none", "always"), ("mock", "never")])
 def test_lane_without_a_lamp_is_its_camera(kind: str, when: str) -> None:
     """No pin is taken."""
-    camera = sim.open_lit_camera(_lane(panel={"kind": kind}, lamp={"when": when}))
+    camera = opening.open_lit_camera(_lane(panel={"kind": kind}, lamp={"when": when}))
     assert not isinstance(camera, LitCamera)
 
 
@@ -302,20 +303,20 @@ def test_lamp_without_pins_lets_go_of_the_camera(monkeypatch: pytest.MonkeyPatch
     closed: list[object] = []
     monkeypatch.setattr(SimulatedDoor, "close", lambda door: closed.append(door))  # noqa: PLW0108  list.append binds no self
     with pytest.raises(PanelError, match="this machine has no pins"):
-        sim.open_lit_camera(_lane(panel={"kind": "gpio"}, lamp={"when": "always"}))
+        opening.open_lit_camera(_lane(panel={"kind": "gpio"}, lamp={"when": "always"}))
     assert len(closed) == 1
 
 
 def test_machine_without_pins_says_so() -> None:
     """Not a traceback: what is missing, and what to set instead."""
     with pytest.raises(PanelError, match=r"this machine has no pins .*terminal, mock or none"):
-        sim.open_panel(Settings(kind="gpio"), LOUD)
+        opening.open_panel(Settings(kind="gpio"), LOUD)
 
 
 @pytest.mark.parametrize("kind", ["mock", "terminal", "none"])
 def test_every_kind_of_panel_plays_every_cue(kind: str) -> None:
     """Each cue is accepted by each panel."""
-    panel = sim.open_panel(Settings.model_validate({"kind": kind}), LOUD)
+    panel = opening.open_panel(Settings.model_validate({"kind": kind}), LOUD)
     for cue in CUES.values():
         (panel.stand if cue.standing else panel.show)(cue)
     panel.close()

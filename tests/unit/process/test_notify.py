@@ -156,7 +156,7 @@ def test_hanging_camera_shows_its_frames_first() -> None:
     """`hang=2`: two frames, then a call that does not come back; a process in it dies of SIGABRT like systemd's."""
     program = """
 from kiosk.config import Camera
-from kiosk.sim import open_camera
+from kiosk.sim.opening import open_camera
 camera = open_camera(Camera(source="sim:seed=1,people=20,hang=2", width_px=320, height_px=240))
 for number in range(3):
     print(number, flush=True)
