@@ -28,6 +28,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from kiosk.config import Uplink
+
 FIRST_PAUSE_S = 0.5
 CONNECT_S = 10.0
 """Longest time from the first packet to the subscription's acknowledgement."""
@@ -326,6 +328,18 @@ def routes_of(urls: Sequence[str], protocol: str) -> tuple[Route, ...]:
     """
     protocols = ("5", "3.1.1") if protocol == "auto" else (protocol,)
     return tuple(Route(url, each) for url in urls for each in protocols)
+
+
+def rules_of(settings: Uplink) -> Rules:
+    """The automaton's settings, from the station's."""
+    return Rules(
+        routes=routes_of(settings.brokers, settings.protocol),
+        window=settings.window_batches,
+        batch=settings.batch_entries,
+        receipt_timeout_s=settings.receipt_timeout_s,
+        longest_pause_s=settings.backoff_max_s,
+        by_receipt=settings.settle_on == "receipt",
+    )
 
 
 def _first_of(routes: Sequence[Route], url: str) -> int:

@@ -18,9 +18,10 @@ from bench.drain import free_port
 from central.intake import gathering
 from central.intake.collector import Broker
 from central.ledgers.sqlite import SqliteLedger
-from kiosk import clock, uplink
+from kiosk import clock
 from kiosk.clock import SystemClock
 from kiosk.config import Config
+from kiosk.delivery import centre_time
 from kiosk.health import read_marks
 from kiosk.model import ClockQuality, Entry
 from kiosk.outbox import Outbox
@@ -177,7 +178,7 @@ def test_station_without_entries_goes_on_asking(
     make_config: Callable[..., Config], broker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A door that refuses passes until the time is known makes no entry whose receipt could tell it: the collector came late."""
-    monkeypatch.setattr(uplink, "ASK_LATER_S", 0.5)
+    monkeypatch.setattr(centre_time, "ASK_LATER_S", 0.5)
     config = make_config(uplink={"brokers": [broker.url], "receipt_timeout_s": 1.0})
     running = [delivering(config)]
     try:

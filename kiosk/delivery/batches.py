@@ -1,0 +1,73 @@
+"""Rows of the outbox as a message to the centre: with the time that a clock set since then gives them, packed, and sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kiosk.clock import corrected
+from kiosk.delivery import wire
+from kiosk.errors import WireError
+from kiosk.model import ClockQuality
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kiosk.clock import Clock
+    from kiosk.config import Config
+    from kiosk.delivery.mqtt import Link
+    from kiosk.model import Moment
+    from kiosk.outbox import Outbox
+
+_GOOD_MARKS = {
+    ClockQuality.SYNCED: (b'"clock":"synced"',),
+    ClockQuality.ESTIMATED: (b'"clock":"synced"', b'"clock":"estimated"'),
+}
+
+
+class Batches:
+    """One uplink's way of writing. One thread only.
+
+    Attributes:
+        outbox_id: The file that the session's numbers mean.
+    """
+
+    def __init__(self, config: Config, outbox: Outbox, clock: Clock) -> None:
+        self._kiosk = config.kiosk.id
+        self._compress = config.uplink.compress
+        self._outbox = outbox
+        self._clock = clock
+        self.outbox_id = outbox.id
+
+    @property
+    def are_of_this_file(self) -> bool:
+        """False if another file has taken the place of the one that is meant."""
+        return self._outbox.id == self.outbox_id
+
+    def send(self, link: Link, rows: Sequence[wire.Row]) -> int:
+        """Publish rows, at least one.
+
+        Returns:
+            The message id.
+        """
+        now = self._clock.now()
+        payload = self._encoded([(seq, _corrected(body, now)) for seq, body in rows])
+        return link.publish(wire.entries_topic(self._kiosk), wire.packed(payload) if self._compress else payload)
+
+    def ask(self, link: Link) -> None:
+        """Publish a batch without entries, to which the centre answers with a receipt and its time."""
+        link.publish(wire.entries_topic(self._kiosk), self._encoded([]))
+
+    def _encoded(self, rows: list[wire.Row]) -> bytes:
+        return wire.encode_batch(self._kiosk, self._outbox.id, rows, self._outbox.oldest_seq)
+
+
+def _corrected(body: bytes, now: Moment) -> bytes:
+    """The entry with the time that a clock set since then gives it; rotten rows travel as they are."""
+    if any(mark in body for mark in _GOOD_MARKS.get(now.quality, (b"",))):
+        return body
+    try:
+        at = wire.decode_entry(body).at
+    except WireError:
+        return body
+    better = corrected(at, now)
+    return body if better is at else wire.with_moment(body, better)

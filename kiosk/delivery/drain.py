@@ -1,0 +1,74 @@
+"""The outbox's rows, in order: sent behind what is settled, and settled by what the centre says that it has.
+
+Positions are those of one outbox file; when a damaged one is replaced, its numbers mean other entries, and everything begins again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kiosk.delivery import wire
+
+if TYPE_CHECKING:
+    from kiosk.clock import Clock
+    from kiosk.delivery.batches import Batches
+    from kiosk.delivery.mqtt import Link
+    from kiosk.delivery.session import Action, Publish, Session
+    from kiosk.outbox import Outbox
+
+
+class Drain:
+    """One uplink's. One thread only.
+
+    Attributes:
+        last_receipt_boot_ns: When something was last settled; None before the first.
+    """
+
+    def __init__(self, outbox: Outbox, session: Session, batches: Batches, clock: Clock) -> None:
+        self._outbox = outbox
+        self._session = session
+        self._batches = batches
+        self._clock = clock
+        self.last_receipt_boot_ns: int | None = None
+
+    def next(self, now_s: float) -> Action:
+        """What the session wants to be done now."""
+        settled, last_seq = self._outbox.settled, self._outbox.last_seq
+        if not self._batches.are_of_this_file:  # a damaged file was replaced
+            self._batches.outbox_id = self._outbox.id
+            self._session.renumbered(now_s, settled)
+        return self._session.next(now_s, settled, last_seq)
+
+    def publish(self, link: Link, wanted: Publish, now_s: float) -> None:
+        """Send the rows that the session wants, as many as fit into a message."""
+        rows = wire.fitting(self._outbox.head(wanted.after_seq, wanted.limit))
+        if not rows:
+            self._session.nothing_held(self._outbox.last_seq)
+        elif self._batches.are_of_this_file:
+            self._session.published(self._batches.send(link, rows), rows[-1][0], now_s)
+
+    def acknowledged(self, mid: int, now_s: float) -> None:
+        """The broker has a message; where its word is enough, that settles."""
+        through = self._session.acknowledged(mid, now_s)
+        if through:
+            self._settle(through)
+
+    def received(self, receipt: wire.Receipt, now_s: float) -> bool:
+        """The centre has everything up to a number.
+
+        Returns:
+            Whether this receipt is about the entries that are here.
+        """
+        last_seq = self._outbox.last_seq
+        if not (receipt.outbox == self._batches.outbox_id and self._batches.are_of_this_file):
+            return False  # of a file that has been replaced since
+        if receipt.through > last_seq:
+            # The centre has had numbers that this file has yet to give out: the card was restored from an old copy.
+            self._outbox.set_aside("the centre knows later entries of it")
+            return False
+        self._settle(self._session.receipt(receipt.through, now_s))
+        return True
+
+    def _settle(self, through: int) -> None:
+        self._outbox.settle(through, self._batches.outbox_id)
+        self.last_receipt_boot_ns = self._clock.boot_ns()
