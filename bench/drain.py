@@ -172,7 +172,7 @@ def drain_kiosk(bench: Bench) -> Drained:
                 break
         time.sleep(0.01)
     idle_kb, before_s = resident_kb(process.pid), processor_s(process.pid)
-    connection = bench.outbox._live()  # noqa: SLF001  a backlog at once; entry by entry would take minutes
+    connection = bench.outbox._file.live()  # noqa: SLF001  a backlog at once; entry by entry would take minutes
     connection.execute("BEGIN IMMEDIATE")
     connection.executemany("INSERT INTO entry (body, recorded_s) VALUES (?, ?)", bodies)
     connection.execute("COMMIT")

@@ -24,47 +24,28 @@ Sources:
 
 from __future__ import annotations
 
-import errno
 import os
-import sqlite3
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-from kiosk.clock import EARLIEST_NS
 from kiosk.delivery import wire
-from kiosk.disk import outbox_file
+from kiosk.disk import sweeper
+from kiosk.disk.connection import Connection, named
 from kiosk.errors import OutboxError, OutboxFullError, WireError
-from kiosk.model import ClockQuality
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
     from uuid import UUID
 
     from kiosk.config import Outbox as OutboxSettings
     from kiosk.model import Entry, Moment
 
-T = TypeVar("T")
-
-SWEEP_ROWS = 500
-"""Rows deleted in one transaction, so that a door never waits long for the sweeper."""
-
-LEAST_BYTES = 65_536
-"""What SQLite needs to open a file: its shared memory and the head of a log."""
-
 
 class Outbox:
     """One process's view of the outbox file. One thread at a time."""
 
-    id: UUID
-    """Of the file; changes if a damaged file is replaced."""
-
-    def __init__(self, path: Path, settings: OutboxSettings) -> None:
-        self._path = path
+    def __init__(self, file: Connection, settings: OutboxSettings) -> None:
+        self._file = file
         self._settings = settings
-        self._connection: sqlite3.Connection | None = None
-        self._inode = 0
-        self._replaces_damaged = False
 
     @classmethod
     def open(cls, path: Path, settings: OutboxSettings) -> Outbox:
@@ -73,14 +54,7 @@ class Outbox:
         Raises:
             OutboxError: The folder or the file cannot be used.
         """
-        outbox = cls(path, settings)
-        outbox._replaces_damaged = True
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise _named(path, "open", error) from error
-        outbox._do("open", lambda _connection: None)
-        return outbox
+        return cls(Connection(path, makes=True), settings)
 
     @classmethod
     def open_existing(cls, path: Path, settings: OutboxSettings) -> Outbox:
@@ -91,9 +65,12 @@ class Outbox:
         """
         if not path.exists():
             raise OutboxError(f"there is no outbox at {path}", hint="start `kiosk run`, or check `state.dir`")
-        outbox = cls(path, settings)
-        outbox._do("open", lambda _connection: None)
-        return outbox
+        return cls(Connection(path, makes=False), settings)
+
+    @property
+    def id(self) -> UUID:
+        """Of the file; changes if a damaged file is replaced."""
+        return self._file.id
 
     def append(self, entry: Entry) -> int:
         """Make an entry durable; when this returns, it survives a power cut.
@@ -108,12 +85,12 @@ class Outbox:
         """
         self._refuse_overflow()
         self._refuse_little_room()
-        row = (wire.encode_entry(entry), _age_mark_s(entry.at))
+        row = (wire.encode_entry(entry), sweeper.age_mark_s(entry.at))
         statement = "INSERT INTO entry (body, recorded_s) VALUES (?, ?)"
-        cursor = self._do("write", lambda connection: connection.execute(statement, row))
-        if self._inode != self._present_inode():
-            raise OutboxError(f"{self._path} was replaced while it was written", hint="show the code again")
-        return int(cursor.lastrowid or 0)
+        seq = self._file.write_durably(statement, row)
+        if self._file.was_replaced():
+            raise OutboxError(f"{self._file.path} was replaced while it was written", hint="show the code again")
+        return seq
 
     def head(self, after_seq: int, limit: int) -> list[wire.Row]:
         """The next entries in order of sequence, as they were committed.
@@ -127,23 +104,23 @@ class Outbox:
             SELECT seq, coalesce(CAST(body AS BLOB), x'') FROM entry
             WHERE seq > ? AND NOT (body IS x'' AND seq <= (SELECT settled FROM outbox)) ORDER BY seq LIMIT ?
         """
-        return [(seq, bytes(body)) for seq, body in self._read(query, (after_seq, limit))]
+        return [(seq, bytes(body)) for seq, body in self._file.read(query, (after_seq, limit))]
 
     @property
     def last_seq(self) -> int:
         """The highest sequence number ever given out; 0 before the first."""
-        return int(self._read("SELECT coalesce(max(seq), 0) FROM entry")[0][0])
+        return int(self._file.read("SELECT coalesce(max(seq), 0) FROM entry")[0][0])
 
     @property
     def settled(self) -> int:
         """Everything up to this sequence number is in the centre's ledger."""
-        return int(self._read("SELECT settled FROM outbox")[0][0])
+        return int(self._file.read("SELECT settled FROM outbox")[0][0])
 
     @property
     def oldest_seq(self) -> int:
         """The lowest number that can still be sent; one more than the newest if none can."""
         query = "SELECT coalesce((SELECT min(seq) FROM entry WHERE body IS NOT x''), max(seq) + 1, 1) FROM entry"
-        return int(self._read(query)[0][0])
+        return int(self._file.read(query)[0][0])
 
     def depth(self) -> int:
         """How many entries wait for their receipt."""
@@ -169,7 +146,7 @@ class Outbox:
             OutboxError: It could not be written; the entries will be sent again, which is harmless.
         """
         statement = "UPDATE outbox SET settled = ?1 WHERE settled < ?1 AND id = coalesce(?2, id)"
-        self._write(statement, (through, None if outbox is None else str(outbox)))
+        self._file.write(statement, (through, None if outbox is None else str(outbox)))
 
     def resend(self, first: int, last: int | None) -> range:
         """Have settled entries sent once more, as far as they are still held; repeats are harmless. Nothing is unsettled.
@@ -187,49 +164,26 @@ class Outbox:
         settled = self.settled
         first, last = max(first, self.oldest_seq), settled if last is None else min(last, settled)
         if first <= last:
-            statement = "INSERT INTO again VALUES (?, ?)"
-            self._do("write", lambda connection: connection.execute(statement, (first, last)))
+            self._file.write_durably("INSERT INTO again VALUES (?, ?)", (first, last))
         return range(first, last + 1)
 
     def wanted(self) -> range | None:
         """The next numbers that somebody wants to have sent once more."""
-        found = self._read("SELECT first, last FROM again ORDER BY first LIMIT 1")
+        found = self._file.read("SELECT first, last FROM again ORDER BY first LIMIT 1")
         return range(found[0][0], found[0][1] + 1) if found else None
 
     def resent(self, first: int, through: int) -> None:
         """The centre has these once more; what else is wanted stays wanted."""
-        self._write("UPDATE again SET first = ?2 + 1 WHERE first BETWEEN ?1 AND ?2", (first, through))
-        self._write("DELETE FROM again WHERE first > last", ())
+        self._file.write("UPDATE again SET first = ?2 + 1 WHERE first BETWEEN ?1 AND ?2", (first, through))
+        self._file.write("DELETE FROM again WHERE first > last", ())
 
     def sweep(self, now: Moment) -> int:
         """Forget settled entries older than `outbox.keep_h`, a bounded number a call, and carry the log into the file.
 
         Returns:
-            How many were forgotten; fewer than `SWEEP_ROWS` when the work is done.
+            How many were forgotten; fewer than `sweeper.SWEEP_ROWS` when the work is done.
         """
-        is_set, earliest_s = now.quality is not ClockQuality.UNSET, EARLIEST_NS // 1_000_000_000
-        now_s, settled, newest = _age_mark_s(now), self.settled, self.last_seq
-        if is_set:
-            # Made before the clock was set, or while it was far ahead: their age is unknown, and begins now.
-            self._write(
-                "UPDATE entry SET recorded_s = ? WHERE seq IN (SELECT seq FROM entry WHERE seq <= ? "
-                "AND (recorded_s < ? OR recorded_s > ?) LIMIT ?)",
-                (now_s, settled, earliest_s, now_s + 86_400, SWEEP_ROWS),
-            )
-        # Each clock judges its own marks. What an earlier boot has marked without a clock is older than that by this boot's.
-        from_s, before_s = earliest_s if is_set else 0, now_s - round(self._settings.keep_h * 3600)
-        forgotten = self._write(
-            "DELETE FROM entry WHERE seq IN "
-            "(SELECT seq FROM entry WHERE seq <= ? AND recorded_s >= ? AND recorded_s < ? LIMIT ?)",
-            (min(settled, newest - 1), from_s, before_s, SWEEP_ROWS),
-        )
-        if settled == newest and forgotten < SWEEP_ROWS:  # its number stays, so that the next one is right
-            statement = (
-                "UPDATE entry SET body = x'' WHERE seq = ? AND recorded_s >= ? AND recorded_s < ? AND body IS NOT x''"
-            )
-            forgotten += self._write(statement, (newest, from_s, before_s))
-        self._read("PRAGMA wal_checkpoint(PASSIVE)")
-        return forgotten
+        return sweeper.sweep(self._file, self._settings.keep_h, now)
 
     def check(self) -> None:
         """See trouble before a citizen stands there.
@@ -241,8 +195,8 @@ class Outbox:
         self._refuse_overflow()
         disk = self._refuse_little_room()
         if disk.f_flag & os.ST_RDONLY:
-            raise OutboxError(f"the disk of {self._path} is read-only")
-        self._write("UPDATE outbox SET settled = settled WHERE 0", ())
+            raise OutboxError(f"the disk of {self._file.path} is read-only")
+        self._file.write("UPDATE outbox SET settled = settled WHERE 0", ())
 
     def set_aside(self, reason: str) -> None:
         """Go on with a new file that holds the waiting entries; the old one is kept under another name.
@@ -252,114 +206,29 @@ class Outbox:
         Raises:
             OutboxError: The files cannot be moved.
         """
-        self._drop_connection()
-        try:
-            outbox_file.replace(self._path, self._inode, reason)
-        except (OSError, sqlite3.Error) as error:
-            raise _named(self._path, "replace", error) from error
+        self._file.set_aside(reason)
 
     def quarantined(self) -> list[Path]:
         """Files that were set aside and wait for someone to look at them."""
-        return sorted(self._path.parent.glob(f"{self._path.name}.damaged-*[0-9]"))
+        return sorted(self._file.path.parent.glob(f"{self._file.path.name}.damaged-*[0-9]"))
 
     def close(self) -> None:
         """Let go of the file; harmless when repeated."""
-        self._drop_connection()
-
-    def _present_inode(self) -> int:
-        try:
-            return outbox_file.inode_of(self._path)
-        except OSError as error:
-            raise _named(self._path, "find", error) from error
+        self._file.close()
 
     def _refuse_overflow(self) -> None:
         depth = self.depth()
         if depth >= self._settings.max_entries:
-            raise OutboxFullError(f"{depth} entries wait in {self._path}, as many as `outbox.max_entries` allows")
+            raise OutboxFullError(f"{depth} entries wait in {self._file.path}, as many as `outbox.max_entries` allows")
 
     def _refuse_little_room(self) -> os.statvfs_result:
         try:
-            disk = os.statvfs(self._path.parent)
+            disk = os.statvfs(self._file.path.parent)
         except OSError as error:
-            raise _named(self._path, "check", error) from error
+            raise named(self._file.path, "check", error) from error
         free_mb = disk.f_bavail * disk.f_frsize / 2**20
         if free_mb < self._settings.min_free_mb:
             raise OutboxFullError(
-                f"{free_mb:.0f} MB free on the disk of {self._path}, {self._settings.min_free_mb} needed"
+                f"{free_mb:.0f} MB free on the disk of {self._file.path}, {self._settings.min_free_mb} needed"
             )
         return disk
-
-    def _read(self, query: str, values: tuple[int, ...] = ()) -> list[Any]:
-        return self._do("read", lambda connection: connection.execute(query, values).fetchall())
-
-    def _write(self, statement: str, values: tuple[int | str | None, ...]) -> int:
-        """A write that may be lost on power failure without harm."""
-
-        def write(connection: sqlite3.Connection) -> int:
-            connection.execute("PRAGMA synchronous = NORMAL")
-            count = connection.execute(statement, values).rowcount
-            connection.execute("PRAGMA synchronous = FULL")
-            return count
-
-        return self._do("write", write)
-
-    def _do(self, verb: str, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Work on the file; once more on a new file if this one turns out to be damaged.
-
-        Raises:
-            OutboxError: The file failed. The connection is gone with it, so the next call tries afresh.
-        """
-        try:
-            try:
-                return work(self._live())
-            except sqlite3.DatabaseError as error:
-                if not (self._replaces_damaged and outbox_file.is_damage(error)):
-                    raise
-                self._drop_connection()
-                outbox_file.replace(self._path, self._inode, str(error))
-                return work(self._live())
-        except (OSError, sqlite3.Error) as error:
-            self._drop_connection()
-            raise _named(self._path, verb, error) from error
-
-    def _live(self) -> sqlite3.Connection:
-        """The connection; opened anew after an error, or when another process has replaced a damaged file."""
-        if self._connection is not None and self._inode != outbox_file.inode_of(self._path):
-            self._drop_connection()
-        if self._connection is None:
-            with outbox_file.locked(self._path.parent):  # not in the middle of another process's replacement
-                if self._replaces_damaged:
-                    outbox_file.resume(self._path)
-                self._inode = outbox_file.inode_of(self._path)
-                self._connection = outbox_file.connect(self._path, makes=self._replaces_damaged)
-                self._inode = outbox_file.inode_of(self._path)
-            self.id = outbox_file.id_of(self._connection)
-        return self._connection
-
-    def _drop_connection(self) -> None:
-        if self._connection is not None:
-            with suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
-
-
-def _age_mark_s(at: Moment) -> int:
-    """By what an entry's age is judged: the wall clock, or, where that was never set, the time since boot, far below any wall time."""
-    return (at.boot_ns if at.quality is ClockQuality.UNSET else at.wall_ns) // 1_000_000_000
-
-
-def _named(path: Path, verb: str, error: Exception) -> OutboxError:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    # Without room for its shared memory SQLite says "disk I/O error"; the remedy is another one than for a worn card.
-    is_full = code == sqlite3.SQLITE_FULL or getattr(error, "errno", None) == errno.ENOSPC
-    is_full = is_full or (code == sqlite3.SQLITE_IOERR and _has_no_room(path.parent))
-    kind = OutboxFullError if is_full else OutboxError
-    return kind(f"cannot {verb} {path}: {error}")
-
-
-def _has_no_room(folder: Path) -> bool:
-    try:
-        disk = os.statvfs(folder)
-    except OSError:
-        return False
-    return disk.f_bavail * disk.f_frsize < LEAST_BYTES

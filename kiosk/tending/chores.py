@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kiosk.commissioning import provision
-from kiosk.outbox import SWEEP_ROWS
+from kiosk.disk.sweeper import SWEEP_ROWS
 
 if TYPE_CHECKING:
     from kiosk.clock import Clock

@@ -195,7 +195,7 @@ def _judge_outbox(found: Path, crash: Crash, verdict: Verdict) -> None:
         assert outbox.settled <= min(settling, outbox.last_seq)
         assert numbers[:1] in ([], [1]) or numbers[0] <= settling + 1
         assert outbox.append(wire.decode_entry(rows[0][1]) if rows else _someone()) == outbox.last_seq
-        assert outbox._live().execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+        assert outbox._file.live().execute("PRAGMA integrity_check").fetchone()[0] == "ok"
 
 
 def _someone() -> Entry:

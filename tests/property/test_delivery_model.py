@@ -215,7 +215,7 @@ class Delivery(RuleBasedStateMachine):
     def power_cut_takes_settlements_back(self, share: float) -> None:
         """A settlement is not flushed: it may be gone after a power cut."""
         settled = int(self.scan.settled * share)
-        self.scan._live().execute("UPDATE outbox SET settled = ?", (settled,))
+        self.scan._file.live().execute("UPDATE outbox SET settled = ?", (settled,))
 
     @rule()
     def file_is_replaced(self) -> None:

@@ -203,7 +203,7 @@ def test_outbox_shows_what_waits_without_names(
     for number in range(3):
         outbox.append(make_entry(number))
     outbox.settle(1)
-    outbox._live().execute("UPDATE entry SET body = x'00' WHERE seq = 3")
+    outbox._file.live().execute("UPDATE entry SET body = x'00' WHERE seq = 3")
     outbox.close()
     assert kiosk(["outbox", "--config", config]) == 0
     out = capsys.readouterr().out

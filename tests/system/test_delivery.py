@@ -168,8 +168,8 @@ def test_row_that_rotted_does_not_block_the_rest(
 ) -> None:
     """It is set aside by the centre under its number, and everything behind it arrives."""
     _fill(outbox, make_entry, 0, 30)
-    outbox._live().execute("UPDATE entry SET body = x'ff00' WHERE seq = 7")
-    outbox._live().execute("""UPDATE entry SET body = '{"id": 5}' WHERE seq = 12""")
+    outbox._file.live().execute("UPDATE entry SET body = x'ff00' WHERE seq = 7")
+    outbox._file.live().execute("""UPDATE entry SET body = '{"id": 5}' WHERE seq = 12""")
     centre = collecting(Broker(broker.url), ledger_path)
     running = delivering(config)
     try:
@@ -286,7 +286,7 @@ def test_restored_card_does_not_lose_new_entries(
     running = delivering(config)
     until(lambda: outbox.depth() == 0)
     running.stop()
-    connection = outbox._live()
+    connection = outbox._file.live()
     connection.execute("DELETE FROM entry WHERE seq > 20")
     connection.execute("UPDATE outbox SET settled = 20")
     _fill(outbox, make_entry, 40, 50)
@@ -312,7 +312,7 @@ def test_ledger_restored_from_a_copy_is_filled_again(
     try:
         until(lambda: outbox.depth() == 0)
         centre.stop()
-        outbox._live().execute("DELETE FROM entry WHERE seq <= 20")  # as the sweeper does after a day
+        outbox._file.live().execute("DELETE FROM entry WHERE seq <= 20")  # as the sweeper does after a day
         centre = collecting(Broker(broker.url), tmp_path / "second.db")
         _fill(outbox, make_entry, 60, 65)
         until(lambda: outbox.depth() == 0)

@@ -18,9 +18,10 @@ from kiosk.clock import SystemClock
 from kiosk.config import Outbox as Settings
 from kiosk.delivery import wire
 from kiosk.disk import outbox_file
+from kiosk.disk.sweeper import SWEEP_ROWS
 from kiosk.errors import OutboxError, OutboxFullError
 from kiosk.model import ClockQuality, Entry, Moment
-from kiosk.outbox import SWEEP_ROWS, Outbox
+from kiosk.outbox import Outbox
 
 HOUR_NS = 3_600_000_000_000
 Make = Callable[[int], Entry]
@@ -86,7 +87,7 @@ def test_entries_can_be_asked_for_again(outbox: Outbox, path: Path, make_entry: 
     for number in range(8):
         outbox.append(make_entry(number))
     outbox.settle(6)
-    outbox._live().execute("DELETE FROM entry WHERE seq < 3")
+    outbox._file.live().execute("DELETE FROM entry WHERE seq < 3")
     assert outbox.wanted() is None
     assert (outbox.oldest_seq, outbox.resend(1, 2), outbox.resend(7, None)) == (3, range(3, 3), range(7, 7))
     assert outbox.wanted() is None
@@ -167,7 +168,7 @@ def test_nothing_of_a_person_outlives_its_time(outbox: Outbox, make_entry: Make)
     outbox.settle(1)
     now = SystemClock().now()
     assert outbox.sweep(replace(now, wall_ns=now.wall_ns + 25 * HOUR_NS)) == 1
-    assert outbox._live().execute("SELECT seq, length(body) FROM entry").fetchall() == [(1, 0)]
+    assert outbox._file.live().execute("SELECT seq, length(body) FROM entry").fetchall() == [(1, 0)]
     assert (outbox.oldest(), outbox.oldest_seq, outbox.last_seq) == (None, 2, 1)
 
 
@@ -204,11 +205,11 @@ def test_file_is_shared_where_the_folder_is(tmp_path: Path) -> None:
 def test_file_is_private_and_synchronous(outbox: Outbox, path: Path) -> None:
     """Only the owner reads it, and a commit waits for the disk."""
     assert path.stat().st_mode & 0o777 == 0o600
-    connection = outbox._live()
+    connection = outbox._file.live()
     assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
     assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2
     outbox.settle(0)
-    assert outbox._live().execute("PRAGMA synchronous").fetchone()[0] == 2
+    assert outbox._file.live().execute("PRAGMA synchronous").fetchone()[0] == 2
 
 
 def _append_many(path: Path, entry: Entry, count: int) -> None:
@@ -267,7 +268,7 @@ def test_too_little_room_is_seen_before_it_hurts(path: Path, monkeypatch: pytest
 def test_disk_that_is_full_refuses_and_recovers(outbox: Outbox, make_entry: Make) -> None:
     """SQLite's own full disk is said as such; when there is room again, the next append succeeds."""
     outbox.append(make_entry(1))
-    connection = outbox._live()
+    connection = outbox._file.live()
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     connection.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(OutboxFullError):
@@ -393,7 +394,7 @@ def test_file_that_lost_its_id_is_replaced(path: Path, make_entry: Make, rot: st
     with closing(Outbox.open(path, Settings())) as outbox:
         for number in range(3):
             outbox.append(make_entry(number))
-        outbox._live().execute(rot)
+        outbox._file.live().execute(rot)
     with closing(Outbox.open(path, Settings())) as outbox:
         assert _numbers(outbox) == [0, 1, 2]
         assert outbox.append(make_entry(3)) == 4
@@ -457,7 +458,7 @@ def test_append_into_a_file_that_was_replaced_is_no_receipt(
     """If the file is replaced between the write and its check, the entry is refused: its code will be shown again."""
     outbox = Outbox.open(path, Settings())
     outbox.append(make_entry(1))
-    real = outbox._do
+    real = outbox._file.do
 
     def replaced(verb: str, work: Callable[[sqlite3.Connection], object]) -> object:
         result = real(verb, work)
@@ -465,7 +466,7 @@ def test_append_into_a_file_that_was_replaced_is_no_receipt(
             Outbox.open(path, Settings()).set_aside("a test")
         return result
 
-    monkeypatch.setattr(outbox, "_do", replaced)
+    monkeypatch.setattr(outbox._file, "do", replaced)
     with pytest.raises(OutboxError, match="was replaced"):
         outbox.append(make_entry(2))
     outbox.close()
@@ -493,5 +494,5 @@ def test_rotten_first_row_has_no_age(outbox: Outbox, make_entry: Make) -> None:
     """A row that cannot be read does not stop the status."""
     assert outbox.oldest() is None
     outbox.append(make_entry(1))
-    outbox._live().execute("UPDATE entry SET body = x'00'")
+    outbox._file.live().execute("UPDATE entry SET body = x'00'")
     assert outbox.oldest() is None
