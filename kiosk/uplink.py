@@ -27,7 +27,8 @@ from kiosk.delivery.centre_time import CentreTime
 from kiosk.delivery.drain import Drain
 from kiosk.delivery.mqtt import Acknowledged, Closed, Event, Link, Ready, Received, open_link
 from kiosk.delivery.resends import Resends
-from kiosk.delivery.session import Connect, Drop, Failure, Publish, Session, State, Wait
+from kiosk.delivery.routes import Failure
+from kiosk.delivery.session import Connect, Drop, Publish, Session, State, Wait
 from kiosk.errors import LinkError, RestartRequestedError, WireError
 from kiosk.log import line
 from kiosk.orders.inbox import Inbox

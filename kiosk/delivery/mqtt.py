@@ -34,7 +34,7 @@ from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from kiosk.delivery import wire
-from kiosk.delivery.session import Failure, Route, routes_of
+from kiosk.delivery.routes import Failure, Route, routes_of
 from kiosk.delivery.tls import judge_dates
 from kiosk.disk.text import LARGEST_BYTES, encoding_of, secret_in
 from kiosk.errors import ConfigError, LinkError

@@ -11,9 +11,7 @@ less than is settled, the centre was set back (a ledger restored from a copy), a
 in time, it is back to one batch with a patience that doubles, so that a centre that is away does not have its broker
 filled with copies.
 
-Routes are pairs of a broker and a protocol. A broker that cannot be reached is left for the next one; one that does not
-speak the protocol is tried with the next protocol. Pauses double, with jitter, up to a limit: a fleet that lost its
-broker does not come back in one second.
+Which broker it is, by which protocol, and how long the pauses are is another one's to decide: `kiosk.delivery.routes`.
 
 Time is a parameter: seconds of a monotonic clock.
 """
@@ -25,12 +23,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from kiosk.delivery.routes import Attempts, Failure, routes_of
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from kiosk.config import Uplink
+    from kiosk.delivery.routes import Route
 
-FIRST_PAUSE_S = 0.5
 CONNECT_S = 10.0
 """Longest time from the first packet to the subscription's acknowledgement."""
 MOST_PATIENCE = 16
@@ -44,27 +44,6 @@ class State(StrEnum):
     OFFLINE = "offline"
     CONNECTING = "connecting"
     ONLINE = "online"
-
-
-class Failure(StrEnum):
-    """Why a connection did not come about."""
-
-    UNREACHABLE = "unreachable"
-    REFUSED = "refused"
-    NOT_SPOKEN = "not-spoken"
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Where to connect and how.
-
-    Attributes:
-        url: mqtt:// or mqtts:// address of the broker.
-        protocol: "5" or "3.1.1".
-    """
-
-    url: str
-    protocol: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +119,7 @@ class Session:
     rules: Rules
     random: Callable[[], float]
     state: State = State.OFFLINE
-    _route: int = 0
-    _pause_s: float = FIRST_PAUSE_S
-    _until_s: float = 0.0
+    _connect_until_s: float = 0.0
     _settled: int = 0
     _start: int = 0
     _position: int = 0
@@ -153,11 +130,16 @@ class Session:
     _progress_s: float = 0.0
     _flights: deque[_Flight] = field(default_factory=deque)
     _unacknowledged: set[int] = field(default_factory=set)
+    _attempts: Attempts = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with the first route."""
+        self._attempts = Attempts(self.rules.routes, self.rules.longest_pause_s, self.random)
 
     @property
     def route(self) -> Route:
         """Where the present or the next attempt goes."""
-        return self.rules.routes[self._route]
+        return self._attempts.route
 
     @property
     def idle(self) -> bool:
@@ -174,14 +156,14 @@ class Session:
         """
         match self.state:
             case State.OFFLINE:
-                if now_s < self._until_s:
-                    return Wait(self._until_s - now_s)
+                if now_s < self._attempts.pause_until_s:
+                    return Wait(self._attempts.pause_until_s - now_s)
                 self.state = State.CONNECTING
-                self._until_s = now_s + CONNECT_S
+                self._connect_until_s = now_s + CONNECT_S
                 return Connect(self.route)
             case State.CONNECTING:
-                if now_s < self._until_s:
-                    return Wait(min(IDLE_S, self._until_s - now_s))
+                if now_s < self._connect_until_s:
+                    return Wait(min(IDLE_S, self._connect_until_s - now_s))
                 self.failed(now_s, Failure.NOT_SPOKEN)  # some brokers answer an unknown protocol with silence
                 return Drop(f"no answer within {CONNECT_S:.0f} s")
             case _:
@@ -278,19 +260,13 @@ class Session:
 
     def failed(self, now_s: float, why: Failure) -> None:
         """The connection did not come about, or the broker refuses what it should carry."""
-        routes = self.rules.routes
-        following = (self._route + 1) % len(routes)
-        if why is not Failure.NOT_SPOKEN:
-            while following != self._route and routes[following].url == self.route.url:
-                following = (following + 1) % len(routes)
-            following = _first_of(routes, routes[following].url)
-        self._route = following
-        self._leave(now_s)
+        self._attempts.failed(now_s, why)
+        self._leave()
 
     def lost(self, now_s: float) -> None:
         """A connection that stood is gone: the same broker first, with the protocol it speaks best."""
-        self._route = _first_of(self.rules.routes, self.route.url)
-        self._leave(now_s)
+        self._attempts.lost(now_s)
+        self._leave()
 
     def _send(self, now_s: float, settled: int, last_seq: int) -> Action:
         timeout_s = self.rules.receipt_timeout_s * self._patience
@@ -309,25 +285,12 @@ class Session:
         """The far side answers: open the window and forget the failures."""
         self._window = self.rules.window
         self._patience = 1
-        self._pause_s = FIRST_PAUSE_S
+        self._attempts.proven()
 
-    def _leave(self, now_s: float) -> None:
+    def _leave(self) -> None:
         self.state = State.OFFLINE
         self._flights.clear()
         self._unacknowledged.clear()
-        self._until_s = now_s + self._pause_s * (0.5 + 0.5 * self.random())
-        self._pause_s = min(2 * self._pause_s, self.rules.longest_pause_s)
-
-
-def routes_of(urls: Sequence[str], protocol: str) -> tuple[Route, ...]:
-    """The routes to these brokers.
-
-    Args:
-        urls: Brokers in order of preference.
-        protocol: "5", "3.1.1", or "auto" for the first and then the second.
-    """
-    protocols = ("5", "3.1.1") if protocol == "auto" else (protocol,)
-    return tuple(Route(url, each) for url in urls for each in protocols)
 
 
 def rules_of(settings: Uplink) -> Rules:
@@ -340,7 +303,3 @@ def rules_of(settings: Uplink) -> Rules:
         longest_pause_s=settings.backoff_max_s,
         by_receipt=settings.settle_on == "receipt",
     )
-
-
-def _first_of(routes: Sequence[Route], url: str) -> int:
-    return next(index for index, route in enumerate(routes) if route.url == url)

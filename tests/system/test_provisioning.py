@@ -41,7 +41,7 @@ from kiosk.commissioning import enrolment, identity, provision, wifi
 from kiosk.config import Config
 from kiosk.delivery import mqtt
 from kiosk.delivery.mqtt import probe
-from kiosk.delivery.session import Route
+from kiosk.delivery.routes import Route
 from kiosk.envelopes import provisioning_code, remote
 from kiosk.envelopes.provisioning_code import (
     EXPIRED,

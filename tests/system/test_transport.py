@@ -20,7 +20,7 @@ from central.fleet import authority
 from central.fleet.registry import Fleet
 from kiosk.config import Config
 from kiosk.delivery import mqtt
-from kiosk.delivery.session import routes_of
+from kiosk.delivery.routes import routes_of
 from kiosk.errors import LinkError
 from tests.running import until
 

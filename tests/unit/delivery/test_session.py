@@ -9,20 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiosk.delivery.session import (
-    CONNECT_S,
-    FIRST_PAUSE_S,
-    Connect,
-    Drop,
-    Failure,
-    Publish,
-    Route,
-    Rules,
-    Session,
-    State,
-    Wait,
-    routes_of,
-)
+from kiosk.delivery.routes import FIRST_PAUSE_S, Failure, Route, routes_of
+from kiosk.delivery.session import CONNECT_S, Connect, Drop, Publish, Rules, Session, State, Wait
 
 ROUTES = routes_of(["mqtt://a", "mqtt://b"], "auto")
 
