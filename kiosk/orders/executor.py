@@ -12,10 +12,9 @@ A refused message changes a number and a word in the status, and nothing else.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from kiosk.disk import durable
@@ -25,6 +24,7 @@ from kiosk.errors import ConfigError, OutboxError, RestartRequestedError
 from kiosk.log import line
 from kiosk.orders import diagnostics, errand
 from kiosk.orders.errand import Errand
+from kiosk.orders.taken import Taken, started
 from kiosk.settings import loader
 from kiosk.updates import updating
 
@@ -44,29 +44,7 @@ ANSWER_S = 15.0
 REBOOT_FILE = "reboot-requested"
 """In `state.runtime_dir`, which is memory: the service manager restarts the machine when it appears, and it is gone then."""
 _KEPT = "commands.json"
-_LARGEST_BYTES = 4096
 DIGEST_BYTES = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Last:
-    """The last command that was taken.
-
-    Attributes:
-        id: Its id, in hexadecimal digits.
-        counter: Its counter.
-        verb: What it asked for.
-        state: "started", "done" or "failed".
-        detail: Why it failed, or what was found; empty if there is nothing to say.
-        boot_id: The boot in which it was taken.
-    """
-
-    id: str
-    counter: int
-    verb: str
-    state: str
-    detail: str
-    boot_id: str
 
 
 class Executor:
@@ -94,23 +72,22 @@ class Executor:
         self._outbox = outbox
         self._clock = clock
         self._config_file = config_file
-        self._path = config.state.dir / "identity" / _KEPT
+        self._taken = Taken(config.state.dir / "identity" / _KEPT)
         self._refused: Counter[Reason] = Counter()
         self._last_refused: dict[str, str] | None = None
         self._waits_until_ns = 0
         self._letters: list[bytes] = []
-        self._kept_whole, self._last = self._read()
         self._conclude()
 
     @property
     def counter(self) -> int:
         """That of the last command that was taken; 0 before the first."""
-        return 0 if self._last is None else self._last.counter
+        return self._taken.counter
 
     def take(self, message: bytes) -> None:
         """Judge a message, and do or begin what it asks for."""
         verdict = remote.judge(message, self._keys, self._config.kiosk.id, self.counter, self._clock.now())
-        if isinstance(verdict, Command) and not self._keep(_started(verdict, self._clock.now().boot_id)):
+        if isinstance(verdict, Command) and not self._taken.keep(started(verdict, self._clock.now().boot_id)):
             verdict = Refusal(Reason.NOT_KEPT)
         if isinstance(verdict, Refusal):
             digest = hashlib.sha256(message).digest()[:DIGEST_BYTES].hex()
@@ -131,10 +108,11 @@ class Executor:
         Raises:
             RestartRequestedError: The configuration is to be read anew, which a new process does.
         """
-        if self._last is None or self._last.state != "started" or not self._waits_until_ns:
+        last = self._taken.last
+        if last is None or last.state != "started" or not self._waits_until_ns:
             return
         answers = {
-            lane.name: errand.answer_of(self._config.state.runtime_dir, lane.name, self._last.id)
+            lane.name: errand.answer_of(self._config.state.runtime_dir, lane.name, last.id)
             for lane in self._config.lanes
         }
         if None in answers.values() and self._clock.boot_ns() < self._waits_until_ns:
@@ -143,10 +121,10 @@ class Executor:
             f"{lane}: {'no answer' if fault is None else fault}" for lane, fault in answers.items() if fault != ""
         ]
         self._waits_until_ns = 0
-        if self._last.verb == Verb.RELOAD and not faults:
+        if last.verb == Verb.RELOAD and not faults:
             raise RestartRequestedError  # said to be done by the new process
         self._end("; ".join(faults))
-        if self._last.verb == Verb.RELOAD:
+        if last.verb == Verb.RELOAD:
             raise RestartRequestedError
 
     def letters(self) -> list[bytes]:
@@ -159,8 +137,8 @@ class Executor:
         if not self._keys:
             return None
         last = None
-        if self._last is not None:
-            last = {key: value for key, value in asdict(self._last).items() if key != "boot_id"}
+        if self._taken.last is not None:
+            last = {key: value for key, value in asdict(self._taken.last).items() if key != "boot_id"}
         return {
             "counter": self.counter,
             "last": last,
@@ -211,47 +189,18 @@ class Executor:
         errand.ask(self._config.state.runtime_dir, Errand(command.id.hex(), command.verb), now_boot_ns)
 
     def _end(self, fault: str, detail: str = "") -> None:
-        if self._last is not None:
-            self._keep(replace(self._last, state="failed" if fault else "done", detail=(fault or detail)[:200]))
+        if self._taken.last is not None:
+            ended = replace(self._taken.last, state="failed" if fault else "done", detail=(fault or detail)[:200])
+            self._taken.keep(ended)
 
     def _conclude(self) -> None:
         """A process that has just started, or a machine that has, is the answer to what the last one began."""
-        if self._last is None or self._last.state != "started":
+        last = self._taken.last
+        if last is None or last.state != "started":
             return
-        if self._last.verb == Verb.RELOAD:
+        if last.verb == Verb.RELOAD:
             self._end("")
-        elif self._last.boot_id != self._clock.now().boot_id:
-            self._end("" if self._last.verb == Verb.REBOOT else "the station was restarted meanwhile")
-        elif self._last.verb != Verb.REBOOT:
+        elif last.boot_id != self._clock.now().boot_id:
+            self._end("" if last.verb == Verb.REBOOT else "the station was restarted meanwhile")
+        elif last.verb != Verb.REBOOT:
             self._end("the uplink was restarted meanwhile")
-
-    def _keep(self, last: Last) -> bool:
-        """True once the counter is on the disk; a counter that cannot be read or written lets nothing be done."""
-        if not self._kept_whole:
-            return False
-        try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            durable.replace(self._path, json.dumps({"v": 1, **asdict(last)}).encode())
-        except OSError as error:
-            _log.warning(line("counter-not-kept", path=self._path, reason=error.strerror))
-            if last.state == "started":
-                return False
-        self._last = last
-        return True
-
-    def _read(self) -> tuple[bool, Last | None]:
-        """Whether the counter can be believed, and the last command."""
-        try:
-            with self._path.open("rb") as file:
-                kept = json.loads(file.read(_LARGEST_BYTES))
-            texts = [str(kept[key]) for key in ("verb", "state", "detail", "boot_id")]
-            return True, Last(str(kept["id"]), int(kept["counter"]), *texts)
-        except FileNotFoundError:
-            return True, None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            _log.error(line("counter-not-read", path=self._path, reason=type(error).__name__))
-            return False, None
-
-
-def _started(command: Command, boot_id: str) -> Last:
-    return Last(command.id.hex(), command.counter, command.verb.value, "started", "", boot_id)
