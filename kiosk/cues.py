@@ -1,6 +1,6 @@
 """What each answer looks and sounds like: steps of light, tone and time.
 
-A cue is data; `kiosk.gpio` plays it on whatever lamps and buzzer there are. Every answer is told from every other by
+A cue is data; `kiosk.panel` plays it on whatever lamps and buzzer there are. Every answer is told from every other by
 its colours and, for those who cannot see them, by its sound: by its rhythm alone, because an active buzzer has one tone.
 Green, and only green or turquoise, means that the entry is on the disk.
 

@@ -1,10 +1,6 @@
 """Lights and sound of one lane on gpiozero: LEDs, one RGB or separate, an active or passive buzzer, and a lamp.
 
-The scan loop hands over cues and goes on; a thread plays them. The newest answer replaces what is still playing, because
-it belongs to whoever stands there now; only a receipt is always shown whole (`kiosk.cues.in_turn`). While nothing plays,
-the standing cue says how the station is.
-
-The thread is `CuePlayer`, which knows nothing of pins: it drives `Outputs`, here GPIO, in `kiosk.sim` a terminal.
+What shines and sounds when is another one's to decide: `kiosk.panel`, whose thread calls what is here.
 
 Units: `_hz` hertz, `_ms` milliseconds, `_s` seconds, `_pin` BCM numbers.
 """
@@ -14,161 +10,49 @@ from __future__ import annotations
 import importlib
 import os
 import tempfile
-import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gpiozero import PWMLED, DigitalOutputDevice, PWMOutputDevice
 
 from kiosk.clock import SystemClock, minute_of_day
-from kiosk.cues import DARK, Cue, Rgb, Step, in_turn, levels_of, volume_percent_at
+from kiosk.cues import levels_of, volume_percent_at
 from kiosk.errors import PanelError
-from kiosk.pins.levels import Pulsed, duty_of
+from kiosk.panel import CuePlayer, NoOutputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from kiosk import config
     from kiosk.clock import Clock
+    from kiosk.cues import Cue, Rgb
+    from kiosk.panel import Panel
 
-CLOSE_S = 2.0
 LAMP_HZ = 2000
 LED_HZ = 200
+LEAST_DUTY_PERCENT = 1
+"""lgpio counts duty in whole per cent: less would be silence."""
 _left: list[Any] = []
 """What `leave` has set. A device that nobody holds any more is closed by gpiozero, and its pin becomes an input."""
 _LAMP_HINT = "check the lamp's wiring and `lamp.pin`"
 
 
-class Panel(Protocol):
-    """Where answers are shown. Returns at once; one thread at a time."""
+class _Pulsed:
+    """A pin that is pulsed only while it has to be: fully on, dark or silent it is a plain output, which costs nothing.
 
-    def show(self, *cues: Cue) -> None:
-        """Play these cues: receipts first, each whole and behind those that play or wait, then the others, one after another.
+    lgpio pulses by a thread that wakes at every edge, also at a duty of nothing or all: thousands of calls a second.
+    """
 
-        What plays now and is no receipt is broken off.
+    def __init__(self, device: Any) -> None:  # noqa: ANN401  gpiozero has no types
+        self._device = device
+        self._now: tuple[float, int | None] = (0, None)
 
-        Raises:
-            PanelError: The lights or the buzzer have failed.
-        """
-
-    def stand(self, cue: Cue) -> None:
-        """Shine like this while nothing plays."""
-
-    def tune(self, sound: config.Sound) -> None:
-        """Be as loud as this from now on."""
-
-    def close(self) -> None:
-        """Go dark and let go of the pins; harmless when repeated."""
-
-
-class Outputs(Protocol):
-    """What a player drives. Only the player's thread calls it."""
-
-    def begin(self, cue: Cue | None) -> None:
-        """What is set from now on belongs to this cue, or to none; a standing cue begins anew at each round."""
-
-    def set(self, rgb: Rgb, tone_hz: int) -> None:
-        """Shine and sound like this until the next call.
-
-        Args:
-            rgb: The light.
-            tone_hz: The sound, 0 for silence.
-        """
-
-    def tune(self, sound: config.Sound) -> None:
-        """Be as loud as this from the next `set` on. Any thread may call it."""
-
-    def close(self) -> None:
-        """Let go."""
-
-
-class CuePlayer:
-    """A panel: plays cues on outputs, on a thread of its own."""
-
-    def __init__(self, outputs: Outputs) -> None:
-        self._outputs = outputs
-        self._changed = threading.Condition()
-        self._waiting: tuple[Cue, ...] = ()
-        self._playing: Cue | None = None
-        self._standing: Cue | None = None
-        self._standing_is_new = False
-        self._closed = False
-        self._failure: Exception | None = None
-        self._thread = threading.Thread(target=self._run, name="panel", daemon=True)
-        self._thread.start()
-
-    def show(self, *cues: Cue) -> None:
-        """Play these cues, as `in_turn` orders them."""
-        self._raise_failure()
-        with self._changed:
-            broken_off, self._waiting = in_turn(self._playing, self._waiting, cues)
-            if broken_off:
-                self._playing = None
-            self._changed.notify()
-
-    def stand(self, cue: Cue) -> None:
-        """Shine like this while nothing plays."""
-        self._raise_failure()
-        with self._changed:
-            self._standing_is_new = self._standing is not cue
-            self._standing = cue
-            self._changed.notify()
-
-    def tune(self, sound: config.Sound) -> None:
-        """Be as loud as this from now on."""
-        self._outputs.tune(sound)
-
-    def close(self) -> None:
-        """Go dark and let go of the pins."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify()
-        self._thread.join(CLOSE_S)
-
-    def _raise_failure(self) -> None:
-        if self._failure is not None:
-            raise PanelError(f"the panel has failed: {self._failure}") from self._failure
-
-    def _run(self) -> None:
-        try:
-            while not self._closed:
-                self._play_next()
-            self._go_dark()
-        except Exception as error:  # noqa: BLE001  told to the scan loop at its next call
-            self._failure = error
-        finally:
-            self._outputs.close()
-
-    def _play_next(self) -> None:
-        with self._changed:
-            cue, *rest = self._waiting or (None,)
-            self._waiting, self._playing = tuple(rest), cue
-            if cue is None and self._standing is None:
-                self._go_dark()
-                self._changed.wait_for(self._is_interrupted)
-                return
-        if cue is not None:
-            self._play(cue, cue.steps, lambda: self._closed or self._playing is not cue)
-            self._playing = None
-        elif self._standing is not None:
-            standing, silent = self._standing, not self._standing_is_new
-            self._standing_is_new = False
-            steps = [Step(step.rgb, 0, step.duration_ms) if silent else step for step in standing.steps]
-            self._play(standing, steps, self._is_interrupted)
-
-    def _play(self, cue: Cue, steps: Sequence[Step], interrupted: Callable[[], bool]) -> None:
-        self._outputs.begin(cue)
-        for step in steps:
-            self._outputs.set(step.rgb, step.tone_hz)
-            with self._changed:
-                if self._changed.wait_for(interrupted, step.duration_ms / 1000):
-                    return
-
-    def _go_dark(self) -> None:
-        self._outputs.begin(None)
-        self._outputs.set(DARK, 0)
-
-    def _is_interrupted(self) -> bool:
-        return self._closed or bool(self._waiting) or self._standing_is_new
+    def set(self, duty: float, frequency_hz: int) -> None:
+        """Be on for this share of the time, 0 to 1."""
+        wanted = (duty, frequency_hz if 0 < duty < 1 else None)
+        if wanted == self._now:
+            return
+        if wanted[1] != self._now[1]:
+            self._device.frequency = wanted[1]
+        self._device.value = duty
+        self._now = wanted
 
 
 class GpioOutputs:
@@ -196,19 +80,19 @@ class GpioOutputs:
         self._sound = sound
         self._clock = clock or SystemClock()
         self._devices: list[Any] = []
-        self._leds: dict[str, Pulsed] = {}
+        self._leds: dict[str, _Pulsed] = {}
         leds, buzzer = settings.leds, settings.buzzer
         try:
             for colour in ("red", "green", "blue", "yellow"):
                 pin = getattr(leds, f"{colour}_pin")
                 if pin is not None:
                     led = PWMLED(pin, active_high=leds.active_high, frequency=None, pin_factory=factory)
-                    self._leds[colour] = Pulsed(self._kept(led))
+                    self._leds[colour] = _Pulsed(self._kept(led))
             if buzzer.kind == "passive":
                 beeper = PWMOutputDevice(
                     buzzer.pin, active_high=buzzer.active_high, frequency=None, pin_factory=factory
                 )
-                self._tone = Pulsed(self._kept(beeper))
+                self._tone = _Pulsed(self._kept(beeper))
             elif buzzer.kind == "active":
                 self._switch = self._kept(
                     DigitalOutputDevice(buzzer.pin, active_high=buzzer.active_high, pin_factory=factory)
@@ -303,22 +187,6 @@ class GpioLamp:
         self._device.close()
 
 
-class NoOutputs:
-    """A lane without lights and sound."""
-
-    def begin(self, cue: Cue | None) -> None:
-        """Nothing to be seen."""
-
-    def set(self, rgb: Rgb, tone_hz: int) -> None:
-        """Nothing to be seen or heard."""
-
-    def tune(self, sound: config.Sound) -> None:
-        """Nothing to be heard."""
-
-    def close(self) -> None:
-        """Nothing to let go of."""
-
-
 def open_panel(settings: config.Panel, sound: config.Sound, clock: Clock | None = None) -> Panel:
     """The panel on real pins, on gpiozero's mock pins, or on none.
 
@@ -338,7 +206,7 @@ def leave(settings: config.Panel, rgb: Rgb) -> None:
 
     Args:
         settings: Kinds of LEDs and buzzer, and their pins.
-        rgb: The light; `DARK` for none.
+        rgb: The light; `kiosk.cues.DARK` for none.
 
     Raises:
         PanelError: A pin is in use, or there are none on this machine.
@@ -367,6 +235,17 @@ def open_lamp(kind: str, settings: config.Lamp) -> Lamp:
         PanelError: The pin cannot be used.
     """
     return GpioLamp(settings, pin_factory(kind))
+
+
+def duty_of(volume_percent: int) -> float:
+    """The share of a square wave that is on, for a volume of 0 to 100 per cent.
+
+    A wave of half duty is loudest; loudness is heard roughly as the square root of the duty. Whole per cents, and none of
+    them silent but that of no volume.
+    """
+    if not volume_percent:
+        return 0.0
+    return max(LEAST_DUTY_PERCENT, round(50 * (volume_percent / 100) ** 2)) / 100 + 1e-6  # lgpio cuts off
 
 
 def pin_factory(kind: str) -> Any:  # noqa: ANN401  gpiozero has no types

@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from kiosk.config import Config, Lane
     from kiosk.credential import LocalPattern
     from kiosk.decoder import Decoder
-    from kiosk.gpio import Panel
     from kiosk.lens.frame import Camera, Frame
     from kiosk.model import Reading, Sighting, Verdict
     from kiosk.outbox import Outbox
+    from kiosk.panel import Panel
     from kiosk.policy import Policy
     from kiosk.process.notify import Notifier
     from kiosk.sealer import Sealer

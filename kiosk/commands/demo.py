@@ -33,9 +33,9 @@ from kiosk.demo.judge import Judgement, Tally, WitnessedPanel, judge
 from kiosk.demo.office import Office
 from kiosk.demo.view import Scene, drawn
 from kiosk.errors import CameraEndedError
-from kiosk.gpio import CuePlayer
 from kiosk.health import FRESH_S, read_marks
 from kiosk.model import Credential
+from kiosk.panel import CuePlayer
 from kiosk.process.supervise import Child, Supervisor
 from kiosk.scanner import Scanner
 from kiosk.settings import loader

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kiosk.config import Config, Lane
-    from kiosk.gpio import Panel
     from kiosk.lens.frame import Camera
+    from kiosk.panel import Panel
 
 _log = logging.getLogger(__name__)
 

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from kiosk.config import Config
     from kiosk.cues import Cue
     from kiosk.decoder import Decoder
-    from kiosk.gpio import Panel
     from kiosk.lens.frame import Camera
+    from kiosk.panel import Panel
 
 _log = logging.getLogger(__name__)
 

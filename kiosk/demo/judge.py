@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from kiosk.config import Sound
     from kiosk.cues import Cue
-    from kiosk.gpio import Panel
+    from kiosk.panel import Panel
     from kiosk.scanner import Scan
 
 GREEN = frozenset({CueName.RECORDED_IN, CueName.RECORDED_OUT, CueName.RECORDED_PASS})

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from kiosk.clock import Clock
     from kiosk.config import Config, Sound
-    from kiosk.gpio import Panel
+    from kiosk.panel import Panel
 
 _log = logging.getLogger(__name__)
 

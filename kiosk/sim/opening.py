@@ -1,6 +1,6 @@
 """A lane's camera, lamp and panel as its settings name them, real or not.
 
-The stand-ins keep the promises of the real ones (`kiosk.lens.frame.Camera`, `kiosk.gpio.Panel`) and pass the same tests. They are
+The stand-ins keep the promises of the real ones (`kiosk.lens.frame.Camera`, `kiosk.panel.Panel`) and pass the same tests. They are
 loaded where they are named: a station with a real camera and a real panel loads none.
 """
 
@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 from kiosk import camera, gpio
 from kiosk.errors import CameraError, PanelError
 from kiosk.lens.lamp import LitCamera
+from kiosk.panel import CuePlayer
 
 if TYPE_CHECKING:
     from kiosk import config
     from kiosk.clock import Clock
-    from kiosk.gpio import Lamp, Panel
+    from kiosk.gpio import Lamp
     from kiosk.lens.frame import Camera
+    from kiosk.panel import Panel
 
 
 def open_camera(settings: config.Camera) -> Camera:
@@ -80,7 +82,7 @@ def open_panel(settings: config.Panel, sound: config.Sound, clock: Clock | None 
     if settings.kind == "terminal":
         from kiosk.sim.terminal import TerminalOutputs  # noqa: PLC0415  as above
 
-        return gpio.CuePlayer(TerminalOutputs())
+        return CuePlayer(TerminalOutputs())
     return gpio.open_panel(settings, sound, clock)
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kiosk.errors import KioskError
-    from kiosk.gpio import Panel
+    from kiosk.panel import Panel
 
 _log = logging.getLogger(__name__)
 

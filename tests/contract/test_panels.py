@@ -18,9 +18,10 @@ from kiosk.config import Lane, Sound
 from kiosk.config import Panel as Settings
 from kiosk.cues import CUES, DARK, MEANINGS, Cue, CueName, Rgb, Step, levels_of
 from kiosk.errors import PanelError
-from kiosk.gpio import CuePlayer, GpioOutputs, Outputs
+from kiosk.gpio import GpioOutputs
 from kiosk.lens.lamp import LitCamera
 from kiosk.model import ClockQuality, Moment
+from kiosk.panel import CuePlayer, Outputs
 from kiosk.sim import opening
 from kiosk.sim.door import SimulatedDoor
 from kiosk.sim.terminal import SeenOutputs, TerminalOutputs

@@ -11,7 +11,7 @@ import pytest
 from central.intake.collector import Broker, password_of
 from kiosk.config import Config
 from kiosk.delivery.mqtt import open_link
-from kiosk.delivery.session import Route
+from kiosk.delivery.routes import Route
 from kiosk.disk import text
 from kiosk.errors import ConfigError
 
