@@ -13,7 +13,8 @@ RED, GREEN, BLUE, BUZZER, LAMP, JUMPER = 17, 27, 22, 18, 23, 24
 OUTPUTS = """
 from kiosk import config
 from kiosk.cues import CUES, DIM_WHITE, GREEN
-from kiosk.gpio import CuePlayer, GpioOutputs, leave, pin_factory
+from kiosk.gpio import GpioOutputs, leave, pin_factory
+from kiosk.panel import CuePlayer
 panel, sound = config.Panel(), config.Sound(quiet_from="00:00", quiet_to="00:00")
 """
 STANDING = (
