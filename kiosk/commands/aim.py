@@ -13,7 +13,9 @@ from collections import deque
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
-from kiosk.commands import lane_named, until_signalled
+from kiosk.cli import values
+from kiosk.commands.options import add_config, add_lane, lane_named
+from kiosk.commands.signals import until_signalled
 from kiosk.decoder import Decoder
 from kiosk.errors import CameraEndedError
 from kiosk.service.aim import Gauge, Verdict, beep_for, best_of, interval_ms, line_of, quality_of, verdict_of
@@ -33,6 +35,18 @@ if TYPE_CHECKING:
 RECENT_NS = 400_000_000
 TERMINAL_EVERY_NS = 100_000_000
 PLAIN_EVERY_NS = 1_000_000_000
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    add_config(parser)
+    add_lane(parser)
+    parser.add_argument("--camera", metavar="SOURCE", help="another camera than the lane's, as in camera.source")
+    parser.add_argument("--seconds", type=values.whole(1), metavar="N", help="end after N seconds (default: at Ctrl-C)")
+    parser.add_argument("--silent", action="store_true", help="no beeps")
+    parser.add_argument(
+        "--terminal", action="store_true", help="beeps ring this terminal's bell, whatever pins there are"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

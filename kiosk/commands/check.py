@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kiosk.commands.options import add_config
 from kiosk.errors import NotProvisionedError
 from kiosk.settings import loader
 from kiosk.trust import issuers, trust_list
@@ -12,6 +13,11 @@ if TYPE_CHECKING:
     import argparse
 
     from kiosk.config import Config
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    add_config(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -24,9 +24,10 @@ from rich.live import Live
 
 from central.ledgers.sqlite import SqliteLedger
 from kiosk import log
-from kiosk.commands import until_signalled
+from kiosk.cli import values
 from kiosk.commands.run import kiosk_argv
 from kiosk.commands.scan import open_parts
+from kiosk.commands.signals import until_signalled
 from kiosk.credential import masked
 from kiosk.demo.broker import own_broker
 from kiosk.demo.judge import Judgement, Tally, WitnessedPanel, judge
@@ -60,6 +61,22 @@ STILL_S = 60.0
 TELL_EVERY_S = 2.0
 REFRESHES_A_SECOND = 6
 LEDGER_ROWS = 8
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    parser.add_argument(
+        "--people", type=values.whole(1), default=20, metavar="N", help="how many people come (default: 20)"
+    )
+    parser.add_argument(
+        "--seed", type=values.whole(), default=1, metavar="S", help="the same seed brings the same people (default: 1)"
+    )
+    parser.add_argument("--camera", metavar="SOURCE", help="v4l2:/dev/video0 for your webcam, folder:PATH, video:PATH")
+    parser.add_argument("--broker", metavar="URL", help="mqtt://host:port of a broker that runs already")
+    parser.add_argument("--plain", action="store_true", help="plain lines even on a terminal")
+    parser.add_argument(
+        "--state-dir", type=Path, metavar="DIR", help="keep outbox and ledger here (default: a temporary folder)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

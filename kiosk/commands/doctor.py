@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from kiosk import health
 from kiosk.clock import SystemClock, stamp
+from kiosk.commands.options import add_config, add_json
 from kiosk.cues import CUES, CueName
 from kiosk.errors import ConfigError, KioskError, NotProvisionedError
 from kiosk.service import acceptance
@@ -32,6 +33,16 @@ ANSWER_S = 1.5
 COLUMN = 20
 """Letters of a part's name; a longer one has a line of its own, so that the answers stay below each other."""
 _CUES = {Health.OK: CueName.RECORDED_PASS, Health.WARNING: CueName.REPEAT, Health.FAILED: CueName.FAULT}
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    add_config(parser)
+    add_json(parser)
+    parser.add_argument("--acceptance", action="store_true", help="then ask for what only eyes can see; about an hour")
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE", help="where the answers go, or went before (default: acceptance-….jsonl)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

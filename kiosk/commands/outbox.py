@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import re
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from kiosk.cli import values
 from kiosk.clock import SystemClock, corrected, judging_s
+from kiosk.commands.options import add_config, add_json
 from kiosk.delivery import wire
 from kiosk.errors import WireError
 from kiosk.outbox import Outbox
 from kiosk.settings import loader
 
 if TYPE_CHECKING:
-    import argparse
-
     from kiosk.model import Moment
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    add_config(parser)
+    add_json(parser)
+    parser.add_argument(
+        "--limit", type=values.whole(1), default=10, metavar="N", help="how many of the oldest waiting (default: 10)"
+    )
+    parser.add_argument(
+        "--resend",
+        type=_numbers,
+        metavar="FROM..TO",
+        help="send these settled entries once more, or everything from FROM on; repeats are harmless",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -65,3 +82,14 @@ def _row(seq: int, body: bytes, now: Moment) -> dict[str, object]:
         "direction": entry.direction.value,
         "document": entry.document,
     }
+
+
+def _numbers(text: str) -> tuple[int, int | None]:
+    """FROM..TO; FROM and FROM.. go on to the newest that is settled."""
+    found = re.fullmatch(r"([1-9][0-9]{0,15})(?:\.\.([1-9][0-9]{0,15})?)?", text)
+    if found is None:
+        raise argparse.ArgumentTypeError("numbers are written FROM..TO, FROM.. or FROM, as in 41..52")
+    first, last = int(found[1]), None if found[2] is None else int(found[2])
+    if last is not None and last < first:
+        raise argparse.ArgumentTypeError(f"{last} comes before {first}")
+    return first, last

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from kiosk import gpio, health
-from kiosk.commands import lane_named
+from kiosk.commands.options import add_config, add_lane, lane_named
 from kiosk.cues import CUES, DARK, MEANINGS, CueName
 from kiosk.errors import ConfigError, PanelError
 from kiosk.settings import loader
@@ -24,6 +24,23 @@ if TYPE_CHECKING:
 
 PAUSE_S = 0.7
 STANDING_S = 3.0
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    parser.add_argument("cues", nargs="*", metavar="CUE", help="names of cues (default: all, in turn)")
+    add_config(parser)
+    add_lane(parser)
+    parser.add_argument(
+        "--terminal",
+        action="store_true",
+        help="show them here, whatever pins there are: each light as a colour, each beep as the terminal's bell",
+    )
+    parser.add_argument(
+        "--ended",
+        action="store_true",
+        help="play nothing: leave the light as it should be after a scan process has gone",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

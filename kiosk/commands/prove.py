@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 from kiosk import health, log
-from kiosk.commands import until_signalled
+from kiosk.commands.options import add_config
+from kiosk.commands.signals import until_signalled
 from kiosk.settings import loader
 from kiosk.updates.prove import Seen, Trial, judge
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 2.0
 _log = logging.getLogger(__name__)
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    add_config(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

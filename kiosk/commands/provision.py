@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kiosk import log
+from kiosk.cli import values
+from kiosk.commands.options import add_config
 from kiosk.commissioning import identity, provision
 from kiosk.disk.text import encoding_of
 from kiosk.envelopes.provisioning_code import MAY_PASS
@@ -19,11 +22,25 @@ from kiosk.settings import loader
 
 if TYPE_CHECKING:
     import argparse
-    from pathlib import Path
 
 LARGEST_BYTES = 64 * 1024
 NOT_YET = 23
 """Exit code where the network was not there: the same file may do later."""
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    add_config(parser)
+    parser.add_argument(
+        "--file", type=Path, required=True, metavar="PATH", help="text file with the code; emptied after success"
+    )
+    parser.add_argument(
+        "--wait-s",
+        type=values.number(),
+        default=45.0,
+        metavar="S",
+        help="how long the centre is tried (default: %(default)s)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

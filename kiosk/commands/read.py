@@ -13,10 +13,14 @@ import base64
 import json
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kiosk.cli import values
 from kiosk.clock import SystemClock, judging_s
+from kiosk.commands.options import add_json
 from kiosk.credential import NOBODY, chunks, classify, masked
 from kiosk.decoder import examine_picture
 from kiosk.lens import picture
@@ -29,7 +33,6 @@ from kiosk.trust import issuers
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from kiosk.decoder import Tried
     from kiosk.model import Reading, Verdict
@@ -55,6 +58,20 @@ _WRONG = {
     "pass-link": "the link that puts a pass onto a phone",
     "page-icon": "the picture of the page that shows a pass on a phone",
 }
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="pictures, or folders of them")
+    add_json(parser)
+    parser.add_argument("--explain", action="store_true", help="tell which passes were tried, and what each cost")
+    parser.add_argument("--trust", type=Path, metavar="DIR", help="trust folder to verify signed codes with")
+    parser.add_argument(
+        "--at", type=_time, metavar="TIME", help="judge expiry at 2026-11-23T08:00+07:00 (default: now)"
+    )
+    parser.add_argument(
+        "--vectors", type=Path, metavar="DIR", help="judge a folder of the EU's test vectors for health certificates"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -181,3 +198,9 @@ def _as_line(verdict: Verdict) -> str:
             return f"{verdict.document}, damaged ({verdict.reason}): show it again"
         case WrongCode():
             return f"wrong code: {_WRONG.get(verdict.kind, verdict.kind)}, {verdict.size_bytes} bytes"
+
+
+def _time(text: str) -> float:
+    """Unix seconds; without a zone it is UTC."""
+    moment = values.moment(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

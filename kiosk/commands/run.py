@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 from kiosk import log
-from kiosk.commands import until_signalled
+from kiosk.commands.options import add_config
+from kiosk.commands.signals import until_signalled
 from kiosk.errors import NotProvisionedError
 from kiosk.process.notify import Notifier
 from kiosk.process.supervise import Child, Supervisor
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 
 ROUND_S = 0.2
 DRAIN_S = 30.0
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    add_config(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from kiosk import log, scanner
 from kiosk.clock import SystemClock
-from kiosk.commands import lane_named, until_signalled
+from kiosk.commands.options import add_config, add_lane, lane_named
+from kiosk.commands.signals import until_signalled
 from kiosk.commissioning import first_start
 from kiosk.commissioning.first_start import FirstStart
 from kiosk.commissioning.jumper import Jumper
@@ -44,6 +45,12 @@ if TYPE_CHECKING:
     from kiosk.panel import Panel
 
 _log = logging.getLogger(__name__)
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    add_config(parser)
+    add_lane(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

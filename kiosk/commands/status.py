@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kiosk import health
 from kiosk.clock import SystemClock
+from kiosk.commands.options import add_config, add_json
 from kiosk.commissioning import provision
 from kiosk.errors import NotProvisionedError, OutboxError
 from kiosk.outbox import Outbox
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from kiosk.config import Config
 
 LAST_TRY_S = 7 * 86_400.0
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    add_config(parser)
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kiosk.clock import SystemClock, stamp
+from kiosk.commands.options import add_config
 from kiosk.errors import ConfigError, OutboxError
 from kiosk.outbox import Outbox
 from kiosk.service import bundle
@@ -15,6 +16,12 @@ from kiosk.settings import loader
 
 if TYPE_CHECKING:
     import argparse
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    add_config(parser)
+    parser.add_argument("--out", type=Path, metavar="FILE", help="where it goes, zip (default: kiosk-….zip)")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kiosk import log
+from kiosk.cli import words
+from kiosk.cli.words import Action
 from kiosk.clock import SystemClock, minute_of_day
-from kiosk.commands import until_signalled
+from kiosk.commands.options import add_config, add_json
+from kiosk.commands.signals import until_signalled
 from kiosk.errors import UpdateError
 from kiosk.settings import loader
 from kiosk.trust import fleet_keys
@@ -16,9 +21,9 @@ from kiosk.updates import fetch, install, updating
 from kiosk.updates.rules import Mark, State, is_night, standing
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable
 
+    from kiosk.cli.words import Parser
     from kiosk.config import Config
     from kiosk.envelopes.offer import Offer
 
@@ -26,27 +31,62 @@ _log = logging.getLogger(__name__)
 _OVER = frozenset({State.INSTALLED, State.ON_TRIAL, State.PROVED, State.FAILED})
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """fetch: 0; install: 0 if a new version waits for its trial, 1 if nothing is to do; status: 0."""
-    match arguments.what:
-        case "install":
-            log.start("info")
-            places = install.Places(arguments.inbox, arguments.data, arguments.version_file)
-            return 0 if install.install(places, fleet_keys.fleet_keys(arguments.fleet_key)) else 1
-        case "fetch":
-            config = loader.load(arguments.config, for_link=False)
-            log.start(config.log.level)
-            tend(config, until_signalled())
-        case _:
-            config = loader.load(arguments.config, for_link=False)
-            report = updating.report(config, fleet_keys.fleet_keys(config.trust.fleet_key_file))
-            if arguments.json:
-                print(json.dumps(report))
-            else:
-                print(
-                    "".join(f"{key:8} {'-' if value in {None, ''} else value}\n" for key, value in report.items()),
-                    end="",
-                )
+INSTALLING = {
+    "inbox": "/var/lib/kiosk/update",
+    "data": "/state/rauc",
+    "version-file": "/usr/lib/kiosk/version",
+    "fleet-key": "/etc/kiosk/fleet.pem",
+}
+"""Where `kiosk update install` looks. Root does not ask the configuration, which others write."""
+
+
+def options(parser: Parser) -> None:
+    """What it takes."""
+    words.actions(
+        parser,
+        (
+            Action("fetch", "at night, get what the centre has ordered", fetch_, add_config),
+            Action(
+                "install", "have the system write what was fetched; its service runs it as root", install_, _add_places
+            ),
+            Action("status", "how it stands", status, _add_status),
+        ),
+    )
+
+
+def _add_status(parser: Parser) -> None:
+    add_config(parser)
+    add_json(parser)
+
+
+def _add_places(parser: Parser) -> None:
+    for name, place in INSTALLING.items():
+        parser.add_argument(f"--{name}", type=Path, default=Path(place), metavar="PATH", help=argparse.SUPPRESS)
+
+
+def fetch_(arguments: argparse.Namespace) -> int:
+    """0: it was looked."""
+    config = loader.load(arguments.config, for_link=False)
+    log.start(config.log.level)
+    tend(config, until_signalled())
+    return 0
+
+
+def install_(arguments: argparse.Namespace) -> int:
+    """0 if a new version waits for its trial, 1 if nothing is to do."""
+    log.start("info")
+    places = install.Places(arguments.inbox, arguments.data, arguments.version_file)
+    return 0 if install.install(places, fleet_keys.fleet_keys(arguments.fleet_key)) else 1
+
+
+def status(arguments: argparse.Namespace) -> int:
+    """0: it was said."""
+    config = loader.load(arguments.config, for_link=False)
+    report = updating.report(config, fleet_keys.fleet_keys(config.trust.fleet_key_file))
+    if arguments.json:
+        print(json.dumps(report))
+    else:
+        print("".join(f"{key:8} {'-' if value in {None, ''} else value}\n" for key, value in report.items()), end="")
     return 0
 
 

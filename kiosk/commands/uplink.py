@@ -6,7 +6,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from kiosk import log, uplink
-from kiosk.commands import until_signalled
+from kiosk.commands.options import add_config
+from kiosk.commands.signals import until_signalled
 from kiosk.commissioning import provision
 from kiosk.errors import NotProvisionedError
 from kiosk.settings import loader
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     import argparse
 
 _log = logging.getLogger(__name__)
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    add_config(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kiosk.commands.options import add_config
 from kiosk.commissioning import wifi
 from kiosk.settings import loader
 
 if TYPE_CHECKING:
     import argparse
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    add_config(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from kiosk.commands.options import add_config
 from kiosk.commissioning import wifi
 from kiosk.errors import ConfigError, OutboxError
 from kiosk.outbox import Outbox
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
     from kiosk.config import Config
 
 CHUNK_BYTES = 1 << 20
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    add_config(parser)
+    parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kiosk.commands.options import add_config
 from kiosk.errors import ConfigError
 from kiosk.service import wiring
 from kiosk.service.at_hand import note_defaults
@@ -12,6 +13,14 @@ from kiosk.settings import loader
 
 if TYPE_CHECKING:
     import argparse
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    add_config(parser)
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="where the picture goes, SVG (default: wires and parts only)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
