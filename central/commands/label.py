@@ -20,17 +20,13 @@ _ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 _SERIAL = re.compile(r"[A-Za-z0-9._-]{0,40}")
 
 
-def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `label` to the command line."""
-    label = verbs.add_parser(
-        "label", help="a label for a station's box, PDF of a bank card's size: its name and a code"
-    )
-    label.add_argument("--kiosk", required=True, metavar="ID", help="name of the station")
-    label.add_argument("--site", required=True, metavar="ID", help="office that it hangs at")
-    label.add_argument("--serial", default="", metavar="TEXT", help="serial number or the office's own asset number")
-    label.add_argument("--telephone", default="", metavar="TEXT", help="whom to call")
-    label.add_argument("--out", type=Path, required=True, metavar="FILE", help="where it goes, PDF")
-    label.set_defaults(command=_label)
+def options(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    parser.add_argument("--kiosk", required=True, metavar="ID", help="name of the station")
+    parser.add_argument("--site", required=True, metavar="ID", help="office that it hangs at")
+    parser.add_argument("--serial", default="", metavar="TEXT", help="serial number or the office's own asset number")
+    parser.add_argument("--telephone", default="", metavar="TEXT", help="whom to call")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="where it goes, PDF")
 
 
 def payload(kiosk: str, site: str, serial: str) -> str:
@@ -47,7 +43,8 @@ def payload(kiosk: str, site: str, serial: str) -> str:
     return f"{PREFIX}{kiosk};{site};{serial}"
 
 
-def _label(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
+    """Write it."""
     code = payload(arguments.kiosk, arguments.site, arguments.serial)
     lines = [arguments.site]
     lines += [f"S/N {arguments.serial}"] if arguments.serial else []

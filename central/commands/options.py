@@ -1,15 +1,24 @@
-"""Words that several verbs of the centre's command line share."""
+"""Options that several words of the centre share, and what they name."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import re
+from datetime import datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import TextIO
+from zoneinfo import ZoneInfo
 
 from central.intake.collector import Broker
-from kiosk.errors import LedgerError
+from kiosk.cli import values
+from kiosk.errors import FleetError, LedgerError
+
+DEFAULT_LEDGER = "ledger.db"
+DEFAULT_FLEET = "fleet"
+DEFAULT_BROKER = "mqtt://127.0.0.1:1883"
+LEAST_TLS = "1.3"
+DEFAULT_ZONE = "Asia/Ho_Chi_Minh"
 
 
 def broker_of(arguments: argparse.Namespace, client_id: str) -> Broker:
@@ -26,6 +35,62 @@ def broker_of(arguments: argparse.Namespace, client_id: str) -> Broker:
     )
 
 
+def add_ledger(parser: argparse._ActionsContainer, what: str = "the ledger, a file or postgresql://…") -> None:
+    """Which ledger."""
+    parser.add_argument(
+        "--ledger",
+        default=os.environ.get("KIOSK_LEDGER", DEFAULT_LEDGER),
+        metavar="FILE|URL",
+        help=f"{what} (default: $KIOSK_LEDGER or {DEFAULT_LEDGER})",
+    )
+
+
+def add_kiosk(parser: argparse._ActionsContainer) -> None:
+    """Which station's entries."""
+    parser.add_argument("--kiosk", type=kiosk, metavar="ID", help="this station only (default: all)")
+
+
+def add_keys(parser: argparse._ActionsContainer, what: str = "the recipient's folder") -> None:
+    """Where private keys are."""
+    parser.add_argument(
+        "--keys", type=Path, default=Path("authority"), metavar="FOLDER", help=f"{what} (default: %(default)s)"
+    )
+
+
+def add_zone(parser: argparse._ActionsContainer) -> None:
+    """Where the office is, so that its days are days."""
+    parser.add_argument(
+        "--zone",
+        type=zone,
+        default=os.environ.get("KIOSK_ZONE", DEFAULT_ZONE),
+        metavar="NAME",
+        help=f"the office's zone, of every day and time that names none (default: $KIOSK_ZONE or {DEFAULT_ZONE})",
+    )
+
+
+def add_span(parser: argparse._ActionsContainer) -> None:
+    """From when to when."""
+    parser.add_argument(
+        "--since",
+        type=values.moment,
+        metavar="DAY",
+        help="2026-11-23 or 2026-11-23T08:00 in the office's zone, or with one as 2026-11-23T08:00+07:00; not before",
+    )
+    parser.add_argument("--until", type=values.moment, metavar="DAY", help="the same; before")
+    add_zone(parser)
+
+
+def add_fleet(parser: argparse._ActionsContainer) -> None:
+    """Where the authority and the registry are."""
+    parser.add_argument(
+        "--fleet",
+        type=Path,
+        default=Path(os.environ.get("KIOSK_FLEET", DEFAULT_FLEET)),
+        metavar="DIR",
+        help=f"folder of the authority and the registry (default: $KIOSK_FLEET or {DEFAULT_FLEET})",
+    )
+
+
 def add_broker(parser: argparse._ActionsContainer) -> None:
     """How to prove oneself at the broker."""
     parser.add_argument("--username", metavar="NAME", help="user at the broker")
@@ -36,8 +101,71 @@ def add_broker(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--cert-file", type=Path, metavar="FILE", help="the certificate to show it, PEM")
     parser.add_argument("--key-file", type=Path, metavar="FILE", help="its key, PEM")
     parser.add_argument(
-        "--least-tls", choices=("1.3", "1.2"), default="1.3", help="oldest TLS that is spoken (default: %(default)s)"
+        "--least-tls",
+        choices=("1.3", "1.2"),
+        default=LEAST_TLS,
+        help="oldest TLS that is spoken (default: %(default)s)",
     )
+
+
+def zone(text: str) -> tzinfo:
+    """A zone by its name, or by its distance from UTC."""
+    if (offset := re.fullmatch(r"([+-])(\d{2}):([0-5]\d)", text)) is not None and int(offset[2]) <= 14:
+        distance = timedelta(hours=int(offset[2]), minutes=int(offset[3]))
+        return timezone(-distance if offset[1] == "-" else distance)
+    try:
+        return ZoneInfo(text)
+    except (OSError, ValueError, KeyError):  # no such file, a path instead of a name, and the library's own
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time zone; write --zone or KIOSK_ZONE as {DEFAULT_ZONE}, or as +07:00"
+        ) from None
+
+
+def ns_of(moment: datetime, office: tzinfo) -> int:
+    """Unix time in nanoseconds; where no zone was written it is the office's."""
+    return round(known(moment, office).timestamp() * 1e9)
+
+
+def known(moment: datetime, office: tzinfo) -> datetime:
+    """The moment in a zone: the office's, where none was written."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=office)
+
+
+def since_until(arguments: argparse.Namespace) -> tuple[int, int | None]:
+    """What was asked for with `add_span`, Unix time in nanoseconds; 0 and None where it was not."""
+    since, until = (
+        None if each is None else ns_of(each, arguments.zone) for each in (arguments.since, arguments.until)
+    )
+    return since or 0, until
+
+
+def minute_at(second: int, office: tzinfo) -> str:
+    """A time for people, in the office's zone: `2026-11-23 08:00`."""
+    return f"{datetime.fromtimestamp(second, office):%Y-%m-%d %H:%M}"
+
+
+def day_at(second: int, office: tzinfo) -> str:
+    """A day for people, in the office's zone: `2026-11-23`."""
+    return f"{datetime.fromtimestamp(second, office):%Y-%m-%d}"
+
+
+def registry_in(folder: Path) -> Path:
+    """The registry's file in the fleet's folder.
+
+    Raises:
+        FleetError: There is none.
+    """
+    path = folder / "fleet.db"
+    if not path.exists():
+        raise FleetError(f"{path} does not exist", hint="name the fleet's folder with --fleet, or `central ca init`")
+    return path
+
+
+def host_port(text: str) -> str:
+    """HOST:PORT."""
+    if not re.fullmatch(r"(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no HOST:PORT, as in broker.example:8883")
+    return text
 
 
 def kiosk(text: str) -> str:

@@ -8,26 +8,31 @@ from __future__ import annotations
 import argparse
 import re
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from central import paper
+from central.commands import options as shared
 from central.keys import signing_key
 from central.ledgers import export
 from central.passes import phone_page
 from central.passes.registry import Issued, PassRegistry
+from kiosk.cli import values, words
+from kiosk.cli.words import Action
 from kiosk.credential import personal_pass, trust
 from kiosk.disk import durable
 from kiosk.envelopes import cose
 from kiosk.errors import ConfigError, TrustError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from datetime import tzinfo
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from kiosk.cli.words import Parser
 
 MOST_DAYS = 3660
 MOST_REVOKED = 19_000
@@ -36,64 +41,87 @@ _DAY_S = 86_400
 _KEY_HINT = "`central pass key --out FILE` makes one"
 
 
-def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `pass` to the command line."""
-    own = verbs.add_parser("pass", help="passes that the office issues itself: make the key, issue, revoke, list")
-    actions = own.add_subparsers(metavar="ACTION", required=True)
-    register = argparse.ArgumentParser(add_help=False)
-    register.add_argument(
+def options(parser: Parser) -> None:
+    """What it takes."""
+    words.actions(
+        parser,
+        (
+            Action("key", "make the issuer's key; its public half goes to the stations", _key, _add_key),
+            Action("issue", "issue a pass", _issue, _add_issue),
+            Action("page", "write the page on which phones show moving passes, for a web server", _page, _add_page),
+            Action("revoke", "revoke a pass; then sign a new list of revocations", _revoke, _add_revoke),
+            Action("list", "the passes that were issued", _list, _add_list),
+            Action("revocations", "sign the list of what is revoked, for the stations", _revocations, _add_revocations),
+        ),
+    )
+
+
+def _add_registry(parser: Parser) -> None:
+    parser.add_argument(
         "--registry",
         type=Path,
         default=Path("passes.db"),
         metavar="FILE",
         help="the register of issued passes (default: %(default)s)",
     )
-    signing = argparse.ArgumentParser(add_help=False)
-    signing.add_argument("--key", type=Path, required=True, metavar="FILE", help="the issuer's private key, PEM")
 
-    key = actions.add_parser("key", help="make the issuer's key; its public half goes to the stations")
-    key.add_argument(
+
+def _add_signing(parser: Parser) -> None:
+    parser.add_argument("--key", type=Path, required=True, metavar="FILE", help="the issuer's private key, PEM")
+
+
+def _add_key(parser: Parser) -> None:
+    parser.add_argument(
         "--out", type=Path, required=True, metavar="FILE", help="the private half; the other is NAME.pub.pem"
     )
-    key.set_defaults(command=_key)
 
-    issue = actions.add_parser("issue", parents=[register, signing], help="issue a pass")
-    issue.add_argument("--number", required=True, metavar="TEXT", help="the holder's number at the office")
-    issue.add_argument("--name", metavar="TEXT", help="the holder's name (default: the pass has none)")
-    issue.add_argument("--birth-year", type=_within(1900, 2100), metavar="YEAR", help="the holder's year of birth")
-    issue.add_argument(
-        "--days", type=_within(1, MOST_DAYS), required=True, metavar="N", help=f"how long it holds, 1 to {MOST_DAYS}"
+
+def _add_issue(parser: Parser) -> None:
+    _add_registry(parser)
+    _add_signing(parser)
+    parser.add_argument("--number", required=True, metavar="TEXT", help="the holder's number at the office")
+    parser.add_argument("--name", metavar="TEXT", help="the holder's name (default: the pass has none)")
+    parser.add_argument(
+        "--birth-year", type=values.whole(1900, 2100), metavar="YEAR", help="the holder's year of birth"
     )
-    issue.add_argument(
+    parser.add_argument(
+        "--days",
+        type=values.whole(1, MOST_DAYS),
+        required=True,
+        metavar="N",
+        help=f"how long it holds, 1 to {MOST_DAYS}",
+    )
+    parser.add_argument(
         "--holder-key",
         metavar="DIGITS|FILE",
         help="a moving pass: the number on the phone's page, or its public Ed25519 key in PEM",
     )
-    issue.add_argument(
+    parser.add_argument(
         "--page", metavar="URL", help="where the page of `pass page` is: the code becomes a link to it, for the phone"
     )
-    issue.add_argument("--pdf", type=Path, metavar="FILE", help="a card of 85.6 x 54 mm")
-    issue.add_argument("--png", type=Path, metavar="FILE", help="a picture of the code")
-    issue.set_defaults(command=_issue)
+    parser.add_argument("--pdf", type=Path, metavar="FILE", help="a card of 85.6 x 54 mm")
+    parser.add_argument("--png", type=Path, metavar="FILE", help="a picture of the code")
+    shared.add_zone(parser)
 
-    page = actions.add_parser("page", help="write the page on which phones show moving passes, for a web server")
-    page.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where its files go")
-    page.set_defaults(command=_page)
 
-    revoke = actions.add_parser("revoke", parents=[register], help="revoke a pass; then sign a new list of revocations")
-    revoke.add_argument("id", type=_pass_id, metavar="ID", help="number of the pass, as on the card: P123")
-    revoke.set_defaults(command=_revoke)
+def _add_page(parser: Parser) -> None:
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where its files go")
 
-    listed = actions.add_parser("list", parents=[register], help="the passes that were issued")
-    listed.set_defaults(command=_list)
 
-    revocations = actions.add_parser(
-        "revocations", parents=[register, signing], help="sign the list of what is revoked, for the stations"
-    )
-    revocations.add_argument("--out", type=Path, required=True, metavar="FILE", help="the list, NAME.cose")
-    revocations.set_defaults(command=_revocations)
-    own.formatter_class = argparse.RawDescriptionHelpFormatter
-    own.epilog = "".join(each.format_usage() for each in (key, issue, page, revoke, listed, revocations))
+def _add_revoke(parser: Parser) -> None:
+    _add_registry(parser)
+    parser.add_argument("id", type=_pass_id, metavar="ID", help="number of the pass, as on the card: P123")
+
+
+def _add_list(parser: Parser) -> None:
+    _add_registry(parser)
+    shared.add_zone(parser)
+
+
+def _add_revocations(parser: Parser) -> None:
+    _add_registry(parser)
+    _add_signing(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the list, NAME.cose")
 
 
 def _key(arguments: argparse.Namespace) -> int:
@@ -126,7 +154,7 @@ def _issue(arguments: argparse.Namespace) -> int:
         code = personal_pass.code_of(envelope) if page is None else phone_page.link(page, envelope)
         drawn: list[tuple[Path, bytes]] = []
         if arguments.pdf is not None:
-            drawn.append((arguments.pdf, paper.pdf("Thẻ ra vào", _words(holder), code, "card")))
+            drawn.append((arguments.pdf, paper.pdf("Thẻ ra vào", _words(holder, arguments.zone), code, "card")))
         if arguments.png is not None:
             drawn.append((arguments.png, paper.png(code)))
         issuer = cose.key_id(key.public_key())
@@ -134,7 +162,7 @@ def _issue(arguments: argparse.Namespace) -> int:
         registry.add(Issued(holder.number, issuer, arguments.number, now_s, holder.expires_s))
     for path, content in drawn:
         _write(path, content, 0o600)
-    print(f"pass P{holder.number} expires={_day(holder.expires_s)}")
+    print(f"pass P{holder.number} expires={shared.day_at(holder.expires_s, arguments.zone)}")
     print(code)
     return 0
 
@@ -166,7 +194,8 @@ def _list(arguments: argparse.Namespace) -> int:
     for each in passes:
         state = "revoked" if each.revoked_s is not None else "expired" if each.expires_s < now_s else "valid"
         print(
-            f"P{each.number} {state} issued={_day(each.issued_s)} expires={_day(each.expires_s)} "
+            f"P{each.number} {state} issued={shared.day_at(each.issued_s, arguments.zone)} "
+            f"expires={shared.day_at(each.expires_s, arguments.zone)} "
             f"issuer={each.issuer.hex()} number={export.printable(each.holder)}"
         )
     return 0
@@ -199,11 +228,12 @@ def _signed(holder: personal_pass.Holder, key: Ed25519PrivateKey) -> bytes:
     return envelope
 
 
-def _words(holder: personal_pass.Holder) -> list[str]:
+def _words(holder: personal_pass.Holder, office: tzinfo) -> list[str]:
     """What a person reads on the card."""
     born = [] if holder.birth_year is None else [f"Năm sinh {holder.birth_year}"]
     name = [] if holder.name is None else [holder.name]
-    return [*name, *born, f"Số {holder.holder_number}", "", f"Thẻ P{holder.number}", f"đến {_day(holder.expires_s)}"]
+    ends = f"đến {datetime.fromtimestamp(holder.expires_s, office):%d/%m/%Y}"
+    return [*name, *born, f"Số {holder.holder_number}", "", f"Thẻ P{holder.number}", ends]
 
 
 def _phone(given: str) -> bytes:
@@ -226,20 +256,7 @@ def _write(path: Path, content: bytes, mode: int) -> None:
         raise ConfigError(f"cannot write {path}: {error.strerror}", hint="name another file") from error
 
 
-def _day(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).date().isoformat()
-
-
 def _pass_id(text: str) -> int:
     if not re.fullmatch(r"P?[0-9]{1,18}", text):
         raise argparse.ArgumentTypeError("a pass's number is P and digits, as on the card")
     return int(text.removeprefix("P"))
-
-
-def _within(least: int, most: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"a whole number from {least} to {most}")
-        return int(text)
-
-    return number

@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from central.commands import options as shared
 from central.ledgers.choice import open_ledger
 from central.simulate.light_kiosk import CONNECT_ALL_S, Plan, Tally, work
+from kiosk.cli import values
 from kiosk.errors import ConfigError, LinkError
 
 if TYPE_CHECKING:
@@ -56,6 +58,39 @@ class Verdict:
     def lost(self) -> int:
         """Entries that are nowhere."""
         return self.sent - self.in_ledger
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    parser.add_argument("--broker", default=shared.DEFAULT_BROKER, metavar="URL", help="default: %(default)s")
+    parser.add_argument(
+        "--ledger", required=True, metavar="FILE|URL", help="that `central collect` fills, new and empty"
+    )
+    parser.add_argument("--kiosks", type=values.whole(1), default=10_000, metavar="N", help="default: %(default)s")
+    parser.add_argument(
+        "--entries", type=values.whole(1), default=100, metavar="N", help="of each kiosk (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seconds", type=values.number(), default=300.0, metavar="S", help="length of the peak (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--away-share",
+        type=values.number(0, 1),
+        default=0.1,
+        metavar="P",
+        help="part that loses its network and comes back (default: 0.1)",
+    )
+    parser.add_argument("--processes", type=values.whole(1), default=4, metavar="N", help="default: %(default)s")
+    parser.add_argument(
+        "--patience",
+        type=values.number(),
+        default=120.0,
+        metavar="S",
+        help="longest wait for the last receipt (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed", type=values.whole(), default=1, metavar="N", help="of the times and names (default: %(default)s)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

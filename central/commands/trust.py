@@ -10,9 +10,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from central.commands import options
+from central.commands import options as shared
 from central.fleet import retained
 from central.keys import signing_key
+from kiosk.cli import words
+from kiosk.cli.words import Action
 from kiosk.credential import trust as forms
 from kiosk.disk import durable
 from kiosk.envelopes import cbor, cose
@@ -25,27 +27,32 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+    from kiosk.cli.words import Parser
+
 _KEY_HINT = "the fleet's key, as `central ca init` or `central command key` made it"
 
 
-def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `trust` to the command line."""
-    own = verbs.add_parser("trust", help="whom the stations believe: sign a trust folder and leave it at the broker")
-    own.add_argument("what", choices=("publish",), help="sign the folder, and leave it at the broker if one is named")
-    own.add_argument(
+def options(parser: Parser) -> None:
+    """What it takes."""
+    words.actions(
+        parser, (Action("publish", "sign the folder, and leave it at the broker if one is named", publish, _add),)
+    )
+
+
+def _add(parser: Parser) -> None:
+    parser.add_argument(
         "folder", type=Path, metavar="FOLDER", help="with hc1-keys.json, passes/, revoked/ and so on, all of it"
     )
-    own.add_argument("--fleet-key", type=Path, required=True, metavar="FILE", help="the fleet's private key, PEM")
-    own.add_argument(
+    parser.add_argument("--fleet-key", type=Path, required=True, metavar="FILE", help="the fleet's private key, PEM")
+    parser.add_argument(
         "--list",
         type=Path,
         default=Path("trust.list"),
         metavar="FILE",
         help="the list that was signed last, and then the new one (default: %(default)s)",
     )
-    own.add_argument("--broker", metavar="URL", help="leave it here for all stations, mqtt(s)://host:port")
-    options.add_broker(own)
-    own.set_defaults(command=publish)
+    parser.add_argument("--broker", metavar="URL", help="leave it here for all stations, mqtt(s)://host:port")
+    shared.add_broker(parser)
 
 
 def publish(arguments: argparse.Namespace) -> int:
@@ -79,7 +86,7 @@ def publish(arguments: argparse.Namespace) -> int:
         messages = [(fresh.content_topic, content), (trust_list.TOPIC, head)]
         if before is not None and before.head.digest != fresh.digest:
             messages.append((before.head.content_topic, b""))
-        retained.leave(options.broker_of(arguments, "central-trust"), messages)
+        retained.leave(shared.broker_of(arguments, "central-trust"), messages)
         print(f"left for all stations at {arguments.broker}")
     return 0
 

@@ -12,17 +12,20 @@ import signal
 import time
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from paho.mqtt.enums import MQTTErrorCode
 
-from central.commands import options
+from central.commands import options as shared
 from central.fleet import dispatch, rollout
 from central.fleet.rollout import Rollout, Seen
 from central.keys import signing_key
 from central.ledgers import export
+from kiosk.cli import values, words
+from kiosk.cli.words import Action
 from kiosk.delivery import wire
 from kiosk.envelopes import remote
 from kiosk.envelopes.offer import LARGEST_BYTES, Offer, is_offer
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage
 
     from central.intake.collector import Broker
+    from kiosk.cli.words import Parser
 
 LISTEN_S = 3.0
 """How long retained statuses are gathered before the first turn."""
@@ -45,25 +49,79 @@ _NAME = re.compile(r"kiosk-([a-z0-9]+)-([0-9.]+\+[0-9]{14})\.raucb")
 _log = logging.getLogger(__name__)
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Do it; of `run`: 0 when everyone in reach has it, 1 if it was halted or ended before."""
-    match arguments.what:
-        case "publish":
-            return _publish(arguments)
-        case "run":
-            return _run(arguments)
-        case "halt" | "resume":
-            with rollout.locked(arguments.rollout):
-                halted = "by hand" if arguments.what == "halt" else ""
-                rollout.save(arguments.rollout, replace(rollout.load(arguments.rollout), halted=halted))
-            print(f"the roll-out {'is halted: nobody is told any more' if halted else 'goes on'}")
-            return 0
-        case _:
-            _show(rollout.load(arguments.rollout))
-            return 0
+def options(parser: Parser) -> None:
+    """What it takes."""
+    words.actions(
+        parser,
+        (
+            Action(
+                "publish", "begin a roll-out of a bundle, and say from where stations fetch it", publish, _add_publish
+            ),
+            Action("run", "tell ring after ring; it halts by itself when stations fail", run_, _add_run),
+            Action("status", "how far it is", show, _add_rollout),
+            Action("halt", "tell nobody any more", partial(stop, "by hand"), _add_rollout),
+            Action("resume", "go on after a halt", partial(stop, ""), _add_rollout),
+        ),
+    )
 
 
-def _publish(arguments: argparse.Namespace) -> int:
+def _add_rollout(parser: Parser) -> None:
+    parser.add_argument(
+        "--rollout",
+        type=Path,
+        default=Path("rollout.json"),
+        metavar="FILE",
+        help="where it stands (default: %(default)s)",
+    )
+
+
+def _add_publish(parser: Parser) -> None:
+    parser.add_argument("bundle", nargs="?", type=Path, metavar="BUNDLE", help="the file of make update-bundle")
+    _add_rollout(parser)
+    parser.add_argument("--url", metavar="URL", help="https folder from which stations fetch it")
+    parser.add_argument(
+        "--rings", type=_rings, default=(1, 10, 100), metavar="N,N,100", help="percentages (default: 1,10,100)"
+    )
+    parser.add_argument(
+        "--most-failed",
+        type=values.whole(),
+        default=1,
+        metavar="N",
+        help="failures that are borne (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--patience-h",
+        type=values.number(),
+        default=72.0,
+        metavar="H",
+        help="after so long a station that was told has failed (default: %(default)s)",
+    )
+
+
+def _add_run(parser: Parser) -> None:
+    _add_rollout(parser)
+    parser.add_argument("--fleet-key", type=Path, metavar="FILE", help="the fleet's private key, PEM")
+    parser.add_argument(
+        "--journal",
+        type=Path,
+        default=Path("commands.jsonl"),
+        metavar="FILE",
+        help="the one of central command (default: %(default)s)",
+    )
+    parser.add_argument("--broker", default=shared.DEFAULT_BROKER, metavar="URL", help="mqtt(s)://host:port")
+    shared.add_broker(parser)
+
+
+def stop(halted: str, arguments: argparse.Namespace) -> int:
+    """Halt it, for this reason, or let it go on."""
+    with rollout.locked(arguments.rollout):
+        rollout.save(arguments.rollout, replace(rollout.load(arguments.rollout), halted=halted))
+    print(f"the roll-out {'is halted: nobody is told any more' if halted else 'goes on'}")
+    return 0
+
+
+def publish(arguments: argparse.Namespace) -> int:
+    """Begin it."""
     bundle: Path | None = arguments.bundle
     if bundle is None or arguments.url is None:
         raise ConfigError("publish what, and from where?", hint="name the bundle, and with --url the folder it lies in")
@@ -92,7 +150,8 @@ def _publish(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def run_(arguments: argparse.Namespace) -> int:
+    """0 when everyone in reach has it, 1 if it was halted or ended before."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     asked: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -101,7 +160,7 @@ def _run(arguments: argparse.Namespace) -> int:
         raise ConfigError("who signs?", hint="name the fleet's private key with --fleet-key")
     key = signing_key.load(arguments.fleet_key, "`central command key` makes one", "--fleet-key: ")
     journal = dispatch.Journal(arguments.journal)
-    fleet = _Fleet(options.broker_of(arguments, "central-operator"))
+    fleet = _Fleet(shared.broker_of(arguments, "central-operator"))
     said = ""
     try:
         fleet.listen(LISTEN_S)
@@ -127,7 +186,9 @@ def _run(arguments: argparse.Namespace) -> int:
     return 1
 
 
-def _show(stands: Rollout) -> None:
+def show(arguments: argparse.Namespace) -> int:
+    """How far it is, ring by ring."""
+    stands = rollout.load(arguments.rollout)
     print(f"{stands.offer.version} for {stands.board}: {(stands.halted and f'HALTED, {stands.halted}') or 'goes on'}")
     known = set(stands.sent) | set(stands.proved)
     rings = rollout.rings_of(stands, known)
@@ -140,6 +201,7 @@ def _show(stands: Rollout) -> None:
         print(f"failed {kiosk}: {export.printable(reason)}")
     waiting = sorted(set(stands.sent) - set(stands.proved) - set(stands.failed))
     print(f"waiting for {len(waiting)}: {' '.join(waiting[:20])}{' …' if len(waiting) > 20 else ''}")
+    return 0
 
 
 class _Fleet:
@@ -201,46 +263,12 @@ class _Fleet:
 
 
 def _rings(text: str) -> tuple[int, ...]:
-    percents = tuple(int(part) for part in text.split(","))
-    if not percents or percents[-1] != 100 or list(percents) != sorted(set(percents)) or percents[0] < 1:
+    percents = tuple(int(part) for part in text.split(",") if re.fullmatch("[0-9]{1,3}", part))
+    if (
+        len(percents) != text.count(",") + 1
+        or percents[-1] != 100
+        or list(percents) != sorted(set(percents))
+        or percents[0] < 1
+    ):
         raise argparse.ArgumentTypeError("rings are growing percentages up to 100, as in 1,10,100")
     return percents
-
-
-def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """The verb's words."""
-    update = verbs.add_parser("update", help="roll an update out in rings; it halts by itself when stations fail")
-    update.add_argument("what", choices=("publish", "run", "status", "halt", "resume"), help="what to do")
-    update.add_argument(
-        "bundle", nargs="?", type=Path, metavar="BUNDLE", help="publish: the file of make update-bundle"
-    )
-    update.add_argument(
-        "--rollout",
-        type=Path,
-        default=Path("rollout.json"),
-        metavar="FILE",
-        help="where it stands (default: %(default)s)",
-    )
-    update.add_argument("--url", metavar="URL", help="publish: https folder from which stations fetch it")
-    update.add_argument(
-        "--rings", type=_rings, default=(1, 10, 100), metavar="N,N,100", help="publish: percentages (default: 1,10,100)"
-    )
-    update.add_argument(
-        "--most-failed",
-        type=int,
-        default=1,
-        metavar="N",
-        help="publish: failures that are borne (default: %(default)s)",
-    )
-    update.add_argument(
-        "--patience-h", type=float, default=72.0, metavar="H",
-        help="publish: after so long a station that was told has failed (default: %(default)s)",
-    )  # fmt: skip
-    update.add_argument("--fleet-key", type=Path, metavar="FILE", help="run: the fleet's private key, PEM")
-    update.add_argument(
-        "--journal", type=Path, default=Path("commands.jsonl"), metavar="FILE",
-        help="run: the one of central command (default: %(default)s)",
-    )  # fmt: skip
-    update.add_argument("--broker", default="mqtt://127.0.0.1:1883", metavar="URL", help="run: mqtt(s)://host:port")
-    options.add_broker(update)
-    update.set_defaults(command=run)

@@ -80,7 +80,7 @@ class Authority:
             Both as PEM; the key's is not protected.
         """
         names = [_general_name(host) for host in hosts]
-        return self._with_new_key(hosts[0], SERVER_DAYS, ExtendedKeyUsageOID.SERVER_AUTH, names)
+        return self._with_new_key(hosts[0][:64], SERVER_DAYS, ExtendedKeyUsageOID.SERVER_AUTH, names)
 
     def issue_client(self, name: str, days: float = CLIENT_DAYS) -> tuple[bytes, bytes]:
         """A certificate and a key for a program of the centre, PEM both."""

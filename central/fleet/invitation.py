@@ -48,11 +48,11 @@ def invite(registry: Fleet, authority: Authority, wanted: ProvisioningCode, vali
 
 
 def sheet(kiosk: str, site: str, ends: datetime) -> tuple[str, list[str]]:
-    """Title and words of the technician's sheet, in Vietnamese first."""
+    """Title and words of the technician's sheet, in Vietnamese first; `ends` is in the office's zone."""
     return (
         f"Cấp phát {kiosk}",
         [
-            f"Trạm: {kiosk} · Nơi đặt: {site} · Hiệu lực đến: {ends:%d/%m/%Y %H:%M} UTC · Dùng một lần",
+            f"Trạm: {kiosk} · Nơi đặt: {site} · Hiệu lực đến: {ends:%d/%m/%Y %H:%M} · Dùng một lần",
             "",
             "1. Cắm điện và mạng. Đèn xanh dương nháy chậm: trạm chờ mã này.",
             "2. Đưa tờ giấy này trước camera, cách 15 đến 30 cm, đến khi nghe tiếng bíp.",

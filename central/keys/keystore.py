@@ -7,7 +7,7 @@
 The folder belongs on an encrypted disk of a machine that no station reaches. Whoever has it can open every person of the
 days whose keys are in it, and nobody else can, not even the authority once a key is destroyed.
 
-Days begin at midnight of the place: `utc_offset`.
+Days begin at midnight of the place: `zone`.
 
 Units: `_s` seconds of Unix time, UTC.
 """
@@ -21,7 +21,7 @@ import secrets
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -36,6 +36,7 @@ from kiosk.trust.authority_keys import DayKey, KeyList
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import tzinfo
     from pathlib import Path
 
 RECIPIENT = "authority"
@@ -72,9 +73,7 @@ class KeyStore:
         self.public_path = folder / "public.json"
         self._days = folder / "days"
 
-    def make(
-        self, first: date, days: int, *, suite: str, recipient: str = RECIPIENT, utc_offset: timedelta = timedelta(0)
-    ) -> int:
+    def make(self, first: date, days: int, *, suite: str, recipient: str = RECIPIENT, zone: tzinfo = UTC) -> int:
         """Make a key for each of these days that has none.
 
         Args:
@@ -82,7 +81,7 @@ class KeyStore:
             days: How many, from 1.
             suite: How will be sealed to them.
             recipient: Who opens with them.
-            utc_offset: Where midnight is.
+            zone: Where midnight is.
 
         Returns:
             How many were made.
@@ -100,8 +99,8 @@ class KeyStore:
         missing = [day for day in (first + timedelta(number) for number in range(days)) if day not in there]
         for day in missing:
             key = PrivateKey.make(suite)
-            start = datetime(day.year, day.month, day.day, tzinfo=timezone(utc_offset))
-            from_s, until_s = (int((start + timedelta(later)).timestamp()) for later in (0, 1))
+            midnights = [datetime(each.year, each.month, each.day, tzinfo=zone) for each in (day, day + timedelta(1))]
+            from_s, until_s = (int(midnight.timestamp()) for midnight in midnights)
             head = f"recipient: {recipient}\nfrom: {from_s}\nuntil: {until_s}\n"
             with _named(self.folder):
                 durable.replace(self._days / f"{day}-{key.public.id}.pem", (head + key.to_pem()).encode())

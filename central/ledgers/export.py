@@ -22,7 +22,8 @@ from kiosk.errors import ConfigError, LedgerError
 from kiosk.model import ClockQuality
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import tzinfo
     from pathlib import Path
 
     from central.ledgers.ledger import Row
@@ -31,20 +32,24 @@ COLUMNS = (
     "at", "clock", "kiosk", "site", "lane", "direction", "document", "flags", "number", "qid", "name", "birth_year",
     "birth_date", "sex", "phone", "insurance", "sealed", "received", "id", "outbox", "seq",
 )  # fmt: skip
-_TABLE = ("at", "kiosk", "lane", "direction", "document", "number", "name")
+_TABLE = {"at": 21, "kiosk": 14, "lane": 6, "direction": 9, "document": 9, "number": 12, "name": 0}
+"""Columns of a table, and how wide they are at least."""
 _FORMULA = re.compile('(^|[,;|\t\r\n"])(?=\\s*[=+\\-@＝＋－＠])')
 _MOVES_ON = ("\t", "\r", "\n")
 MOST_ROWS = 1_048_575
 """Of one XLSX sheet below its heading."""
 
 
-def write(rows: Iterable[Row], form: str, out: TextIO) -> int:
+def write(rows: Iterable[Row], form: str, out: TextIO, office: tzinfo) -> int:
     """Write entries.
+
+    Tables and CSV are read in an office, so their times are in its zone; JSON is read by programs, and has UTC.
 
     Args:
         rows: In the order wanted.
         form: "table", "csv" or "json" (one object a line).
         out: Where to.
+        office: The office's zone.
 
     Returns:
         How many there were.
@@ -53,24 +58,32 @@ def write(rows: Iterable[Row], form: str, out: TextIO) -> int:
     table = csv.writer(out, lineterminator="\n") if form == "csv" else None
     if table is not None:
         table.writerow(COLUMNS)
+    elif form == "table":
+        out.write(_table_line({column: column for column in _TABLE} | {"at": f"at ({office})"}))
     for count, row in enumerate(rows, 1):  # noqa: B007  counted for the caller
-        record = record_of(row)
         if table is not None:
+            record = record_of(row, office)
             table.writerow([safe_cell(record.get(column, "")) for column in COLUMNS])
         elif form == "json":
-            out.write(json.dumps(record, ensure_ascii=False) + "\n")
+            out.write(json.dumps(record_of(row, UTC), ensure_ascii=False) + "\n")
         else:
-            shown = {"at": "(unset)"} | record | ({"name": "(sealed)"} if row.entry.sealed else {})
-            out.write("  ".join(printable(shown.get(column, "-")) for column in _TABLE) + "\n")
+            record = record_of(row, office)
+            at = record["at"][:19].replace("T", " ") if "at" in record else "(unset)"
+            out.write(_table_line(record | {"at": at} | ({"name": "(sealed)"} if row.entry.sealed else {})))
     return count
 
 
-def record_of(row: Row) -> dict[str, str]:
+def _table_line(record: Mapping[str, str]) -> str:
+    """One line for a terminal; a text that is longer than its column pushes the rest."""
+    return "  ".join(f"{printable(record.get(name, '-')):{width}}" for name, width in _TABLE.items()).rstrip() + "\n"
+
+
+def record_of(row: Row, office: tzinfo) -> dict[str, str]:
     """One entry as named texts; absent are parts of the holder that were not kept or are sealed, and a time that nobody knew."""
     entry = row.entry
     is_timed = entry.at.quality is not ClockQuality.UNSET
     return {
-        **({"at": _iso(entry.at.wall_ns)} if is_timed else {}),
+        **({"at": iso(entry.at.wall_ns, office)} if is_timed else {}),
         "clock": entry.at.quality.value,
         "kiosk": entry.kiosk,
         "site": entry.site,
@@ -80,7 +93,7 @@ def record_of(row: Row) -> dict[str, str]:
         "flags": " ".join(entry.flags),
         **{name: value for name, value in entry.person if name in COLUMNS},
         "sealed": " ".join(box.key for box in entry.sealed),
-        "received": _iso(row.received_ns),
+        "received": iso(row.received_ns, office),
         "id": str(entry.id),
         "outbox": str(row.outbox),
         "seq": str(row.seq),
@@ -93,7 +106,7 @@ def safe_cell(text: str) -> str:
     return "'" + guarded if guarded.startswith(_MOVES_ON) else guarded
 
 
-def write_xlsx(rows: Iterable[Row], path: Path) -> int:
+def write_xlsx(rows: Iterable[Row], path: Path, office: tzinfo) -> int:
     """Write entries as one sheet of text cells, in a file that only its owner may read.
 
     Returns:
@@ -112,7 +125,7 @@ def write_xlsx(rows: Iterable[Row], path: Path) -> int:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
             book = xlsxwriter.Workbook(out, {"constant_memory": True})
             try:
-                count = _fill(book.add_worksheet("entries"), rows)
+                count = _fill(book.add_worksheet("entries"), rows, office)
             finally:
                 book.close()
     except (OSError, xlsxwriter.exceptions.XlsxFileError) as error:
@@ -123,7 +136,7 @@ def write_xlsx(rows: Iterable[Row], path: Path) -> int:
     return count
 
 
-def _fill(sheet: Any, rows: Iterable[Row]) -> int:  # noqa: ANN401  XlsxWriter has no types
+def _fill(sheet: Any, rows: Iterable[Row], office: tzinfo) -> int:  # noqa: ANN401  XlsxWriter has no types
     count = 0
     for place, column in enumerate(COLUMNS):
         sheet.write_string(0, place, column)
@@ -132,7 +145,7 @@ def _fill(sheet: Any, rows: Iterable[Row]) -> int:  # noqa: ANN401  XlsxWriter h
             raise LedgerError(
                 f"more than {MOST_ROWS} entries", hint="choose fewer with --since and --until, or --format csv"
             )
-        record = record_of(row)
+        record = record_of(row, office)
         for place, column in enumerate(COLUMNS):
             sheet.write_string(count, place, record.get(column, ""))
     return count
@@ -143,8 +156,17 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-def _iso(wall_ns: int) -> str:
+def columns(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines for a terminal, each column as wide as its widest text; nothing in them moves the cursor."""
+    table = [[printable(text) for text in row] for row in (heading, *rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table:
+        yield "  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
+
+
+def iso(wall_ns: int, zone: tzinfo, step: str = "milliseconds") -> str:
+    """A time with its zone's distance from UTC, as programs and spreadsheets read it."""
     try:
-        return datetime.fromtimestamp(wall_ns / 1e9, UTC).isoformat(timespec="milliseconds")
-    except (OverflowError, ValueError):
+        return datetime.fromtimestamp(wall_ns / 1e9, zone).isoformat(timespec=step)
+    except (OverflowError, ValueError, OSError):
         return f"ns:{wall_ns}"

@@ -45,21 +45,33 @@ def options(parser: Parser) -> None:
     words.actions(
         parser,
         (
-            Action("fetch", "at night, get what the centre has ordered", fetch_, add_config),
+            Action("fetch", "at night, get what the centre has ordered", fetch_, _add_fetch),
             Action(
-                "install", "have the system write what was fetched; its service runs it as root", install_, _add_places
+                "install", "have the system write what was fetched; its service runs it as root", install_, _add_install
             ),
             Action("status", "how it stands", status, _add_status),
         ),
     )
 
 
+def _add_fetch(parser: Parser) -> None:
+    add_config(parser)
+    _add_places(parser)
+
+
+def _add_install(parser: Parser) -> None:
+    parser.add_argument("-c", "--config", help=argparse.SUPPRESS)
+    _add_places(parser)
+
+
 def _add_status(parser: Parser) -> None:
     add_config(parser)
     add_json(parser)
+    _add_places(parser)
 
 
 def _add_places(parser: Parser) -> None:
+    """For tests of the whole way, which give each step the same words; nobody else names them."""
     for name, place in INSTALLING.items():
         parser.add_argument(f"--{name}", type=Path, default=Path(place), metavar="PATH", help=argparse.SUPPRESS)
 

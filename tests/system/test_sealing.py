@@ -125,7 +125,7 @@ def test_names_are_opened_for_a_reason_that_stays(
         central(words)
     assert central([*words, "--reason", " \x1b "]) == 16
     assert central(["openings", "--ledger", ledger]) == 0
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().out.split() == ["at", "(Asia/Ho_Chi_Minh)", "who", "which", "why"]
     assert central([*words, "--reason", "case 2026/114", "--kiosk", "test-1"]) == 0
     shown = capsys.readouterr()
     assert "000000000001" in shown.out

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from central.__main__ import PROGRAM as CENTRAL
 from kiosk.__main__ import PROGRAM as KIOSK
 from kiosk.cli import completion, words
 from kiosk.cli.words import Action, Parser, Program, Word
 
-PROGRAMS = {"kiosk": KIOSK}
+PROGRAMS = {"kiosk": KIOSK, "central": CENTRAL}
 HEAVY = ("cv2", "zxingcpp", "numpy", "paho", "gpiozero", "pydantic")
 
 
@@ -69,9 +70,9 @@ def test_every_word_helps_with_its_own_options(prog: str, capsys: pytest.Capture
 
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
 def test_mistyped_word_is_told(program: Program, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each word with two letters that changed places is asked for; what is like none is answered with all of them."""
+    """Each word with a letter too many is asked for; what is like none is answered with all of them."""
     for word in program.words:
-        typed = word.name[:-2] + word.name[-1] + word.name[-2]
+        typed = f"{word.name}x"
         assert f"'{typed}' is not known; did you mean {word.name}?" in _refused(program, [typed], capsys)
     assert f"is none of {', '.join(word.name for word in program.words)}" in _refused(program, ["xyzzy"], capsys)
     assert "there is no option --versoin; did you mean --version?" in _refused(program, ["--versoin"], capsys)
@@ -137,7 +138,9 @@ def test_what_stands_behind_two_hyphens_is_no_option() -> None:
     assert (arguments.place, arguments.name) == ("--x y", "--name")
 
 
-@pytest.mark.parametrize("argv", [["kiosk", "--help"], ["kiosk", "check", "--help"], ["kiosk", "uplink", "--help"]])
+@pytest.mark.parametrize(
+    "argv", [["kiosk", "--help"], ["central", "--help"], ["kiosk", "check", "--help"], ["kiosk", "uplink", "--help"]]
+)
 def test_words_load_no_more_than_they_need(argv: list[str]) -> None:
     """Help of a program needs no library at all, and a word that sees no picture loads none of those that do."""
     code = f"import runpy, sys\nsys.argv = {argv!r}\ntry: runpy.run_module({argv[0]!r}, run_name='__main__')\n"

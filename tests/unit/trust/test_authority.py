@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import stat
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from uuid import UUID
 
@@ -243,7 +243,7 @@ def test_store_is_for_its_owner_alone(store: KeyStore) -> None:
 def test_keys_are_made_once_for_each_day(store: KeyStore) -> None:
     """Making them again adds the days that are missing and changes none; days begin at the place's midnight."""
     before = [one.key.public.id for one in store.stored()]
-    assert store.make(FIRST, 5, suite=HYBRID, utc_offset=timedelta(hours=7)) == 2
+    assert store.make(FIRST, 5, suite=HYBRID, zone=timezone(timedelta(hours=7))) == 2
     stored = store.stored()
     assert [one.key.public.id for one in stored][:3] == before
     assert [one.day for one in stored] == [FIRST + timedelta(days=day) for day in range(5)]

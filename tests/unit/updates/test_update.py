@@ -231,12 +231,10 @@ def station(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
 
     def run(what: str) -> int:
-        options = {"config": tmp_path / "kiosk.yaml"}
-        if what == "install":
-            options = {
-                "inbox": updating.inbox_of(config.state.dir), "data": config.update.dir,
-                "version-file": config.update.version_file, "fleet-key": config.trust.fleet_key_file,
-            }  # fmt: skip
+        options = {
+            "config": tmp_path / "kiosk.yaml", "inbox": updating.inbox_of(config.state.dir), "data": config.update.dir,
+            "version-file": config.update.version_file, "fleet-key": config.trust.fleet_key_file,
+        }  # fmt: skip
         return main(["update", what, *(word for name, path in options.items() for word in (f"--{name}", str(path)))])
 
     return run

@@ -1,0 +1,70 @@
+"""`central open`: open sealed persons with a private key, for a reason that is kept."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from central.commands import options as shared
+from central.keys import opening
+from central.keys.keystore import KeyStore
+from central.ledgers import export
+from central.ledgers.choice import open_ledger
+from kiosk.errors import SealError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable
+
+    from central.ledgers.ledger import Row
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    shared.add_ledger(parser)
+    shared.add_kiosk(parser)
+    shared.add_keys(parser, "the folder of private keys")
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="why; it stays in the ledger")
+    parser.add_argument("--entry", type=UUID, metavar="ID", help="this entry only")
+    shared.add_span(parser)
+    parser.add_argument("--format", choices=("table", "csv", "json"), default="table", help="default: %(default)s")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write here instead of to the terminal")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Open them, after a line in the audit; 1 if a box was damaged."""
+    keys = {one.key.public.id: one.key for one in KeyStore(arguments.keys).stored()}
+    if not keys:
+        raise SealError(
+            f"there is no private key in {arguments.keys}", hint="name the folder of `central keys` with --keys"
+        )
+    since_ns, until_ns = shared.since_until(arguments)
+    ledger = open_ledger(arguments.ledger, existing=True)
+    try:
+        opening.note(ledger, arguments.reason, _scope(arguments))
+        with nullcontext(sys.stdout) if arguments.out is None else shared.private_file(arguments.out) as out:
+            rows: Iterable[Row] = ledger.entries(arguments.kiosk, since_ns, until_ns)
+            if arguments.entry is not None:
+                rows = (row for row in rows if row.entry.id == arguments.entry)
+            opener = opening.Opener(keys)
+            export.write(opener.open(rows), arguments.format, out, arguments.zone)
+    finally:
+        ledger.close()
+    count = opener.count
+    print(
+        f"open opened={count.opened} without_key={count.without_key} damaged={count.damaged} never_sealed={count.open}",
+        file=sys.stderr,
+    )
+    return 0 if not count.damaged else 1
+
+
+def _scope(arguments: argparse.Namespace) -> str:
+    """Which entries were asked for, for whoever reads the audit later, in whatever zone."""
+    asked = {"kiosk": arguments.kiosk, "since": arguments.since, "until": arguments.until, "entry": arguments.entry}
+    for name in ("since", "until"):
+        if asked[name] is not None:
+            asked[name] = shared.known(asked[name], arguments.zone).isoformat(timespec="minutes")
+    return " ".join(f"{name}={value}" for name, value in asked.items() if value is not None) or "all"
