@@ -103,16 +103,30 @@ def _add_replace(parser: Parser) -> None:
     _add_broker(parser, "where the old one may still be connected, for the command that comes next")
 
 
-def _named(arguments: argparse.Namespace) -> str:
+def _station(registry: Fleet, arguments: argparse.Namespace) -> Station:
+    """The one that was named.
+
+    Raises:
+        FleetError: None was, or there is none of this name.
+    """
+    hint = f"`{_command(arguments, 'list')}` names them"
     if arguments.kiosk is None:
-        raise FleetError("which kiosk?", hint="give its id; `central fleet list` names them")
-    return str(arguments.kiosk)
+        raise FleetError("which kiosk?", hint=f"give its id; {hint}")
+    for station in registry.stations(arguments.kiosk):
+        return station
+    raise FleetError(f"there is no kiosk {arguments.kiosk!r}", hint=hint)
+
+
+def _command(arguments: argparse.Namespace, *words: str) -> str:
+    """Another command line for the same fleet, to be copied."""
+    given = [] if str(arguments.fleet) == shared.DEFAULT_FLEET else ["--fleet", str(arguments.fleet)]
+    return shlex.join(["central", "fleet", *words, *given])
 
 
 def revoke(arguments: argparse.Namespace) -> int:
     """Take its certificates and codes away; say what is left to do."""
-    kiosk = _named(arguments)
     with Fleet(shared.registry_in(arguments.fleet)) as registry:
+        kiosk = _station(registry, arguments).kiosk
         count = registry.revoke(kiosk)
         authority.open_authority(arguments.fleet).write_revoked(registry.revoked())
     print(
@@ -124,14 +138,11 @@ def revoke(arguments: argparse.Namespace) -> int:
 
 def _cutting(arguments: argparse.Namespace) -> str:
     """The command line that cuts it, with what was given for it here."""
-    given = {
-        "--fleet": None if str(arguments.fleet) == shared.DEFAULT_FLEET else arguments.fleet,
-        "--at-broker": arguments.url or "URL",
-        "--ca-file": arguments.ca_file,
-        "--least-tls": None if arguments.least_tls == shared.LEAST_TLS else arguments.least_tls,
-    }
-    words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
-    return shlex.join(["central", "fleet", "cut", arguments.kiosk, *words])
+    given = {"--at-broker": arguments.url or "URL", "--ca-file": arguments.ca_file}
+    if arguments.least_tls != shared.LEAST_TLS:
+        given["--least-tls"] = arguments.least_tls
+    named = [word for name, value in given.items() if value is not None for word in (name, str(value))]
+    return _command(arguments, "cut", arguments.kiosk, *named)
 
 
 def replace_(arguments: argparse.Namespace) -> int:
@@ -144,13 +155,11 @@ def replace_(arguments: argparse.Namespace) -> int:
 def cut_(arguments: argparse.Namespace) -> int:
     """0 if it stayed away, 1 if it came back."""
     with Fleet(shared.registry_in(arguments.fleet)) as registry:
-        stations = registry.stations(_named(arguments))
-    if not stations:
-        raise FleetError(f"there is no kiosk {arguments.kiosk!r}", hint="`central fleet list` names them")
-    if stations[0].state == "enrolled":
+        station = _station(registry, arguments)
+    if station.state == "enrolled":
         raise FleetError(
-            f"{arguments.kiosk} would come right back: its certificate is good",
-            hint=f"first: central fleet revoke {arguments.kiosk}",
+            f"{station.kiosk} would come right back: its certificate is good",
+            hint=f"first: {_command(arguments, 'revoke', station.kiosk)}",
         )
     if arguments.url is None or not arguments.url.startswith("mqtts://"):
         raise FleetError("at which broker?", hint="give --at-broker mqtts://HOST:PORT")

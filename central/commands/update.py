@@ -22,6 +22,7 @@ from paho.mqtt.enums import MQTTErrorCode
 from central.commands import options as shared
 from central.fleet import dispatch, rollout
 from central.fleet.rollout import Rollout, Seen
+from central.intake.reaching import not_served
 from central.keys import signing_key
 from central.ledgers import export
 from kiosk.cli import values, words
@@ -30,7 +31,7 @@ from kiosk.delivery import wire
 from kiosk.envelopes import remote
 from kiosk.envelopes.offer import LARGEST_BYTES, Offer, is_offer
 from kiosk.envelopes.remote import Verb
-from kiosk.errors import ConfigError, LinkError
+from kiosk.errors import ConfigError
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage
@@ -231,7 +232,7 @@ class _Fleet:
         while time.monotonic() < deadline_s:
             code = self._client.loop(0.1)
             if self._reason or code is not MQTTErrorCode.MQTT_ERR_SUCCESS:
-                raise LinkError(f"{self._broker.url} does not serve the centre: {self._reason or code.name}")
+                raise not_served(self._broker, "does not serve the centre", self._reason or code.name)
 
     def close(self) -> None:
         """Let go."""

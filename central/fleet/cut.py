@@ -22,6 +22,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from central.fleet.authority import write_file
 from central.intake.collector import check_url, tls_of
+from central.intake.reaching import not_connected
 from kiosk.errors import LinkError
 
 if TYPE_CHECKING:
@@ -70,11 +71,12 @@ def cut(broker: Broker, authority: Authority, kiosk: str, watch_s: float) -> boo
     try:
         client.connect(parts.hostname or "", parts.port or 8883, KEEPALIVE_S)
     except (OSError, ValueError) as error:
-        raise LinkError(f"cannot connect to {broker.url}: {getattr(error, 'strerror', None) or error}") from error
+        raise not_connected(broker.url, error) from error
     try:
         if not _loops(client, CONNECT_S, until_connected=True):
             reason = refused[0] if refused else "no answer, or the certificate was refused"
-            raise LinkError(f"{broker.url} does not let {kiosk} in: {reason}")
+            hint = "see that the broker believes this fleet's ca.pem, and that this machine's clock is right"
+            raise LinkError(f"{broker.url} does not let {kiosk} in: {reason}", hint=hint)
         return _loops(client, watch_s)
     finally:
         client.disconnect()

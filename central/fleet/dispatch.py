@@ -27,10 +27,11 @@ from paho.mqtt.client import Client, MQTTMessage, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from central.intake.collector import Broker, check_url, password_of, tls_of
+from central.intake.reaching import not_connected, not_served
 from kiosk.delivery import wire
 from kiosk.envelopes import remote
 from kiosk.envelopes.remote import Command, Verb
-from kiosk.errors import ConfigError, LinkError
+from kiosk.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -174,7 +175,7 @@ def send(broker: Broker, key: Ed25519PrivateKey, journal: Journal, order: Order)
     try:
         wire_.until(lambda: wire_.subscribed, CONNECT_S)
         if not wire_.subscribed:
-            raise LinkError(f"{broker.url} does not let the centre in: {wire_.reason or 'no answer'}")
+            raise not_served(broker, "does not let the centre in", wire_.reason or "no answer")
         wire_.until(lambda: bool(wire_.status), RETAINED_S)
         if wire_.status.get("state") in _AWAY:
             return Outcome("away", f"the station is {wire_.status['state']}; a command is not kept for it")
@@ -244,7 +245,7 @@ def connect(client: Client, broker: Broker) -> None:
     try:
         client.connect(parts.hostname or "", port, KEEPALIVE_S)
     except (OSError, ValueError) as error:
-        raise LinkError(f"cannot connect to {broker.url}: {error}") from error
+        raise not_connected(broker.url, error) from error
 
 
 class _Wire:

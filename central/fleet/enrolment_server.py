@@ -14,6 +14,7 @@ Units: `_s` seconds.
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import logging
 import ssl
@@ -48,6 +49,11 @@ CONNECTIONS = 16
 REFUSALS = 10
 REFUSALS_S = 60.0
 ADDRESSES = 4096
+_CERTIFY = "`central ca server NAME --as broker` makes both, or name them with --cert-file and --key-file"
+_LISTEN = {
+    errno.EADDRINUSE: "another program has this port (`ss -ltnp` names it); end it, or choose another with --listen",
+    errno.EACCES: "ports below 1024 are root's; choose another with --listen",
+}
 _STATUS = {"unknown": 403, "used": 409, "expired": 410, "revoked": 403}
 
 
@@ -82,9 +88,16 @@ class EnrolmentServer(ThreadingHTTPServer):
         try:
             self._context.load_verify_locations(cadata=authority.ca_pem.decode())
             self._context.load_cert_chain(str(certificate), str(key))
-            super().__init__(address, _Handler)
         except OSError as error:  # ssl.SSLError is one
-            raise FleetError(f"cannot serve at {address[0]}:{address[1]}: {error}") from error
+            raise FleetError(f"cannot serve with {certificate} and {key}: {error}", hint=_CERTIFY) from error
+        try:
+            super().__init__(address, _Handler)
+        except OSError as error:
+            where = f"{address[0]}:{address[1]}"
+            hint = _LISTEN.get(
+                error.errno or 0, "see that --listen names an address of this machine, as in 0.0.0.0:8443"
+            )
+            raise FleetError(f"cannot listen at {where}: {error.strerror or error}", hint=hint) from error
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  socketserver's own types
         """A thread of its own, if there is a place."""

@@ -19,8 +19,8 @@ from paho.mqtt.client import Client, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from central.intake.collector import check_url, password_of, tls_of
+from central.intake.reaching import not_connected, not_served
 from kiosk.delivery import wire
-from kiosk.errors import LinkError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -78,7 +78,7 @@ class _Ear:
 
     def __init__(self, broker: Broker) -> None:
         self.found: dict[str, Presence] = {}
-        self._url = broker.url
+        self._broker = broker
         self._reason = ""
         self._heard_s: float | None = None
         name = f"{broker.client_id}-{secrets.token_hex(4)}"
@@ -96,8 +96,7 @@ class _Ear:
         try:
             self._client.connect(parts.hostname or "", port, KEEPALIVE_S)
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise LinkError(f"cannot connect to {broker.url}: {reason}") from error
+            raise not_connected(broker.url, error) from error
         self._deadline_s = time.monotonic() + CONNECT_S
 
     def quiet(self) -> bool:
@@ -113,7 +112,7 @@ class _Ear:
         code = self._client.loop(0.1)
         late = self._heard_s is None and time.monotonic() > self._deadline_s
         if self._reason or late or code is not MQTTErrorCode.MQTT_ERR_SUCCESS:
-            raise LinkError(f"{self._url} does not tell: {self._reason or ('no answer' if late else code.name)}")
+            raise not_served(self._broker, "does not tell", self._reason or ("no answer" if late else code.name))
 
     def close(self) -> None:
         self._client.disconnect()

@@ -15,7 +15,7 @@ from paho.mqtt.client import Client, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from central.intake.collector import Broker, check_url, password_of, tls_of
-from kiosk.errors import LinkError
+from central.intake.reaching import not_connected, not_served
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +54,7 @@ def leave(broker: Broker, messages: Iterable[tuple[str, bytes]]) -> int:
     try:
         client.connect(parts.hostname or "", parts.port or (8883 if parts.scheme == "mqtts" else 1883), KEEPALIVE_S)
     except (OSError, ValueError) as error:
-        raise LinkError(f"cannot connect to {broker.url}: {getattr(error, 'strerror', None) or error}") from error
+        raise not_connected(broker.url, error) from error
     deadline_s = time.monotonic() + LONGEST_S
     mids: set[int] | None = None
     while mids is None or mids - acknowledged:
@@ -63,7 +63,7 @@ def leave(broker: Broker, messages: Iterable[tuple[str, bytes]]) -> int:
             reason = refusals[0] if refusals else "no acknowledgement in time" if not code else code.name
             client.disconnect()
             client.loop(0)
-            raise LinkError(f"{broker.url} did not take it from {broker.client_id}: {reason}")
+            raise not_served(broker, f"did not take it from {broker.client_id}", reason)
         if mids is None and client.is_connected():
             mids = {client.publish(topic, payload, QOS, retain=True).mid for topic, payload in messages}
     client.disconnect()

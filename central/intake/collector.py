@@ -25,6 +25,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from central.intake.gathering import QUIET_S, Intake, Message, Pause
+from central.intake.reaching import not_connected
 from kiosk.delivery import wire
 from kiosk.disk.text import secret_in
 from kiosk.errors import ConfigError, LinkError
@@ -132,7 +133,7 @@ class Collector:
             else:
                 client.connect(parts.hostname or "", port, KEEPALIVE_S)
         except (OSError, ValueError) as error:
-            return str(error)
+            return str(not_connected(self._broker.url, error))
         deadline_s = time.monotonic() + CONNECT_S
         reason = ""
         while not stop() and not reason:

@@ -1,0 +1,73 @@
+"""Why a broker was not reached, in words that say what to do: most often it is a certificate, and then no cable helps.
+
+Sources:
+    [1] docs.openssl.org, X509_STORE_CTX_get_error: the numbers of what is wrong with a certificate.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from typing import TYPE_CHECKING
+
+from kiosk.errors import LinkError
+
+if TYPE_CHECKING:
+    from central.intake.collector import Broker
+
+_NAME_DIFFERS = frozenset({62, 64})
+_NOT_ITS_TIME = frozenset({9, 10})
+
+
+def not_connected(url: str, error: Exception) -> LinkError:
+    """What to raise where no connection came about.
+
+    Args:
+        url: The broker's address.
+        error: Why, as the library has it.
+    """
+    reason = getattr(error, "strerror", None) or str(error)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        reason = f"its certificate is not believed, {error.verify_message}"
+    return LinkError(f"cannot connect to {url}: {reason}", hint=hint_for(error))
+
+
+def hint_for(error: Exception) -> str:
+    """The remedy."""
+    match error:
+        case ssl.SSLCertVerificationError() if error.verify_code in _NAME_DIFFERS:
+            return "call the broker by a name that its certificate has, or make it another with `central ca server`"
+        case ssl.SSLCertVerificationError() if error.verify_code in _NOT_ITS_TIME:
+            return "look at this machine's clock; if that is right, make a new one with `central ca server`"
+        case ssl.SSLCertVerificationError():
+            return "name the authority that certified it with --ca-file; of a fleet's broker it is the fleet's ca.pem"
+        case ssl.SSLError() if error.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}:
+            return "see whether this port speaks TLS: mqtts:// does, mqtt:// does not"
+        case ssl.SSLError() if "PROTOCOL" in (error.reason or ""):
+            return "if the broker is old, --least-tls 1.2"
+        case ssl.SSLError():
+            return _SHOW
+        case socket.gaierror():
+            return "see that the broker's name is written right, and that this machine can look it up"
+        case ConnectionRefusedError():
+            return "see that the broker runs, and listens at this port"
+    return LinkError.hint
+
+
+def not_served(broker: Broker, what: str, reason: str) -> LinkError:
+    """What to raise where the broker ended a connection or refused what was asked.
+
+    Args:
+        broker: Which, and what it was shown.
+        what: What it does not do, as in "does not tell".
+        reason: What it said; a library's name of a lost connection is told in words.
+    """
+    is_lost = reason.startswith("MQTT_ERR_")
+    said = "it ended the connection" if is_lost else reason
+    return LinkError(
+        f"{broker.url} {what}: {said}", hint=_SHOW if broker.cert_file is None and broker.username is None else _ALLOW
+    )
+
+
+_SHOW = "show it who you are: --cert-file and --key-file, as `central ca client` makes them, or --username"
+_ALLOW = "see that the broker believes this certificate or user, and that its list of rights has this name"
