@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 FRESH_S = 15.0
+STOPPED = "stopped"
+"""The state of an uplink that was told to end; the centre is told the same."""
 OUTBOX_SHARE = 0.8
 """Of `outbox.max_entries` waiting: time to look after the uplink."""
 DISK_TIMES = 4
@@ -107,6 +109,18 @@ def write_marks(runtime_dir: Path, name: str, marks: dict[str, Any]) -> None:
         fresh.replace(path)
     except OSError as error:
         _log.warning(line("marks-not-written", path=path, reason=error.strerror))
+
+
+def note_end(runtime_dir: Path, name: str) -> None:
+    """Have the marks of a process that ends in order say so; they would be believed for a while yet.
+
+    Args:
+        runtime_dir: The folder.
+        name: "uplink".
+    """
+    marks = read_marks(runtime_dir, name, FRESH_S)
+    if marks is not None:
+        write_marks(runtime_dir, name, {**marks, "state": STOPPED})
 
 
 def read_marks(runtime_dir: Path, name: str, fresh_s: float) -> dict[str, Any] | None:

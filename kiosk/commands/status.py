@@ -1,15 +1,21 @@
-"""`kiosk status`: how this kiosk is, from the marks that its processes leave; what the centre is told, in the same words."""
+"""`kiosk status`: how this kiosk is, from the marks that its processes leave; what the centre is told, in the same words.
+
+Times are in this machine's zone; with `--json` everything is as the centre gets it (docs/asyncapi.yaml).
+"""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from kiosk import health
 from kiosk.clock import SystemClock
 from kiosk.commands.options import add_config, add_json
 from kiosk.commissioning import provision
 from kiosk.errors import NotProvisionedError, OutboxError
+from kiosk.model import ClockQuality
 from kiosk.outbox import Outbox
 from kiosk.settings import loader
 
@@ -57,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(message.decode())
     else:
-        _print_tree(json.loads(message), "")
+        _print_tree(json.loads(message))
     status = json.loads(message)
     well = state == "online" and all(not lane["fault"] for lane in status["lanes"]) and bool(status["lanes"])
     return 0 if well else 1
@@ -69,16 +75,64 @@ def _last_try(board: Config) -> str:
     return str(marks.get("reason") or marks.get("state") or "")
 
 
-def _print_tree(values: dict[str, object], indent: str) -> None:
+def _print_tree(values: dict[str, Any], indent: str = "") -> None:
+    """The status as a person reads it: in its own words, without what only programs need."""
     for name, value in values.items():
-        if isinstance(value, dict):
+        if name in _LEFT_OUT or (name == "update" and value is None):
+            continue
+        if isinstance(value, dict) and value and name != "at":
             print(f"{indent}{name}:")
             _print_tree(value, indent + "  ")
-        elif isinstance(value, list) and not any(isinstance(item, dict) for item in value):
-            print(f"{indent}{name:24} {', '.join(map(str, value)) or '-'}")
-        elif isinstance(value, list):
+        elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
             for item in value:
-                print(f"{indent}{name}:")
+                print(f"{indent}{name.removesuffix('s')}:")
                 _print_tree(item, indent + "  ")
         else:
-            print(f"{indent}{name:24} {'-' if value is None else value}")
+            print(f"{indent}{_CALLED.get(name, name):{24 - len(indent)}} {_said(name, value)}")
+
+
+_LEFT_OUT = frozenset({"v", "boot_id", "boot_ns", "id"})
+_CALLED = {
+    "at": "clock", "uptime_s": "machine_up", "written_boot_ns": "told", "last_scan_wall_ns": "last_scan",
+    "oldest_age_s": "oldest_waits", "trust_issued_s": "trust_list",
+}  # fmt: skip
+_ABSENT = {
+    "temperature_c": "not told by this board", "throttled": "not told by this board", "last_scan_wall_ns": "none yet",
+}  # fmt: skip
+
+
+def _said(name: str, value: Any) -> str:  # noqa: ANN401  whatever JSON holds
+    """One value, with its unit in words."""
+    if value is None:
+        return _ABSENT.get(name, "none")
+    match name:
+        case "at" if value["clock"] == ClockQuality.UNSET.value:
+            return "unset: nobody has told the time since it was switched on"
+        case "at":
+            return f"{_time(value['wall_ns'])}, {value['clock']}"
+        case "last_scan_wall_ns":
+            return _time(value)
+        case "trust_issued_s":
+            return f"of {_time(value * 10**9)}"
+        case "written_boot_ns":
+            return f"{_duration((time.clock_gettime_ns(time.CLOCK_BOOTTIME) - value) // 10**9)} ago"
+        case "uptime_s" | "oldest_age_s":
+            return _duration(value)
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value in ("", {}) else str(value)
+
+
+def _time(wall_ns: int) -> str:
+    """In this machine's zone, which is told."""
+    return datetime.fromtimestamp(wall_ns // 10**9, UTC).astimezone().isoformat(" ")
+
+
+def _duration(seconds: int) -> str:
+    """Its two largest units."""
+    units = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+    parts = [
+        (seconds // size % (units[at - 1][1] // size if at else 10**9), unit) for at, (unit, size) in enumerate(units)
+    ]
+    first = next((at for at, (count, _) in enumerate(parts) if count), len(parts) - 1)
+    return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from kiosk import log, uplink
+from kiosk import health, log, uplink
 from kiosk.commands.options import add_config
 from kiosk.commands.signals import until_signalled
 from kiosk.commissioning import provision
@@ -37,4 +37,5 @@ def run(arguments: argparse.Namespace) -> int:
         config = loader.load(arguments.config)
     log.start(config.log.level)
     uplink.run(config, stop=stop, config_file=arguments.config)
+    health.note_end(config.state.runtime_dir, "uplink")
     return 0

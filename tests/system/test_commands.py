@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,12 +30,14 @@ from hypothesis import strategies as st
 from central.__main__ import main as central
 from central.ledgers import export
 from central.ledgers.sqlite import SqliteLedger
+from kiosk import health
 from kiosk.__main__ import main as kiosk
 from kiosk.clock import SystemClock
 from kiosk.config import Outbox as OutboxSettings
 from kiosk.delivery.wire import Batch
 from kiosk.model import ClockQuality, Entry
 from kiosk.outbox import Outbox
+from kiosk.settings import loader
 from kiosk.sim.cards import TRUTH, write_cards
 from kiosk.sim.issuers import NOW_S, CardIssuer, HealthAuthority
 from kiosk.sim.render import code_picture
@@ -43,6 +45,16 @@ from kiosk.sim.render import code_picture
 COMMANDS = ("demo", "run", "scan", "uplink", "read", "check", "doctor", "aim", "panel", "outbox", "status")
 CARD = "046090000123||Nguyễn Văn A|01021990|Nữ|Huế|15062021".encode()
 Make = Callable[[int], Entry]
+
+
+@pytest.fixture
+def in_hue(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The machine's zone is a city seven hours ahead."""
+    monkeypatch.setenv("TZ", "ICT-7")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 @pytest.fixture
@@ -406,6 +418,57 @@ def test_run_starts_both_and_ends_when_asked(written: Callable[..., Path], broke
     assert log.isascii(), "a name in the log"
     assert not re.search(r"\b[0-9]{9,12}\b", log), "a number in the log"
     assert kiosk(["status", "--config", str(config), "--json"]) in {0, 1}
+
+
+@pytest.mark.usefixtures("in_hue")
+def test_status_reads_as_a_technician_expects(written: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+    """Days, durations and words; nothing is blank, no nanoseconds; `--json` is what the centre gets."""
+    path = written()
+    config = loader.load(path)
+    Outbox.open(config.state.dir / "outbox.db", config.outbox).close()
+    boot_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    commands: dict[str, Any] = {"counter": 7, "last": None, "refused": {}, "last_refused": None}
+    uplink = {"written_boot_ns": boot_ns, "state": "online", "commands": commands, "trust_issued_s": 1_796_083_200}
+    health.write_marks(config.state.runtime_dir, "uplink", uplink)
+    marks = {"lane": config.lanes[0].name, "written_boot_ns": boot_ns, "fps": 20.1, "fault": "", "trust_fault": ""}
+    health.write_marks(config.state.runtime_dir, f"scan-{config.lanes[0].name}", marks | {"last_scan_wall_ns": None})
+    assert kiosk(["status", "--config", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    said = dict(line.split(None, 1) for line in lines if not line.endswith(":"))
+    assert all(re.fullmatch(r" *[a-z0-9_]+(:| +\S.*)", line) for line in lines), "a blank value"
+    assert not re.search(r"[0-9]{11}|_ns|boot_id", "\n".join(lines))
+    assert (said["state"], said["waiting"], said["fault"], said["last_scan"]) == ("online", "0", "none", "none yet")
+    assert (said["counter"], said["refused"], said["trust_list"]) == ("7", "none", "of 2026-12-01 07:00:00+07:00")
+    assert re.fullmatch(r"[0-9]+ s ago", said["told"])
+    assert re.fullmatch(r"[0-9]+ (d|h|min|s)( [0-9]+ (h|min|s))?", said["machine_up"])
+    assert re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}\+07:00, ", said["clock"])
+    assert kiosk(["status", "--config", str(path), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert isinstance(told["at"]["wall_ns"], int)
+    assert (told["lanes"][0]["fault"], told["commands"]) == ("", commands)
+    health.note_end(config.state.runtime_dir, "uplink")
+    assert kiosk(["status", "--config", str(path)]) == 1
+    assert "state                    stopped" in capsys.readouterr().out
+
+
+def test_uplink_that_was_ended_is_not_online(written: Callable[..., Path], broker: Any) -> None:
+    """From the moment on at which it has ended in order; not only once its marks are old."""
+    path = written(uplink={"brokers": [broker.url]})
+    runtime_dir = loader.load(path).state.runtime_dir
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kiosk", "uplink", "--config", str(path)], stderr=subprocess.DEVNULL
+    )
+    try:
+        deadline_s = time.monotonic() + 60
+        while (health.read_marks(runtime_dir, "uplink", health.FRESH_S) or {}).get("state") != "online":
+            assert time.monotonic() < deadline_s
+            time.sleep(0.1)
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
+    marks = health.read_marks(runtime_dir, "uplink", health.FRESH_S)
+    assert marks is not None
+    assert (marks["state"], marks["broker"]) == ("stopped", broker.url)
 
 
 def _ledger_with(tmp_path: Path, *entries: Entry, first: int = 1) -> str:
