@@ -115,7 +115,7 @@ class Parser(argparse.ArgumentParser):
             if (
                 name.startswith("--")
                 and " " not in name
-                and not any(map(methodcaller("startswith", name), self._names()))
+                and not any(map(methodcaller("startswith", name), self.option_names()))
             ):
                 self.error(f"there is no option {name}{self._meant(name)}")
 
@@ -123,13 +123,13 @@ class Parser(argparse.ArgumentParser):
         """The options that take a value."""
         return [name for action in self._actions if action.nargs != 0 for name in action.option_strings]
 
-    def _names(self, *, hidden: bool = True) -> list[str]:
+    def option_names(self, *, hidden: bool = True) -> list[str]:
         """Every option, as it is typed."""
         shown = [action for action in self._actions if hidden or action.help != argparse.SUPPRESS]
         return [name for action in shown for name in action.option_strings]
 
     def _meant(self, word: str) -> str:
-        return meant(word.partition("=")[0], self._names(hidden=False))
+        return meant(word.partition("=")[0], self.option_names(hidden=False))
 
     def _action_first(self, words: list[str]) -> list[str]:
         """The action in front: it may stand behind its options, as in `central fleet --fleet DIR list`."""
