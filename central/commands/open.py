@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -16,7 +17,6 @@ from central.ledgers.choice import open_ledger
 from kiosk.errors import SealError
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterable
 
     from central.ledgers.ledger import Row
@@ -28,7 +28,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     shared.add_kiosk(parser)
     shared.add_keys(parser, "the folder of private keys")
     parser.add_argument("--reason", required=True, metavar="TEXT", help="why; it stays in the ledger")
-    parser.add_argument("--entry", type=UUID, metavar="ID", help="this entry only")
+    parser.add_argument("--entry", type=_entry_id, metavar="ID", help="this entry only")
     shared.add_span(parser)
     parser.add_argument("--format", choices=("table", "csv", "json"), default="table", help="default: %(default)s")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write here instead of to the terminal")
@@ -68,3 +68,11 @@ def _scope(arguments: argparse.Namespace) -> str:
         if asked[name] is not None:
             asked[name] = shared.known(asked[name], arguments.zone).isoformat(timespec="minutes")
     return " ".join(f"{name}={value}" for name, value in asked.items() if value is not None) or "all"
+
+
+def _entry_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        hint = "`central entries --format csv` has it in the column id"
+        raise argparse.ArgumentTypeError(f"{text!r} is no entry's id; {hint}") from None

@@ -18,6 +18,7 @@ DEFAULT_LEDGER = "ledger.db"
 DEFAULT_FLEET = "fleet"
 DEFAULT_BROKER = "mqtt://127.0.0.1:1883"
 LEAST_TLS = "1.3"
+LAST_PORT = 65_535
 DEFAULT_ZONE = "Asia/Ho_Chi_Minh"
 
 
@@ -163,8 +164,11 @@ def registry_in(folder: Path) -> Path:
 
 def host_port(text: str) -> str:
     """HOST:PORT."""
-    if not re.fullmatch(r"(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no HOST:PORT, as in broker.example:8883")
+    found = re.fullmatch(r"(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})", text)
+    if found is None or int(found[1]) > LAST_PORT:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no HOST:PORT, as in broker.example:8883; ports end at {LAST_PORT}"
+        )
     return text
 
 

@@ -52,6 +52,7 @@ def _add(parser: Parser) -> None:
         help="the list that was signed last, and then the new one (default: %(default)s)",
     )
     parser.add_argument("--broker", metavar="URL", help="leave it here for all stations, mqtt(s)://host:port")
+    shared.add_zone(parser)
     shared.add_broker(parser)
 
 
@@ -77,8 +78,9 @@ def publish(arguments: argparse.Namespace) -> int:
         raise ConfigError(
             f"--list: cannot write {arguments.list}: {error.strerror}", hint="name another file"
         ) from error
+    at = shared.minute_at(issued_s, arguments.zone).replace(" ", "T")
     families = ", ".join(issuers.families(believed)) or "nobody is believed"
-    print(f"{arguments.list}: files={len(files)} bytes={len(message)} issued={issued_s}: {families}")
+    print(f"{arguments.list}: files={len(files)} bytes={len(message)} issued={at}: {families}")
     if arguments.broker:
         head, content = trust_list.parts(message)
         fresh = trust_list.head_of(head, fleet)

@@ -6,6 +6,8 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +58,16 @@ def test_mistyped_option_is_told_by_its_word(prog: str, option: str, capsys: pyt
     said = _refused(PROGRAMS[program], [*path, typed, "1"], capsys)
     assert said.startswith(f"usage: {prog} ")
     assert f"{prog}: error: there is no option {typed}; did you mean {option}?" in said
+
+
+@pytest.mark.parametrize("prog", LEAVES)
+def test_wrong_values_are_told_in_our_words(prog: str) -> None:
+    """Whatever an option reads with says itself what is wrong; argparse has "invalid _count value" for what does not."""
+    for action in LEAVES[prog]._actions:
+        if action.type is not None and action.type is not Path:
+            assert callable(action.type)
+            with suppress(argparse.ArgumentTypeError):
+                action.type("¿?")
 
 
 @pytest.mark.parametrize("prog", LEAVES)

@@ -128,6 +128,19 @@ def test_unknown_station_is_told_with_the_fleet_that_was_asked(
         assert f"`central fleet list --fleet '{fleet}'` names them" in said
 
 
+@pytest.mark.parametrize(
+    "place", ["broker.example:99999", "broker.example", "broker.example:", ":8883", "a b:1", "b:-1"]
+)
+@pytest.mark.parametrize("option", ["--broker", "--enrolment"])
+def test_place_that_is_none_gets_no_code(
+    option: str, place: str, fleet: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A station could never reach it."""
+    with pytest.raises(SystemExit):
+        main(["provision", "--kiosk", "door-b", "--fleet", str(fleet), f"{option}={place}"])
+    assert f"{place!r} is no HOST:PORT, as in broker.example:8883; ports end at 65535" in capsys.readouterr().err
+
+
 def test_port_in_use_is_told_as_that(fleet: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Neither the fleet's folder nor its disk is at fault; files that are missing are told as themselves."""
     words = ["enrol", "--fleet", str(fleet), "--listen"]
