@@ -9,13 +9,30 @@ One class per section of `kiosk.yaml`; a class body is the documentation from wh
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from kiosk import forms
+from kiosk.errors import ConfigError
 from kiosk.model import Direction
 
-Id = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$")]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _formed(fault_of: Callable[[str], forms.Fault | None]) -> AfterValidator:
+    """What refuses a text with the words of its form."""
+
+    def checked(text: str) -> str:
+        if fault := fault_of(text):
+            raise ConfigError(fault[0], hint=fault[1])
+        return text
+
+    return AfterValidator(checked)
+
+
+Id = Annotated[str, _formed(forms.fault_of_id)]
 """Lower-case letters, digits and hyphens, 1 to 64: safe in a topic, a file name and a certificate."""
 
 Pin = Annotated[int, Field(ge=2, le=27)]
@@ -224,7 +241,7 @@ class Trust(Section):
         default=Path("/etc/kiosk/fleet.pem"),
         description="the fleet's public key (Ed25519, PEM); what it signs sets the station up and commands it",
     )
-    enrolment: Annotated[str, Field(pattern=r"^(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$")] | None = Field(
+    enrolment: Annotated[str, _formed(forms.fault_of_address)] | None = Field(
         default=None,
         description="host:port of the centre's enrolment, where the certificate is renewed; null = nowhere",
     )
@@ -266,7 +283,7 @@ class Tls(Section):
     )
 
 
-BrokerUrl = Annotated[str, Field(pattern=r"^mqtts?://(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?$")]
+BrokerUrl = Annotated[str, _formed(forms.fault_of_broker)]
 
 
 class Uplink(Section):
@@ -296,7 +313,7 @@ class Status(Section):
     every_s: float = Field(default=30.0, ge=1, le=3600, description="seconds between status messages")
 
 
-ClockTime = Annotated[str, Field(pattern=r"^(?:[01]\d|2[0-3]):[0-5]\d$")]
+ClockTime = Annotated[str, _formed(forms.fault_of_time)]
 
 
 class Sound(Section):

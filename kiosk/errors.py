@@ -7,6 +7,8 @@ Classes also inherit the builtin that a newcomer would catch. Messages never con
 
 from __future__ import annotations
 
+from kiosk.language.message import Message, joined, say
+
 
 class KioskError(Exception):
     """Something in the kiosk failed.
@@ -24,9 +26,14 @@ class KioskError(Exception):
         if hint is not None:
             self.hint = hint
 
+    @property
+    def sentence(self) -> Message:
+        """What happened and what to do, for `kiosk.language.terminal.told`; `str` gives the same in English."""
+        message = self.args[0] if isinstance(self.args[0], str) else super().__str__()
+        return joined("; ", [message, self.hint] if self.hint else [message])
+
     def __str__(self) -> str:
-        message = super().__str__()
-        return f"{message}; {self.hint}" if self.hint else message
+        return str(self.sentence)
 
 
 class ConfigError(KioskError, ValueError):
@@ -35,13 +42,13 @@ class ConfigError(KioskError, ValueError):
     exit_code = 2
 
 
-BEGIN_A_FILE = "copy one of config/boards/ or config/kiosk.yaml there, or name a file with --config"
+BEGIN_A_FILE = say("copy one of config/boards/ or config/kiosk.yaml there, or name a file with --config")
 
 
 class NotProvisionedError(ConfigError):
     """Nobody has set this station up."""
 
-    hint = (
+    hint: str = say(
         "show it its provisioning code, use `kiosk provision --file`, or name `kiosk.id` and `kiosk.site` in the file"
     )
 
@@ -53,72 +60,72 @@ class NotProvisionedError(ConfigError):
             absent: Whether it is not there, as on a laptop.
         """
         if absent:
-            super().__init__(f"there is no {path}, and this station is not set up", hint=BEGIN_A_FILE)
+            super().__init__(say("there is no {path}, and this station is not set up", path=path), hint=BEGIN_A_FILE)
         else:
-            super().__init__(f"{path} names no kiosk, and this station is not set up")
+            super().__init__(say("{path} names no kiosk, and this station is not set up", path=path))
 
 
 class CameraError(KioskError, OSError):
     """The camera cannot be opened or used."""
 
-    hint = "check the ribbon or USB cable and `camera.source`, then run `kiosk doctor`"
+    hint: str = say("check the ribbon or USB cable and `camera.source`, then run `kiosk doctor`")
     exit_code = 10
 
 
 class CameraStalledError(CameraError, TimeoutError):
     """No frame came in time. Not retried: a stalled camera pipeline mends only in a new process."""
 
-    hint = "check the ribbon or USB cable, then `journalctl -u kiosk-scan -b`"
+    hint: str = say("check the ribbon or USB cable, then `journalctl -u kiosk-scan -b`")
 
     def __init__(self, waited_s: float) -> None:
-        super().__init__(f"no frame for {waited_s:.1f} s")
+        super().__init__(say("no frame for {waited_s:.1f} s", waited_s=waited_s))
 
 
 class CameraEndedError(CameraError, EOFError):
     """A recorded source (folder, video, simulated door) has shown its last frame."""
 
-    hint = ""
+    hint: str = ""
     exit_code = 0
 
 
 class PanelError(KioskError, OSError):
     """The lights or the buzzer cannot be driven."""
 
-    hint = "check the wiring and the pins in `panel`, then run `kiosk panel`"
+    hint: str = say("check the wiring and the pins in `panel`, then run `kiosk panel`")
     exit_code = 11
 
 
 class OutboxError(KioskError, OSError):
     """An entry could not be made durable, so nobody was shown green for it."""
 
-    hint = "check the card with `kiosk status`, replace it if it is worn"
+    hint: str = say("check the card with `kiosk status`, replace it if it is worn")
     exit_code = 12
 
 
 class OutboxFullError(OutboxError):
     """The outbox has reached `outbox.max_entries`, or the disk has no room left."""
 
-    hint = "bring the uplink back, or make room on the card"
+    hint: str = say("bring the uplink back, or make room on the card")
 
 
 class LinkError(KioskError, ConnectionError):
     """The broker cannot be used."""
 
-    hint = "check the network cable or Wi-Fi, the broker's address and the certificates"
+    hint: str = say("check the network cable or Wi-Fi, the broker's address and the certificates")
     exit_code = 13
 
 
 class WireError(KioskError, ValueError):
     """A message or a stored entry is not of the documented form."""
 
-    hint = "compare the versions of the kiosk and of the centre; the form is in docs/asyncapi.yaml"
+    hint: str = say("compare the versions of the kiosk and of the centre; the form is in docs/asyncapi.yaml")
     exit_code = 14
 
 
 class LedgerError(KioskError, OSError):
     """The centre's ledger cannot be opened or written."""
 
-    hint = "check the ledger's path, its owner and the free disk space"
+    hint: str = say("check the ledger's path, its owner and the free disk space")
     exit_code = 15
 
 
@@ -128,13 +135,13 @@ class RestartRequestedError(KioskError):
     exit_code = 3
 
     def __init__(self) -> None:
-        super().__init__("ends in order to read its configuration anew")
+        super().__init__(say("ends in order to read its configuration anew"))
 
 
 class SealError(KioskError, ValueError):
     """A person cannot be sealed or opened; at a door nobody is recorded then."""
 
-    hint = "see that the authority's key and its list of keys are here, see docs/sealing.md"
+    hint: str = say("see that the authority's key and its list of keys are here, see docs/sealing.md")
     exit_code = 16
 
 
@@ -147,7 +154,7 @@ class CborError(KioskError, ValueError):
 class TrustError(KioskError, ValueError):
     """The files that say whose signatures are believed cannot be used."""
 
-    hint = "see `credentials.trust_dir` in docs/credentials.md, then run `kiosk check`"
+    hint: str = say("see `credentials.trust_dir` in docs/credentials.md, then run `kiosk check`")
     exit_code = 2
 
 
@@ -165,24 +172,24 @@ class ProvisionError(KioskError, ValueError):
         exit_code: 20; `kiosk provision` ends with 23 if it may pass by itself.
     """
 
-    hint = "look up its number in docs/provisioning.md"
+    hint: str = say("look up its number in docs/provisioning.md")
     exit_code = 20
     number: int = 1
 
     def __init__(self, number: int, message: str, *, hint: str | None = None) -> None:
-        super().__init__(f"provisioning error {number}: {message}", hint=hint)
+        super().__init__(say("provisioning error {number}: {message}", number=number, message=message), hint=hint)
         self.number = number
 
 
 class FleetError(KioskError, OSError):
     """The centre's authority or its registry of kiosks cannot be used, or refuses."""
 
-    hint = "check the fleet's folder, its owner and the free disk space"
+    hint: str = say("check the fleet's folder, its owner and the free disk space")
     exit_code = 21
 
 
 class UpdateError(KioskError, OSError):
     """An update could not be fetched or installed; the version that runs goes on."""
 
-    hint = "see docs/updates.md; the station works meanwhile"
+    hint: str = say("see docs/updates.md; the station works meanwhile")
     exit_code = 22

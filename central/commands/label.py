@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from central import paper
+from kiosk import forms
 from kiosk.errors import ConfigError
 
 if TYPE_CHECKING:
     import argparse
 
 PREFIX = "KL1:"
-_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 _SERIAL = re.compile(r"[A-Za-z0-9._-]{0,40}")
 
 
@@ -36,7 +36,7 @@ def payload(kiosk: str, site: str, serial: str) -> str:
         ConfigError: A name is none, or the serial number has letters that no label needs.
     """
     for word in (kiosk, site):
-        if not _ID.fullmatch(word):
+        if not forms.is_id(word):
             raise ConfigError(f"{word!r} is no name", hint="lower-case letters, digits and hyphens, as in kiosk.yaml")
     if not _SERIAL.fullmatch(serial):
         raise ConfigError(f"{serial!r} is no serial number", hint="letters, digits, dots and hyphens, 40 at most")

@@ -11,6 +11,7 @@ from typing import TextIO
 from zoneinfo import ZoneInfo
 
 from central.intake.collector import Broker
+from kiosk import forms
 from kiosk.cli import values
 from kiosk.errors import FleetError, LedgerError
 
@@ -18,7 +19,6 @@ DEFAULT_LEDGER = "ledger.db"
 DEFAULT_FLEET = "fleet"
 DEFAULT_BROKER = "mqtt://127.0.0.1:1883"
 LEAST_TLS = "1.3"
-LAST_PORT = 65_535
 DEFAULT_ZONE = "Asia/Ho_Chi_Minh"
 
 
@@ -164,11 +164,8 @@ def registry_in(folder: Path) -> Path:
 
 def host_port(text: str) -> str:
     """HOST:PORT."""
-    found = re.fullmatch(r"(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})", text)
-    if found is None or int(found[1]) > LAST_PORT:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no HOST:PORT, as in broker.example:8883; ports end at {LAST_PORT}"
-        )
+    if fault := forms.fault_of_address(text):
+        raise argparse.ArgumentTypeError("; ".join(fault))
     return text
 
 

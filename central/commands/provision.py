@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,6 +12,7 @@ from central import paper
 from central.commands import options as shared
 from central.fleet import authority, invitation
 from central.fleet.registry import Fleet
+from kiosk import forms
 from kiosk.cli import values
 from kiosk.disk.text import secret_in
 from kiosk.envelopes.provisioning_code import ProvisioningCode, Wifi
@@ -117,6 +117,6 @@ def _wifi(arguments: argparse.Namespace) -> Wifi | None:
 
 def _lane(text: str) -> tuple[str, str]:
     name, _, direction = text.partition(":")
-    if direction not in {"in", "out", "pass"} or not re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?", name):
+    if direction not in {"in", "out", "pass"} or not forms.is_id(name):
         raise argparse.ArgumentTypeError("write NAME:in, NAME:out or NAME:pass")
     return name, direction

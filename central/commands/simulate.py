@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from central.commands import options as shared
+from central.intake.collector import check_url
 from central.ledgers.choice import open_ledger
 from central.simulate.light_kiosk import CONNECT_ALL_S, Plan, Tally, work
 from kiosk.cli import values
@@ -142,15 +143,10 @@ def audit(ledger: Ledger, tallies: Sequence[Tally]) -> Verdict:
 
 
 def _plans(arguments: argparse.Namespace) -> list[Plan]:
-    parts = urlsplit(arguments.broker)
-    try:
-        port = parts.port or 1883
-    except ValueError:
-        port = 0
-    if parts.scheme != "mqtt" or not parts.hostname or not port:
-        raise LinkError(
-            f"{arguments.broker!r} is no broker's address", hint="write mqtt://host:1883; TLS is not simulated"
-        )
+    parts = urlsplit(check_url(arguments.broker))
+    if parts.scheme != "mqtt":
+        raise LinkError(f"{arguments.broker} is encrypted", hint="write mqtt://host:1883; TLS is not simulated")
+    port = parts.port or 1883
     processes = min(arguments.processes, arguments.kiosks)
     plans = []
     for number in range(processes):
@@ -158,7 +154,7 @@ def _plans(arguments: argparse.Namespace) -> list[Plan]:
         count = (number + 1) * arguments.kiosks // processes - first
         plans.append(
             Plan(
-                parts.hostname, port, first + 1, count, arguments.entries, arguments.seconds, arguments.away_share,
+                parts.hostname or "", port, first + 1, count, arguments.entries, arguments.seconds, arguments.away_share,
                 arguments.patience, arguments.seed,
             )
         )  # fmt: skip

@@ -25,6 +25,7 @@ from pika.exceptions import AMQPError
 
 from central.intake.collector import GC_THRESHOLD, password_of, tls_of
 from central.intake.gathering import QUIET_S, Intake, Message, Pause
+from kiosk import forms
 from kiosk.delivery import wire
 from kiosk.errors import LinkError
 
@@ -169,13 +170,13 @@ def _encryption(broker: Broker, host: str | None) -> Any:  # noqa: ANN401  pika 
 
 
 def _checked(url: str) -> str:
-    parts = urlsplit(url)
-    try:
-        port = parts.port
-    except ValueError:
-        port = 0
-    if parts.scheme not in {"amqp", "amqps"} or not parts.hostname or port == 0:
-        raise LinkError(f"{_shown(url)!r} is no node's address", hint="write amqp://host:5672, commas between several")
+    scheme, _, rest = url.partition("://")
+    fault = forms.fault_of_place(_shown(rest).partition("/")[0], needs_port=False)
+    if scheme not in {"amqp", "amqps"} or fault:
+        said = f": {fault[0]}" if fault else ""
+        raise LinkError(
+            f"{_shown(url)!r} is no node's address{said}", hint="write amqp://host:5672, commas between several"
+        )
     return url
 
 

@@ -26,6 +26,7 @@ from paho.mqtt.properties import Properties
 
 from central.intake.gathering import QUIET_S, Intake, Message, Pause
 from central.intake.reaching import not_connected
+from kiosk import forms
 from kiosk.delivery import wire
 from kiosk.disk.text import secret_in
 from kiosk.errors import ConfigError, LinkError
@@ -239,13 +240,8 @@ def check_url(url: str) -> str:
     Raises:
         LinkError: It is not.
     """
-    parts = urlsplit(url)
-    try:
-        port = parts.port
-    except ValueError:
-        port = 0
-    if parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname or port == 0:
-        raise LinkError(f"{url!r} is no broker's address", hint="write mqtt://host:1883 or mqtts://host:8883")
+    if fault := forms.fault_of_broker(url):
+        raise LinkError(f"the broker's address {fault[0]}", hint=fault[1])
     return url
 
 

@@ -22,10 +22,10 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from central import paper
 from central.passes import qr_encoder
+from kiosk import forms
 from kiosk.errors import ConfigError
 
 PHONE_PURPOSE = b"kiosk-phone-1"
@@ -107,10 +107,13 @@ def checked_url(url: str) -> str:
     Raises:
         ConfigError: A phone's browser would make no key there.
     """
-    parts = urlsplit(url)
-    here = parts.hostname in {"localhost", "127.0.0.1"}
-    if (parts.scheme != "https" and not (here and parts.scheme == "http")) or not parts.hostname or "#" in url:
+    scheme, _, rest = url.partition("://")
+    place = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    here = scheme == "http" and place.partition(":")[0] in {"localhost", "127.0.0.1"}
+    if (scheme != "https" and not here) or "#" in url:
         raise ConfigError(f"--page: {url} is no https address", hint="browsers keep keys for https pages only")
+    if fault := forms.fault_of_place(place, needs_port=False):
+        raise ConfigError(f"--page: {fault[0]}", hint=fault[1])
     return url
 
 

@@ -21,6 +21,7 @@ from kiosk.errors import CameraEndedError
 from kiosk.service.aim import Gauge, Verdict, beep_for, best_of, interval_ms, line_of, quality_of, verdict_of
 from kiosk.service.at_hand import camera_at_hand, panel_at_hand
 from kiosk.settings import loader
+from kiosk.settings.together import kind_of_source
 from kiosk.sim import opening
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def with_source(lane: Lane, source: str) -> Lane:
     Raises:
         ConfigError: It is no source.
     """
-    kind, _ = loader.kind_of_source(source)
+    kind, _ = kind_of_source(source)
     changes: dict[str, object] = {"source": source}
     if kind != "picamera2":
         changes["alternate_exposure_us"] = 0

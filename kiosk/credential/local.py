@@ -15,18 +15,20 @@ from typing import TYPE_CHECKING
 
 from kiosk.credential.fields import birth_of, day_of, is_plain, known_birth_of, name_of
 from kiosk.errors import ConfigError
+from kiosk.language.message import say
 from kiosk.model import BirthDate, Credential
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from kiosk.config import LocalCard
+    from kiosk.language.message import Message
 
 _PLACE = re.compile(r"\{([^{}]*)\}")
 _KEY = re.compile(r"[0-9A-Za-z][0-9A-Za-z./_-]{0,63}")
 _KNOWN = ("number", "name", "birth", "qid", "any")
 _LONGEST_ANY = 400
-_HINT = "see `credentials.local` in docs/configuration.md"
+_HINT = say("see `credentials.local` in docs/configuration.md")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,23 +91,23 @@ def _compiled(card: LocalCard) -> LocalPattern:
     literals = tuple(_PLACE.split(card.pattern)[0::2])
     places = tuple(_PLACE.findall(card.pattern))
     for problem in _problems(literals, places):
-        raise ConfigError(f"credentials.local: pattern of {card.document!r} {problem}", hint=_HINT)
+        raise ConfigError(problem, hint=_HINT)
     return LocalPattern(card.document, literals, places)
 
 
-def _problems(literals: tuple[str, ...], places: tuple[str, ...]) -> Iterable[str]:
+def _problems(literals: tuple[str, ...], places: tuple[str, ...]) -> Iterable[Message]:
     unknown = [place for place in places if place not in _KNOWN]
     if unknown:
-        yield f"has an unknown place {{{unknown[0]}}}; known are {', '.join(_KNOWN)}"
+        yield say("has an unknown place {place}, known are {known}", place=f"{{{unknown[0]}}}", known=", ".join(_KNOWN))
     named = [place for place in places if place != "any"]
     if len(set(named)) != len(named):
-        yield "names a place twice"
+        yield say("names a place twice")
     if "" in literals[1:-1]:
-        yield "has two places without text between them"
+        yield say("has two places without text between them")
     if not {"number", "qid", "name"} & set(places):
-        yield "has none of {number}, {qid} and {name}"
+        yield say("has none of {number}, {qid} and {name}")
     if len("".join(literals)) < 2:
-        yield "has fewer than two characters of its own, so that any code would be taken for it"
+        yield say("has fewer than two characters of its own, so that any code would be taken for it")
 
 
 def _fits(place: str, value: str) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from kiosk import forms
+
 VERSION = re.compile(r"\d{1,4}\.\d{1,4}\.\d{1,4}\+\d{14}")
-URL = re.compile(r"https://(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?/[A-Za-z0-9._~+/-]+")
+_PATH = re.compile(r"https://[^/]+/[A-Za-z0-9._~+/-]+")
 LONGEST_URL = 200
 LARGEST_BYTES = 2 << 30
 SHA256_BYTES = 32
@@ -34,7 +36,8 @@ def is_offer(offer: Offer) -> bool:
     return (
         VERSION.fullmatch(offer.version) is not None
         and len(offer.url) <= LONGEST_URL
-        and URL.fullmatch(offer.url) is not None
+        and _PATH.fullmatch(offer.url) is not None
+        and forms.fault_of_https(offer.url) is None
         and len(offer.sha256) == SHA256_BYTES
         and 0 < offer.size_bytes <= LARGEST_BYTES
     )

@@ -10,10 +10,10 @@ Units: `_s` seconds of Unix time.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kiosk import forms
 from kiosk.envelopes import base45, cose
 from kiosk.errors import CoseError, ProvisionError
 from kiosk.model import Direction
@@ -30,8 +30,6 @@ LONGEST = 1500
 CONTENT = -65_600
 """The claim with everything but the times."""
 _DIRECTIONS = (Direction.IN, Direction.OUT, Direction.PASS)
-_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
-_HOST = re.compile(r"(?:\[[0-9a-fA-F:]{2,45}\]|[A-Za-z0-9._-]{1,253}):[0-9]{1,5}")
 
 NOT_A_CODE, FORGED, EXPIRED, USED, SET_UP_ALREADY, NO_WIFI, NO_CENTRE, REFUSED, NOT_KEPT = range(1, 10)
 """The numbers that the panel counts out and docs/provisioning.md explains."""
@@ -152,9 +150,9 @@ def _read(content: list[object], issued_s: int, expires_s: int) -> ProvisioningC
             pass
         case _:
             raise ProvisionError(NOT_A_CODE, "the code is of another version of this software")
-    if not all(_ID.fullmatch(name) for name in (kiosk, site)):
+    if not all(forms.is_id(name) for name in (kiosk, site)):
         raise ProvisionError(NOT_A_CODE, "a name in it has other signs than a-z, 0-9 and hyphens")
-    if not all(_HOST.fullmatch(host) for host in (broker, enrolment)):
+    if any(forms.fault_of_address(address) for address in (broker, enrolment)):
         raise ProvisionError(NOT_A_CODE, "an address in it is not host:port")
     if len(ca_sha256) != 32 or len(token) != 16:
         raise ProvisionError(NOT_A_CODE, "its fingerprint or its token has another length")
@@ -167,7 +165,7 @@ def _lanes(given: list[object]) -> tuple[tuple[str, Direction], ...]:
     lanes: list[tuple[str, Direction]] = []
     for lane in given:
         match lane:
-            case [str(name), int(direction)] if _ID.fullmatch(name) and 0 <= direction < len(_DIRECTIONS):
+            case [str(name), int(direction)] if forms.is_id(name) and 0 <= direction < len(_DIRECTIONS):
                 lanes.append((name, _DIRECTIONS[direction]))
             case _:
                 raise ProvisionError(NOT_A_CODE, "a lane in it has no proper name or direction")

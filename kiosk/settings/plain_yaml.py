@@ -20,6 +20,7 @@ from yaml.resolver import Resolver
 from yaml.scanner import Scanner
 
 from kiosk.errors import BEGIN_A_FILE, ConfigError
+from kiosk.language.message import Message, say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +28,24 @@ if TYPE_CHECKING:
 LARGEST_BYTES = 1 << 16
 """Eight times the example with every key and its remark."""
 _DEEPEST = 20
+
+
+class NotPlainError(yaml.MarkedYAMLError):
+    """YAML, and more of it than settings need.
+
+    Attributes:
+        what: What is wrong.
+        remedy: What to do.
+    """
+
+    def __init__(self, what: Message, remedy: Message, mark: yaml.Mark) -> None:
+        super().__init__(problem=what, problem_mark=mark)
+        self.what = what
+        self.remedy = remedy
+
+
+def _too_deep(mark: yaml.Mark) -> NotPlainError:
+    return NotPlainError(say("nested too deeply"), say("close the brackets, and begin lines further left"), mark)
 
 
 class PythonParser(Reader, Scanner, Parser):
@@ -42,7 +61,7 @@ class PythonParser(Reader, Scanner, Parser):
     def fetch_flow_collection_start(self, token: Any) -> None:  # noqa: ANN401  a class of tokens
         """As PyYAML's, but counting."""
         if self.flow_level > _DEEPEST:
-            raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=self.get_mark())
+            raise _too_deep(self.get_mark())
         super().fetch_flow_collection_start(token)
 
 
@@ -53,9 +72,12 @@ class _Plain(Composer, SafeConstructor, Resolver):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):  # type: ignore[attr-defined]
-            raise yaml.MarkedYAMLError(problem="a reference (`*`)", problem_mark=self.peek_event().start_mark)  # type: ignore[attr-defined]
+            mark = self.peek_event().start_mark  # type: ignore[attr-defined]
+            raise NotPlainError(
+                say("a reference (`*`) stands here"), say("write the value itself, or put it in quotes"), mark
+            )
         if self._depth > _DEEPEST:
-            raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=self.peek_event().start_mark)  # type: ignore[attr-defined]
+            raise _too_deep(self.peek_event().start_mark)  # type: ignore[attr-defined]
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1
@@ -65,9 +87,8 @@ class _Plain(Composer, SafeConstructor, Resolver):
         try:
             return super().construct_object(node, deep)
         except (ValueError, LookupError, AttributeError) as error:  # 2001-99-99, 5,000 digits, `!!bool x`
-            raise yaml.MarkedYAMLError(
-                problem="a value that is none of its kind", problem_mark=node.start_mark
-            ) from error
+            what = say("a date, a time or a number that there is not")
+            raise NotPlainError(what, say("correct it, or put it in quotes"), node.start_mark) from error
 
 
 def reader(parser: Any) -> Any:  # noqa: ANN401  PyYAML's types know no mixture
@@ -95,15 +116,19 @@ def text_of(path: Path) -> str:
     try:
         if path.stat().st_size > LARGEST_BYTES:
             raise ConfigError(
-                f"{path} is larger than {LARGEST_BYTES} bytes", hint="name the configuration with --config"
+                say("{path} is larger than {most} bytes", path=path, most=LARGEST_BYTES),
+                hint=say("name the configuration with --config"),
             )
         return path.read_text("utf-8")
     except FileNotFoundError as error:
-        raise ConfigError(f"{path} does not exist", hint=BEGIN_A_FILE) from error
+        raise ConfigError(say("{path} does not exist", path=path), hint=BEGIN_A_FILE) from error
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="check its owner and its mode") from error
+        raise ConfigError(
+            say("{path} cannot be read: {reason}", path=path, reason=error.strerror),
+            hint=say("check its owner and its mode"),
+        ) from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8", hint="save it as UTF-8") from error
+        raise ConfigError(say("{path} is not UTF-8", path=path), hint=say("save it as UTF-8")) from error
 
 
 def composed(text: str, loader_class: Any = _LOADER) -> tuple[yaml.Node | None, Any]:  # noqa: ANN401

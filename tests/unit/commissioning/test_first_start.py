@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +23,9 @@ from kiosk.commissioning.first_start import FirstStart
 from kiosk.config import Config, Sound
 from kiosk.cues import Cue, CueName
 from kiosk.decoder import Decoder
+from kiosk.envelopes import base45, cose
 from kiosk.envelopes.provisioning_code import (
+    CONTENT,
     EXPIRED,
     FORGED,
     MAY_PASS,
@@ -30,6 +33,8 @@ from kiosk.envelopes.provisioning_code import (
     NO_WIFI,
     NOT_A_CODE,
     NOT_KEPT,
+    PREFIX,
+    PURPOSE,
     REFUSED,
     SET_UP_ALREADY,
     USED,
@@ -213,3 +218,29 @@ def test_only_success_removes_the_code(tmp_path: Path, ended: tuple[str, str], *
     env = {"EXIT_CODE": ended[0], "EXIT_STATUS": ended[1], "PATH": os.environ["PATH"]}
     subprocess.run(["/bin/sh", "-c", script], env=env, check=True, timeout=30)
     assert code.exists() is is_kept
+
+
+@pytest.mark.parametrize(
+    "address", ["centre.example:99999", "centre.example:0", "centre.example", "u:p@centre.example:8443"]
+)
+@pytest.mark.parametrize("place", ["broker", "enrolment"])
+def test_code_with_an_address_that_is_none_is_answered_with_its_number(path: Path, place: str, address: str) -> None:
+    """A code that a faulty centre has signed, with a port that there is not: counted out, and the station goes on waiting."""
+    key = Ed25519PrivateKey.generate()
+    public = key.public_key()
+    (path.parent / "fleet.pem").write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    addresses = {"broker": "broker.example:8883", "enrolment": "centre.example:8443"} | {place: address}
+    content = [
+        "door-1", "office-1", [["main", 2]], addresses["broker"], addresses["enrolment"], bytes(32), bytes(16), None, False,
+    ]  # fmt: skip
+    now_s = int(time.time())
+    claims = {cose.IAT: now_s, cose.EXP: now_s + 3600, CONTENT: content}
+    text = PREFIX + base45.encode(cose.sign(claims, key, PURPOSE))
+    board, panel = loader.load_board(path), Panel()
+    first = FirstStart(board, Camera(), Decoder(1000), panel)
+    panel.show(first._take(text.encode()))
+    assert panel.counted == [NOT_A_CODE]
+    assert provision.spooled(board.state.runtime_dir) is None
+    with pytest.raises(ProvisionError, match="an address in it is not host:port"):
+        provision.redeem(path, text, board.state.runtime_dir, wait_s=0)
+    assert _counted(board, lambda: None) == [NOT_A_CODE]  # the next loop waits on, and tells what was tried from a file
