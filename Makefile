@@ -123,6 +123,12 @@ docs: $(VENV)/.ready-dev ## write what is made from the types: the reference, th
 	$(BIN)/python -m kiosk.service.acceptance docs/acceptance.md
 	$(BIN)/python -m kiosk.service.pictures docs/pictures
 
+words: $(VENV)/.ready-dev ## gather what programs say to people into kiosk/language/vi.po; what is new there waits for its Vietnamese
+	@mkdir -p build
+	$(BIN)/pybabel -q extract -k say --no-location --sort-output --width 1000 -o build/kiosk.pot kiosk
+	$(BIN)/pybabel -q update -i build/kiosk.pot -o kiosk/language/vi.po -l vi --no-fuzzy-matching --ignore-obsolete \
+		--ignore-pot-creation-date --width 1000
+
 sheets: $(VENV)/.ready-dev ## print the door's sheet, the technician's and the handbook into build/sheets/ (OFFICE=, CONTACT=)
 	$(BIN)/python docs/sheets/make.py build/sheets --office "$(OFFICE)" --contact "$(CONTACT)"
 

@@ -34,6 +34,7 @@ import cv2
 import numpy as np
 
 from kiosk.errors import CameraError, CameraStalledError
+from kiosk.language.message import say
 from kiosk.lens import optics
 from kiosk.lens.frame import Frame
 
@@ -77,11 +78,12 @@ class PiCamera:
             from picamera2 import Picamera2  # noqa: PLC0415  there only on a Pi
         except ImportError as error:
             raise CameraError(
-                "picamera2 is not installed", hint="apt install python3-picamera2, or set `camera.source` to v4l2:…"
+                say("picamera2 is not installed"),
+                hint=say("apt install python3-picamera2, or set `camera.source` to v4l2:…"),
             ) from error
         except Exception as error:
-            raise CameraError(f"picamera2 cannot be loaded: {error}") from error
-        self._camera = _bounded("the camera", OPEN_S, lambda: self._opened(Picamera2, number, settings))
+            raise CameraError(say("picamera2 cannot be loaded: {reason}", reason=error)) from error
+        self._camera = _bounded(say("the camera"), OPEN_S, lambda: self._opened(Picamera2, number, settings))
 
     def next_frame(self, timeout_s: float) -> Frame:
         """Wait for a frame exposed after the last one returned."""
@@ -109,7 +111,7 @@ class PiCamera:
         camera, self._camera = self._camera, None
         if camera is not None:
             with suppress(CameraError):
-                _bounded("closing the camera", CLOSE_S, lambda: (camera.stop(), camera.close()))
+                _bounded(say("closing the camera"), CLOSE_S, lambda: (camera.stop(), camera.close()))
 
     def _frame(self, request: Any, facts: dict[str, Any]) -> Frame:  # noqa: ANN401  picamera2 has no types
         return Frame(
@@ -128,14 +130,14 @@ class PiCamera:
     def _opened(self, picamera2: Any, number: int, settings: config.Camera) -> Any:  # noqa: ANN401  it has no types
         known = picamera2.global_camera_info()
         if number >= len(known):
-            raise CameraError(f"there is no camera {number}: {len(known)} found")
+            raise CameraError(say("there is no camera {number}: {count} found", number=number, count=len(known)))
         camera = picamera2(number)
         try:
             self._configure(camera, settings)
             camera.start()
         except (OSError, RuntimeError, ValueError) as error:
             camera.close()
-            raise CameraError(f"camera {number} does not start: {error}") from error
+            raise CameraError(say("camera {number} does not start: {reason}", number=number, reason=error)) from error
         return camera
 
     def _configure(self, camera: Any, settings: config.Camera) -> None:  # noqa: ANN401  picamera2 has no types
@@ -176,9 +178,9 @@ class V4l2Camera:
             CameraError: It is not there or is in use.
         """
         self._region = settings.region
-        self._capture = _bounded("the camera", OPEN_S, lambda: _opened_v4l2(device, settings))
+        self._capture = _bounded(say("the camera"), OPEN_S, lambda: _opened_v4l2(device, settings))
         self._newest: Frame | None = None
-        self._failed = ""
+        self._failed: str = ""
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._take, name="v4l2", daemon=True)
@@ -210,7 +212,7 @@ class V4l2Camera:
                 if good and picture is not None:
                     self._newest = Frame(_luma_of(picture, self._region), taken_boot_ns)
                 else:
-                    self._failed = "the camera gives no more frames: was it unplugged?"
+                    self._failed = say("the camera gives no more frames: was it unplugged?")
                 self._changed.notify_all()
             if not good:
                 return
@@ -225,7 +227,7 @@ def open_camera(settings: config.Camera) -> Camera:
     kind, _, rest = settings.source.partition(":")
     if kind == "picamera2":
         if not rest.isdigit():
-            raise CameraError(f"{settings.source!r} names no camera", hint="write picamera2:0")
+            raise CameraError(say("{source!r} names no camera", source=settings.source), hint=say("write picamera2:0"))
         return PiCamera(int(rest), settings)
     return V4l2Camera(rest, settings)
 
@@ -235,7 +237,8 @@ def _opened_v4l2(device: str, settings: config.Camera) -> Any:  # noqa: ANN401  
     if not capture.isOpened():
         capture.release()
         raise CameraError(
-            f"cannot open the camera {device}", hint="see `ls /dev/video*`, and that no other program uses it"
+            say("cannot open the camera {device}", device=device),
+            hint=say("see `ls /dev/video*`, and that no other program uses it"),
         )
     capture.set(cv2.CAP_PROP_FRAME_WIDTH, settings.width_px)
     capture.set(cv2.CAP_PROP_FRAME_HEIGHT, settings.height_px)
@@ -277,9 +280,9 @@ def _bounded(what: str, limit_s: float, work: Callable[[], Any]) -> Any:  # noqa
     thread.start()
     thread.join(limit_s)
     if thread.is_alive():
-        raise CameraError(f"{what} does not answer for {limit_s:.0f} s")
+        raise CameraError(say("{what} does not answer for {limit_s:.0f} s", what=what, limit_s=limit_s))
     if errors:
         if isinstance(errors[0], CameraError):
             raise errors[0]
-        raise CameraError(f"{what} failed: {errors[0]}") from errors[0]
+        raise CameraError(say("{what} failed: {reason}", what=what, reason=errors[0])) from errors[0]
     return results[0]

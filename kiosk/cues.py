@@ -14,12 +14,14 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from kiosk.language.message import say
 from kiosk.model import Direction, Recorded, RefusedReason, Repeat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kiosk.config import Sound
+    from kiosk.language.message import Message
     from kiosk.model import Decision
 
 Rgb = tuple[int, int, int]
@@ -127,27 +129,31 @@ _ALL = (
 CUES: Mapping[CueName, Cue] = MappingProxyType({cue.name: cue for cue in _ALL})
 """Every answer and state by its name; what is counted or measured is made as it is needed."""
 
-MEANINGS: Mapping[CueName, str] = MappingProxyType(
+MEANINGS: Mapping[CueName, Message] = MappingProxyType(
     {
-        CueName.RECORDED_IN: "green, one beep: your entry is recorded",
-        CueName.RECORDED_OUT: "turquoise, flashing twice, two beeps: your leaving is recorded",
-        CueName.RECORDED_PASS: "green, one rising beep: you are recorded",
-        CueName.REPEAT: "yellow, two short ticks: you are recorded already, walk on",
-        CueName.WRONG_CODE: "red, one long low tone: not a personal code, show another one",
-        CueName.NOT_CURRENT: "red and yellow in turn, two low tones: expired or not valid yet, show another one",
-        CueName.NOT_GENUINE: "red, flashing five times, five quick low tones: not genuine, revoked or copied",
-        CueName.DAMAGED: "magenta, flashing three times, three beeps: not read whole, show it again",
-        CueName.FAULT: "red and blue in turn, four low tones: not recorded, tell the staff",
-        CueName.FAULT_STANDING: "red and blue in turn, slowly: the station cannot record",
-        CueName.OFFLINE: "dim white with a yellow flash every two seconds: records, the centre is out of reach",
-        CueName.UNPROVISIONED: "blue, flashing slowly: waits for its provisioning code",
-        CueName.CODE_TAKEN: "blue, three quickening beeps: the provisioning code is taken, wait",
-        CueName.SET_UP: "green and blue in turn, four beeps: the station is set up",
-        CueName.PROVISIONING_ERROR: "red, a long low tone, then flashes and beeps to count: not set up, see the sheet",
-        CueName.READY: "dim white: ready",
-        CueName.IDENTIFY: "white, blue and red in quick turns for ten seconds, trilling: this is the station that was asked for",
-        CueName.SELF_TEST: "red, yellow, blue, white, a rising tone each: every lamp and the beeper are tried",
-        CueName.AIM: "white, beeps that quicken: the camera is being aimed, nothing is recorded",
+        CueName.RECORDED_IN: say("green, one beep: your entry is recorded"),
+        CueName.RECORDED_OUT: say("turquoise, flashing twice, two beeps: your leaving is recorded"),
+        CueName.RECORDED_PASS: say("green, one rising beep: you are recorded"),
+        CueName.REPEAT: say("yellow, two short ticks: you are recorded already, walk on"),
+        CueName.WRONG_CODE: say("red, one long low tone: not a personal code, show another one"),
+        CueName.NOT_CURRENT: say("red and yellow in turn, two low tones: expired or not valid yet, show another one"),
+        CueName.NOT_GENUINE: say("red, flashing five times, five quick low tones: not genuine, revoked or copied"),
+        CueName.DAMAGED: say("magenta, flashing three times, three beeps: not read whole, show it again"),
+        CueName.FAULT: say("red and blue in turn, four low tones: not recorded, tell the staff"),
+        CueName.FAULT_STANDING: say("red and blue in turn, slowly: the station cannot record"),
+        CueName.OFFLINE: say("dim white with a yellow flash every two seconds: records, the centre is out of reach"),
+        CueName.UNPROVISIONED: say("blue, flashing slowly: waits for its provisioning code"),
+        CueName.CODE_TAKEN: say("blue, three quickening beeps: the provisioning code is taken, wait"),
+        CueName.SET_UP: say("green and blue in turn, four beeps: the station is set up"),
+        CueName.PROVISIONING_ERROR: say(
+            "red, a long low tone, then flashes and beeps to count: not set up, see the sheet"
+        ),
+        CueName.READY: say("dim white: ready"),
+        CueName.IDENTIFY: say(
+            "white, blue and red in quick turns for ten seconds, trilling: this is the station that was asked for"
+        ),
+        CueName.SELF_TEST: say("red, yellow, blue, white, a rising tone each: every lamp and the beeper are tried"),
+        CueName.AIM: say("white, beeps that quicken: the camera is being aimed, nothing is recorded"),
     }
 )
 """What each cue tells whoever sees it."""

@@ -17,6 +17,7 @@ from gpiozero import PWMLED, DigitalOutputDevice, PWMOutputDevice
 from kiosk.clock import SystemClock, minute_of_day
 from kiosk.cues import levels_of, volume_percent_at
 from kiosk.errors import PanelError
+from kiosk.language.message import say
 from kiosk.panel import CuePlayer, NoOutputs
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ LEAST_DUTY_PERCENT = 1
 """lgpio counts duty in whole per cent: less would be silence."""
 _left: list[Any] = []
 """What `leave` has set. A device that nobody holds any more is closed by gpiozero, and its pin becomes an input."""
-_LAMP_HINT = "check the lamp's wiring and `lamp.pin`"
+_LAMP_HINT = say("check the lamp's wiring and `lamp.pin`")
 
 
 class _Pulsed:
@@ -99,7 +100,7 @@ class GpioOutputs:
                 )
         except Exception as error:  # gpiozero's, lgpio's and the system's own, which share no root
             self.close()
-            raise PanelError(f"cannot use the pins: {error}") from error
+            raise PanelError(say("cannot use the pins: {reason}", reason=error)) from error
 
     def begin(self, cue: Cue | None) -> None:
         """Pins show no names."""
@@ -173,14 +174,15 @@ class GpioLamp:
                     settings.pin, active_high=settings.active_high, frequency=LAMP_HZ, pin_factory=factory
                 )
         except Exception as error:  # gpiozero's, lgpio's and the system's own, which share no root
-            raise PanelError(f"cannot use the lamp's pin {settings.pin}: {error}", hint=_LAMP_HINT) from error
+            reason = say("cannot use the lamp's pin {pin}: {reason}", pin=settings.pin, reason=error)
+            raise PanelError(reason, hint=_LAMP_HINT) from error
 
     def light(self, *, lit: bool) -> None:
         """Light it, or put it out, at once."""
         try:
             self._device.value = self._level if lit else 0
         except Exception as error:  # as above
-            raise PanelError(f"the lamp has failed: {error}", hint=_LAMP_HINT) from error
+            raise PanelError(say("the lamp has failed: {reason}", reason=error), hint=_LAMP_HINT) from error
 
     def close(self) -> None:
         """Put it out and let go of the pin."""
@@ -225,7 +227,7 @@ def leave(settings: config.Panel, rgb: Rgb) -> None:
             )
             _left.append(silent)
     except Exception as error:  # gpiozero's, lgpio's and the system's own, which share no root
-        raise PanelError(f"cannot use the pins: {error}") from error
+        raise PanelError(say("cannot use the pins: {reason}", reason=error)) from error
 
 
 def open_lamp(kind: str, settings: config.Lamp) -> Lamp:
@@ -261,8 +263,10 @@ def pin_factory(kind: str) -> Any:  # noqa: ANN401  gpiozero has no types
         return LGPIOFactory()
     except Exception as error:  # lgpio raises its own class, and that may be missing
         raise PanelError(
-            f"this machine has no pins ({error})",
-            hint="on a Pi: apt install python3-lgpio; elsewhere set `panel.kind` in the configuration to terminal, mock or none",
+            say("this machine has no pins ({reason})", reason=error),
+            hint=say(
+                "on a Pi: apt install python3-lgpio; elsewhere set `panel.kind` in the configuration to terminal, mock or none"
+            ),
         ) from error
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from kiosk.cues import DARK, Cue, Step, in_turn
 from kiosk.errors import PanelError
+from kiosk.language.message import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -114,7 +115,7 @@ class CuePlayer:
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
-            raise PanelError(f"the panel has failed: {self._failure}") from self._failure
+            raise PanelError(say("the panel has failed: {reason}", reason=self._failure)) from self._failure
 
     def _run(self) -> None:
         try:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from kiosk.clock import judging_s
 from kiosk.envelopes.seal import seal
 from kiosk.errors import SealError
+from kiosk.language.message import say
 from kiosk.log import line
 from kiosk.trust import authority_keys
 
@@ -92,7 +93,7 @@ class Sealer:
             try:
                 fresh = authority_keys.load(self._path, authority_keys.authority_key(self._authority_path))
                 if self._keys is not None and fresh.issued_s < self._keys.issued_s:
-                    raise SealError("the list of keys is older than the one in use")
+                    raise SealError(say("the list of keys is older than the one in use"))
             except SealError as error:
                 if self._keys is None:
                     raise

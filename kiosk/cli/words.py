@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from kiosk.cli import completion
 from kiosk.errors import KioskError
+from kiosk.language.terminal import told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -212,7 +213,7 @@ def main(program: Program, argv: Sequence[str] | None = None) -> int:
         arguments = parser_of(program).parse_args(argv)
         return int(arguments.run(arguments))
     except KioskError as error:
-        print(f"{program.name}: {error}", file=sys.stderr)  # noqa: T201  a command line prints
+        print(f"{program.name}: {told(error.sentence)}", file=sys.stderr)  # noqa: T201  a command line prints
         return error.exit_code
     except KeyboardInterrupt:
         return 130

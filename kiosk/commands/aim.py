@@ -18,6 +18,7 @@ from kiosk.commands.options import add_config, add_lane, lane_named
 from kiosk.commands.signals import until_signalled
 from kiosk.decoder import Decoder
 from kiosk.errors import CameraEndedError
+from kiosk.language.terminal import told
 from kiosk.service.aim import Gauge, Verdict, beep_for, best_of, interval_ms, line_of, quality_of, verdict_of
 from kiosk.service.at_hand import camera_at_hand, panel_at_hand
 from kiosk.settings import loader
@@ -120,7 +121,7 @@ class Sight:
         self.verdict = verdict_of(best)
         if now_boot_ns >= self._next_line_boot_ns or (changed and not self._on_terminal):
             self._next_line_boot_ns = now_boot_ns + (TERMINAL_EVERY_NS if self._on_terminal else PLAIN_EVERY_NS)
-            self._write(line_of(best))
+            self._write(told(line_of(best)))
         quality = quality_of(best)
         if now_boot_ns - self._beeped_boot_ns >= interval_ms(quality) * 1_000_000:
             self._beeped_boot_ns = now_boot_ns

@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING
 
 from kiosk import health
 from kiosk.clock import SystemClock, stamp
+from kiosk.commands.check import verdict
 from kiosk.commands.options import add_config, add_json
 from kiosk.cues import CUES, CueName
 from kiosk.errors import ConfigError, KioskError, NotProvisionedError
+from kiosk.language.message import say
+from kiosk.language.terminal import told
 from kiosk.service import acceptance
 from kiosk.service.at_hand import note_defaults
 from kiosk.service.checkup import Finding, Health, findings
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 ANSWER_S = 1.5
 COLUMN = 20
 """Letters of a part's name; a longer one has a line of its own, so that the answers stay below each other."""
+_WORDS = {Health.OK: say("ok"), Health.WARNING: say("WARNING"), Health.FAILED: say("FAILED")}
 _CUES = {Health.OK: CueName.RECORDED_PASS, Health.WARNING: CueName.REPEAT, Health.FAILED: CueName.FAULT}
 
 
@@ -56,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         config = loader.load_board(arguments.config)
     note_defaults(arguments.config)
     if not arguments.json and not loader.is_absent(arguments.config):
-        print(f"{arguments.config}: ok: {_who(config)}", flush=True)
+        print(told(verdict(arguments.config, config)), flush=True)
     found = []
     for finding in findings(config):
         found.append(finding)
@@ -80,9 +84,9 @@ def _print(finding: Finding, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(asdict(finding), ensure_ascii=False), flush=True)
     else:
-        word = finding.health.value if finding.health is Health.OK else finding.health.value.upper()
-        part = f"{finding.part}\n" if len(finding.part) > COLUMN else ""
-        print(f"{part}{'' if part else finding.part:{COLUMN}} {word}: {finding.says}", flush=True)
+        part = told(finding.part)
+        head = f"{part}\n{'':{COLUMN}}" if len(part) > COLUMN else f"{part:{COLUMN}}"
+        print(f"{head} {told(_WORDS[finding.health])}: {told(finding.says)}", flush=True)
 
 
 def _answer(config: Config, worst: Health) -> None:
@@ -114,6 +118,9 @@ def _accept(config: Config, path: Path | None, found: list[Finding]) -> int:
     except EOFError:
         failed = 1
     except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}", hint="name another file with --report") from error
-    print(f"\nreport: {path}")
+        raise ConfigError(
+            say("cannot write {path}: {reason}", path=path, reason=error.strerror),
+            hint=say("name another file with --report"),
+        ) from error
+    print(f"\n{told(say('report: {path}', path=path))}")
     return failed

@@ -15,6 +15,7 @@ from kiosk import gpio, health
 from kiosk.commands.options import add_config, add_lane, lane_named
 from kiosk.cues import CUES, DARK, MEANINGS, CueName
 from kiosk.errors import ConfigError, PanelError
+from kiosk.language.terminal import told
 from kiosk.settings import loader
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         for name in arguments.cues or CUES:
             cue = CUES[CueName(name)]
             if lane.panel.kind != "terminal":  # which says it by itself
-                print(f"{name:16} {MEANINGS[CueName(name)]}", flush=True)
+                print(f"{name:16} {told(MEANINGS[CueName(name)])}", flush=True)
             if cue.standing:
                 panel.stand(cue)
                 time.sleep(STANDING_S)

@@ -18,6 +18,8 @@ from kiosk.commissioning import identity, provision
 from kiosk.disk.text import encoding_of
 from kiosk.envelopes.provisioning_code import MAY_PASS
 from kiosk.errors import ConfigError, ProvisionError
+from kiosk.language.message import say
+from kiosk.language.terminal import told
 from kiosk.settings import loader
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     path: Path = arguments.file
     text = _code_in(path)
     if not text:
-        print(f"{path}: no code in it, nothing done")
+        print(told(say("{path}: no code in it, nothing done", path=path)))
         return 0
     board = loader.load_board(arguments.config)
     log.start(board.log.level)
@@ -62,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         with suppress(OSError):  # the marks' folder is sticky: the uplink could not replace what root has left
             identity.give_to_owner(board.state.dir, board.state.runtime_dir / f"{provision.MARKS}.json")
     _consume(path, f"# used: this set up {code.kiosk} at {code.site}\n")
-    print(f"this station is {code.kiosk} at {code.site} now")
+    print(told(say("this station is {kiosk} at {site} now", kiosk=code.kiosk, site=code.site)))
     return 0
 
 
@@ -72,7 +74,10 @@ def _code_in(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(LARGEST_BYTES)
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}", hint="name the file with the code") from error
+        raise ConfigError(
+            say("{path} cannot be read: {reason}", path=path, reason=error.strerror),
+            hint=say("name the file with the code"),
+        ) from error
     lines = content.decode(encoding_of(content), "replace").splitlines()  # what is no text is no code either
     return next((line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")), "")
 
@@ -91,4 +96,4 @@ def _consume(path: Path, remark: str) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        print(f"{path} could not be emptied: {error.strerror}")
+        print(told(say("{path} could not be emptied: {reason}", path=path, reason=error.strerror)))

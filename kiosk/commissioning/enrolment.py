@@ -31,6 +31,7 @@ from kiosk.commissioning import identity
 from kiosk.delivery.tls import judge_dates
 from kiosk.envelopes.provisioning_code import EXPIRED, NO_CENTRE, REFUSED, USED
 from kiosk.errors import ProvisionError
+from kiosk.language.message import say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +77,7 @@ def authority_of(code: ProvisioningCode) -> bytes:
     except ValueError:
         fingerprint = b""
     if fingerprint != code.ca_sha256:
-        raise ProvisionError(REFUSED, f"{code.enrolment} is not of the fleet that made this code")
+        raise ProvisionError(REFUSED, say("{where} is not of the fleet that made this code", where=code.enrolment))
     return pem
 
 
@@ -116,7 +117,7 @@ def renewed(enrolment: str, folder: Path, kiosk: str, key: EllipticCurvePrivateK
         context = _context(ca_pem.decode(), runtime_dir)
         context.load_cert_chain(str(folder / identity.KEY))
     except (OSError, ValueError) as error:  # ssl.SSLError is the first
-        raise ProvisionError(REFUSED, f"the present certificate cannot be used ({error})") from error
+        raise ProvisionError(REFUSED, say("the present certificate cannot be used ({reason})", reason=error)) from error
     question = {"request": identity.request_for(key, kiosk).decode()}
     return _checked(_asked(context, enrolment, "POST", "/v1/renew", question), ca_pem, key, kiosk)
 
@@ -143,36 +144,38 @@ def _asked(
         while chunk := response.read1(16_384):
             content += chunk
             if len(content) > LARGEST_BYTES or time.monotonic() > deadline_s:
-                raise ProvisionError(NO_CENTRE, f"{where} answers without end")
+                raise ProvisionError(NO_CENTRE, say("{where} answers without end", where=where))
         answer = json.loads(content)
     except ssl.SSLCertVerificationError as error:
-        raise ProvisionError(REFUSED, f"{where} is not whom the code means: {error.verify_message}") from error
+        what = say("{where} is not whom the code means: {reason}", where=where, reason=error.verify_message)
+        raise ProvisionError(REFUSED, what) from error
     except (OSError, HTTPException, ValueError, RecursionError) as error:
-        raise ProvisionError(NO_CENTRE, f"{where} cannot be asked: {error or type(error).__name__}") from error
+        reason = str(error) or type(error).__name__
+        raise ProvisionError(NO_CENTRE, say("{where} cannot be asked: {reason}", where=where, reason=reason)) from error
     finally:
         connection.close()
     if not isinstance(answer, dict):
-        raise ProvisionError(NO_CENTRE, f"{where} answers what is not understood")
+        raise ProvisionError(NO_CENTRE, say("{where} answers what is not understood", where=where))
     if response.status != 200:
         word = str(answer.get("error", response.status))[:40]
         number = _NUMBERS.get(word, NO_CENTRE if response.status >= 500 or response.status == 429 else REFUSED)
-        raise ProvisionError(number, f"the centre says {word!r}")
+        raise ProvisionError(number, say("the centre says {word!r}", word=word))
     return cast("dict[str, object]", answer)
 
 
 def _checked(answer: dict[str, object], ca_pem: bytes, key: EllipticCurvePrivateKey, kiosk: str) -> Answer:
     certificate = _text(answer, "certificate")
     if not identity.fits(certificate, ca_pem, key, kiosk):
-        raise ProvisionError(REFUSED, "the centre's certificate is not for this station's key")
+        raise ProvisionError(REFUSED, say("the centre's certificate is not for this station's key"))
     keys = answer.get("authority_keys")
     try:
         return Answer(certificate, base64.b64decode(keys, validate=True) if isinstance(keys, str) else None)
     except binascii.Error as error:
-        raise ProvisionError(NO_CENTRE, "the centre's list of keys cannot be read") from error
+        raise ProvisionError(NO_CENTRE, say("the centre's list of keys cannot be read")) from error
 
 
 def _text(answer: dict[str, object], name: str) -> bytes:
     value = answer.get(name)
     if not isinstance(value, str):
-        raise ProvisionError(NO_CENTRE, f"the centre's answer has no {name}")
+        raise ProvisionError(NO_CENTRE, say("the centre's answer has no {name}", name=name))
     return value.encode()

@@ -31,6 +31,7 @@ from cryptography.x509.oid import NameOID
 from kiosk.disk import durable
 from kiosk.envelopes.provisioning_code import NOT_KEPT
 from kiosk.errors import ProvisionError
+from kiosk.language.message import say
 from kiosk.settings import loader
 
 if TYPE_CHECKING:
@@ -192,7 +193,9 @@ def write(path: Path, content: bytes, mode: int) -> None:
     try:
         durable.replace(path, content, mode)
     except OSError as error:
-        raise ProvisionError(NOT_KEPT, f"cannot write {path}: {error.strerror}") from error
+        raise ProvisionError(
+            NOT_KEPT, say("cannot write {path}: {reason}", path=path, reason=error.strerror)
+        ) from error
 
 
 def private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:

@@ -28,6 +28,7 @@ from kiosk.commissioning import enrolment, identity, wifi
 from kiosk.envelopes import provisioning_code
 from kiosk.envelopes.provisioning_code import NO_CENTRE, NOT_A_CODE, NOT_KEPT, SET_UP_ALREADY
 from kiosk.errors import ConfigError, ProvisionError
+from kiosk.language.message import say
 from kiosk.log import line
 from kiosk.model import ClockQuality
 from kiosk.process.notify import Notifier
@@ -88,7 +89,9 @@ def fleet_keys(config: Config) -> dict[bytes, Ed25519PublicKey]:
     path = config.trust.fleet_key_file
     keys = trust.fleet_keys(path)
     if not keys:
-        raise ConfigError(f"trust.fleet_key_file: {path} does not exist", hint="put the fleet's `fleet.pem` there")
+        raise ConfigError(
+            say("trust.fleet_key_file: {path} does not exist", path=path), hint=say("put the fleet's `fleet.pem` there")
+        )
     return keys
 
 
@@ -110,7 +113,9 @@ def verified(board: Config, text: str, *, jumper: bool) -> ProvisioningCode:
     set_up = board.kiosk.id != loader.NOBODY or identity.is_there(board.state.dir)
     if set_up and not (code.again or jumper):
         raise ProvisionError(
-            SET_UP_ALREADY, "this station is set up already", hint="show a code made with --again, or close the jumper"
+            SET_UP_ALREADY,
+            say("this station is set up already"),
+            hint=say("show a code made with --again, or close the jumper"),
         )
     return code
 
@@ -138,7 +143,8 @@ def set_up(
     try:
         loader.load_with(path, given)
     except ConfigError as error:
-        raise ProvisionError(NOT_A_CODE, f"the code does not fit this board: {error}", hint="") from error
+        what = say("the code does not fit this board: {reason}", reason=error.sentence)
+        raise ProvisionError(NOT_A_CODE, what, hint="") from error
     if code.wifi is not None:
         wifi.join(board.state.dir, board.state.runtime_dir, code.wifi, alive)
     deadline_s = time.monotonic() + wait_s

@@ -36,6 +36,7 @@ from kiosk.commissioning import identity
 from kiosk.disk import durable
 from kiosk.envelopes.provisioning_code import NO_WIFI, NOT_KEPT, Wifi, wifi_of
 from kiosk.errors import ProvisionError
+from kiosk.language.message import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +54,7 @@ COUNTRY = "VN"
 """Which channels may be used."""
 _LARGEST_BYTES = 1024
 _NAME = re.compile(r"[0-9a-f]{16}")
-_HINT = "show the station its code again"
+_HINT = say("show the station its code again")
 
 
 def join(state_dir: Path, runtime_dir: Path, wifi: Wifi, alive: Callable[[], None] | None = None) -> None:
@@ -89,7 +90,9 @@ def join(state_dir: Path, runtime_dir: Path, wifi: Wifi, alive: Callable[[], Non
             alive()
         time.sleep(ROUND_S)
     raise ProvisionError(
-        NO_WIFI, "the wireless network cannot be joined", hint="check its name and password, or plug in a cable"
+        NO_WIFI,
+        say("the wireless network cannot be joined"),
+        hint=say("check its name and password, or plug in a cable"),
     )
 
 

@@ -38,6 +38,7 @@ from kiosk.delivery.routes import Failure, Route, routes_of
 from kiosk.delivery.tls import judge_dates
 from kiosk.disk.text import LARGEST_BYTES, encoding_of, secret_in
 from kiosk.errors import ConfigError, LinkError
+from kiosk.language.message import Message, say
 from kiosk.log import line
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ class PahoLink:
         try:
             self._client.connect(parts.hostname or "", port, keepalive=max(1, settings.keepalive_s * 3 // 4))
         except (OSError, ValueError) as error:
-            raise LinkError(f"cannot connect to {route.url}: {_sentence(error)}") from error
+            raise LinkError(say("cannot connect to {url}: {reason}", url=route.url, reason=_sentence(error))) from error
 
     def poll(self, timeout_s: float) -> list[Event]:
         """What has happened, waiting for it no longer than this."""
@@ -260,7 +261,7 @@ def open_link(config: Config, route: Route, last_will: bytes, topics: Sequence[s
     return PahoLink(config, route, last_will, topics)
 
 
-def probe(config: Config, url: str, timeout_s: float) -> str:
+def probe(config: Config, url: str, timeout_s: float) -> Message:
     """Try one broker once, as a technician would.
 
     Args:
@@ -274,7 +275,7 @@ def probe(config: Config, url: str, timeout_s: float) -> str:
     Raises:
         LinkError: It cannot be used.
     """
-    reason = "no answer"
+    reason: str = say("no answer")
     for route in routes_of([url], config.uplink.protocol):
         link = PahoLink(config, route, b"")
         deadline_s = time.monotonic() + timeout_s
@@ -282,13 +283,13 @@ def probe(config: Config, url: str, timeout_s: float) -> str:
             while time.monotonic() < deadline_s:
                 for event in link.poll(0.2):
                     if isinstance(event, Ready):
-                        return f"speaks MQTT {route.protocol}"
+                        return say("speaks MQTT {protocol}", protocol=route.protocol)
                     if isinstance(event, Closed):
                         reason = event.reason
                         deadline_s = 0.0
         finally:
             link.close()
-    raise LinkError(f"{url} does not let this kiosk in: {reason}")
+    raise LinkError(say("{url} does not let this kiosk in: {reason}", url=url, reason=reason))
 
 
 def _socketpair() -> tuple[socket.socket, socket.socket]:

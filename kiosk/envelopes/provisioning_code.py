@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING
 from kiosk import forms
 from kiosk.envelopes import base45, cose
 from kiosk.errors import CoseError, ProvisionError
+from kiosk.language.message import say
 from kiosk.model import Direction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+    from kiosk.language.message import Message
 
 PREFIX = "KS1:"
 PURPOSE = b"kiosk-provision-1"
@@ -33,6 +36,18 @@ _DIRECTIONS = (Direction.IN, Direction.OUT, Direction.PASS)
 
 NOT_A_CODE, FORGED, EXPIRED, USED, SET_UP_ALREADY, NO_WIFI, NO_CENTRE, REFUSED, NOT_KEPT = range(1, 10)
 """The numbers that the panel counts out and docs/provisioning.md explains."""
+WHY = {
+    NOT_A_CODE: say("not a provisioning code, damaged, or more doors than the board has pins for"),
+    FORGED: say("not signed by this fleet"),
+    EXPIRED: say("its time has run out"),
+    USED: say("used already, by another station"),
+    SET_UP_ALREADY: say("this station is set up already"),
+    NO_WIFI: say("the wireless network cannot be joined"),
+    NO_CENTRE: say("the centre does not answer"),
+    REFUSED: say("the centre refuses, or is not the centre that made the sheet"),
+    NOT_KEPT: say("the card cannot be written, or the fleet's key cannot be read"),
+}
+"""Why a station was not set up, by the number."""
 MAY_PASS = frozenset({NO_WIFI, NO_CENTRE})
 """The numbers that may mend themselves: the same code is worth another try."""
 
@@ -81,6 +96,11 @@ class ProvisioningCode:
     again: bool = False
 
 
+def why_of(number: object) -> Message | None:
+    """What a number means; None for what is none."""
+    return WHY.get(number) if isinstance(number, int) else None
+
+
 def encode(code: ProvisioningCode, key: Ed25519PrivateKey) -> str:
     """The code as text for a QR code's alphanumeric mode.
 
@@ -103,11 +123,14 @@ def encode(code: ProvisioningCode, key: Ed25519PrivateKey) -> str:
         code.again,
     ]
     if _read(content, code.issued_s, code.expires_s) != code:
-        raise ProvisionError(NOT_A_CODE, "a station would read it otherwise", hint="report this as a mistake of ours")
+        raise ProvisionError(
+            NOT_A_CODE, say("a station would read it otherwise"), hint=say("report this as a mistake of ours")
+        )
     claims = {cose.IAT: code.issued_s, cose.EXP: code.expires_s, CONTENT: content}
     text = PREFIX + base45.encode(cose.sign(claims, key, PURPOSE))
     if len(text) > LONGEST:
-        raise ProvisionError(NOT_A_CODE, f"{len(text)} characters are more than {LONGEST}", hint="use shorter names")
+        what = say("{length} characters are more than {most}", length=len(text), most=LONGEST)
+        raise ProvisionError(NOT_A_CODE, what, hint=say("use shorter names"))
     return text
 
 
@@ -123,21 +146,21 @@ def decode(text: str, fleet: Mapping[bytes, Ed25519PublicKey], now_s: int | None
         ProvisionError: NOT_A_CODE, FORGED or EXPIRED.
     """
     if not text.startswith(PREFIX) or len(text) > LONGEST:
-        raise ProvisionError(NOT_A_CODE, "that is no provisioning code")
+        raise ProvisionError(NOT_A_CODE, say("that is no provisioning code"))
     try:
         message = base45.decode(text.removeprefix(PREFIX))
         claims = cose.verify(message, fleet, PURPOSE)
     except CoseError as error:
-        raise ProvisionError(FORGED, str(error.args[0])) from None
+        raise ProvisionError(FORGED, error.args[0]) from None
     except ValueError:
-        raise ProvisionError(NOT_A_CODE, "the code is damaged") from None
+        raise ProvisionError(NOT_A_CODE, say("the code is damaged")) from None
     match claims:
         case {cose.IAT: int(issued_s), cose.EXP: int(expires_s), -65_600: list(content)}:
             code = _read(content, issued_s, expires_s)
         case _:
-            raise ProvisionError(NOT_A_CODE, "the code is of another version of this software")
+            raise ProvisionError(NOT_A_CODE, say("the code is of another version of this software"))
     if now_s is not None and now_s >= code.expires_s:
-        raise ProvisionError(EXPIRED, f"the code ended {now_s - code.expires_s} s ago")
+        raise ProvisionError(EXPIRED, say("the code ended {ago_s} s ago", ago_s=now_s - code.expires_s))
     return code
 
 
@@ -149,13 +172,13 @@ def _read(content: list[object], issued_s: int, expires_s: int) -> ProvisioningC
         ]:  # fmt: skip
             pass
         case _:
-            raise ProvisionError(NOT_A_CODE, "the code is of another version of this software")
+            raise ProvisionError(NOT_A_CODE, say("the code is of another version of this software"))
     if not all(forms.is_id(name) for name in (kiosk, site)):
-        raise ProvisionError(NOT_A_CODE, "a name in it has other signs than a-z, 0-9 and hyphens")
+        raise ProvisionError(NOT_A_CODE, say("a name in it has other signs than a-z, 0-9 and hyphens"))
     if any(forms.fault_of_address(address) for address in (broker, enrolment)):
-        raise ProvisionError(NOT_A_CODE, "an address in it is not host:port")
+        raise ProvisionError(NOT_A_CODE, say("an address in it is not host:port"))
     if len(ca_sha256) != 32 or len(token) != 16:
-        raise ProvisionError(NOT_A_CODE, "its fingerprint or its token has another length")
+        raise ProvisionError(NOT_A_CODE, say("its fingerprint or its token has another length"))
     return ProvisioningCode(
         kiosk, site, _lanes(lanes), broker, enrolment, ca_sha256, token, issued_s, expires_s, wifi_of(wifi), again
     )
@@ -168,9 +191,9 @@ def _lanes(given: list[object]) -> tuple[tuple[str, Direction], ...]:
             case [str(name), int(direction)] if forms.is_id(name) and 0 <= direction < len(_DIRECTIONS):
                 lanes.append((name, _DIRECTIONS[direction]))
             case _:
-                raise ProvisionError(NOT_A_CODE, "a lane in it has no proper name or direction")
+                raise ProvisionError(NOT_A_CODE, say("a lane in it has no proper name or direction"))
     if not 1 <= len(lanes) <= 8 or len({name for name, _ in lanes}) != len(lanes):
-        raise ProvisionError(NOT_A_CODE, "a station has 1 to 8 lanes, each with a name of its own")
+        raise ProvisionError(NOT_A_CODE, say("a station has 1 to 8 lanes, each with a name of its own"))
     return tuple(lanes)
 
 
@@ -186,7 +209,7 @@ def wifi_of(given: object) -> Wifi | None:
         case [str(name), str(password)] if _fits(name, password):
             return Wifi(name, password)
         case _:
-            raise ProvisionError(NOT_A_CODE, "a network's name has 1 to 32 bytes, its password 8 to 63")
+            raise ProvisionError(NOT_A_CODE, say("a network's name has 1 to 32 bytes, its password 8 to 63"))
 
 
 def _fits(name: str, password: str) -> bool:

@@ -22,6 +22,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kiosk.language.message import say
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -114,7 +116,7 @@ def plan_for(
     controls = controls_for(settings, known, crop_px)
     warnings = () if array_px is None else tuple(_warnings(settings, array_px, crop_px, mode))
     if crop_px is None and settings.region != WHOLE:
-        warnings = ("this camera cannot crop; `camera.region` is not used: set it to [0.0, 0.0, 1.0, 1.0]",)
+        warnings = (say("this camera cannot crop; `camera.region` is not used: set it to [0.0, 0.0, 1.0, 1.0]"),)
     return Plan(frame_px, small_size_px(settings), controls, crop_px, mode, warnings)
 
 
@@ -211,15 +213,24 @@ def _warnings(
     scale_x, scale_y = settings.width_px / width_px, settings.height_px / height_px
     if real_px < _ENOUGH * settings.width_px:
         fitting_px = f"width_px: {real_px // 2 * 2}, height_px: {round(real_px * height_px / width_px) // 2 * 2}"
-        yield (
-            f"`camera.region` has {real_px} sensor pixels across, enlarged to {settings.width_px}, which reads no smaller "
-            f"code; set {fitting_px}, or a larger region"
+        yield say(
+            "`camera.region` has {real_px} sensor pixels across, enlarged to {width_px}, which reads no smaller code;"
+            " set {fitting_px}, or a larger region",
+            real_px=real_px,
+            width_px=settings.width_px,
+            fitting_px=fitting_px,
         )
     if crop_px is not None and not 0.95 < scale_x / scale_y < 1.05:
         height_wanted_px = round(settings.width_px * height_px / width_px / 2) * 2
-        yield f"`camera.region` has another shape than the frame and is stretched; set height_px: {height_wanted_px}"
+        yield say(
+            "`camera.region` has another shape than the frame and is stretched; set height_px: {height_px}",
+            height_px=height_wanted_px,
+        )
     if mode is not None and mode.fps < 0.95 * settings.fps:
-        yield (
-            f"the sensor gives this region {mode.fps:.0f} frames a second, not {settings.fps}; "
-            f"set fps: {int(mode.fps)}, or fewer pixels for the region"
+        yield say(
+            "the sensor gives this region {sensor_fps:.0f} frames a second, not {fps};"
+            " set fps: {fitting_fps}, or fewer pixels for the region",
+            sensor_fps=mode.fps,
+            fps=settings.fps,
+            fitting_fps=int(mode.fps),
         )

@@ -17,11 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from kiosk.clock import judging_s
+from kiosk.language.message import joined, say
+from kiosk.language.terminal import told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kiosk.clock import Clock
+    from kiosk.language.message import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,94 +40,116 @@ class Step:
 
     name: str
     minutes: int
-    do: str
-    see: str
+    do: Message
+    see: Message
 
 
 STEPS = (
     Step(
         "first-boot",
         3,
-        "flash a new card, put it in, give it power",
-        "blue flashes; `df -h /state`: the card less 4 GB",
+        say("flash a new card, put it in, give it power"),
+        say("blue flashes; `df -h /state`: the card less 4 GB"),
     ),
     Step(
         "card-refused",
         2,
-        "put a code that another station has used onto the partition KIOSK as `kiosk-code.txt`, start",
-        "red, a long tone and four beeps, then blue again",
+        say("put a code that another station has used onto the partition KIOSK as `kiosk-code.txt`, start"),
+        say("red, a long tone and four beeps, then blue again"),
     ),
     Step(
         "card-files",
         3,
-        "the same with a good code, and with a file of config/boards/ as `kiosk.yaml`",
-        "green and blue in turn; both files are gone, and `kiosk-says.txt` there tells of both",
+        say("the same with a good code, and with a file of config/boards/ as `kiosk.yaml`"),
+        say("green and blue in turn; both files are gone, and `kiosk-says.txt` there tells of both"),
     ),
     Step(
-        "lights", 2, "run `kiosk panel` (systemctl stop kiosk-scan first)", "each light as named; dim white is steady"
+        "lights",
+        2,
+        say("run `kiosk panel` (systemctl stop kiosk-scan first)"),
+        say("each light as named; dim white is steady"),
     ),
-    Step("sounds", 2, "the same, eyes closed", "tones are clean; every answer is told from every other"),
-    Step("first-read", 1, "start it again, hold a test card up", "green and a beep within a second"),
-    Step("screen", 2, "show a code on a telephone, dim and bright", "read at both, within two seconds"),
-    Step("night", 1, "darken the room", "read with the lamp, or with the office's own light"),
+    Step("sounds", 2, say("the same, eyes closed"), say("tones are clean; every answer is told from every other")),
+    Step("first-read", 1, say("start it again, hold a test card up"), say("green and a beep within a second")),
+    Step("screen", 2, say("show a code on a telephone, dim and bright"), say("read at both, within two seconds")),
+    Step("night", 1, say("darken the room"), say("read with the lamp, or with the office's own light")),
     Step(
         "two-cameras",
         4,
-        "on a Pi 5: two cameras and panels by config/boards/pi5-two-lanes.yaml, a code for two lanes, a card for each",
-        "each answers at its own panel; `kiosk status`: fps above 10 in both lanes",
+        say(
+            "on a Pi 5: two cameras and panels by config/boards/pi5-two-lanes.yaml, a code for two lanes, a card for each"
+        ),
+        say("each answers at its own panel; `kiosk status`: fps above 10 in both lanes"),
     ),
     Step(
         "killed",
         1,
-        "`systemctl kill -s KILL kiosk-scan` while it shines green",
-        "red within two seconds, ready again within ten",
+        say("`systemctl kill -s KILL kiosk-scan` while it shines green"),
+        say("red within two seconds, ready again within ten"),
     ),
     Step(
         "unplugged-camera",
         1,
-        "pull the camera's USB cable, or `systemctl kill -s STOP kiosk-scan`",
-        "red within 15 seconds",
+        say("pull the camera's USB cable, or `systemctl kill -s STOP kiosk-scan`"),
+        say("red within 15 seconds"),
     ),
-    Step("offline", 6, "pull the network for five minutes, scan ten cards", "yellow flashes, every card green"),
-    Step("online", 1, "plug the network in", "`kiosk outbox` says 0 waiting within a minute"),
+    Step(
+        "offline", 6, say("pull the network for five minutes, scan ten cards"), say("yellow flashes, every card green")
+    ),
+    Step("online", 1, say("plug the network in"), say("`kiosk outbox` says 0 waiting within a minute")),
     Step(
         "power",
         3,
-        "pull the plug right after a green, plug it in",
-        "at work within two minutes; the entry is at the centre",
+        say("pull the plug right after a green, plug it in"),
+        say("at work within two minutes; the entry is at the centre"),
     ),
-    Step("cold-clock", 3, "start it without a network", "it scans; times are corrected once the network is there"),
+    Step(
+        "cold-clock",
+        3,
+        say("start it without a network"),
+        say("it scans; times are corrected once the network is there"),
+    ),
     Step(
         "wifi-code",
         4,
-        "pull the cable, show a code made with `central provision --wifi NAME --again`, scan; restart, scan",
-        "joined within a minute; both entries are at the centre",
+        say("pull the cable, show a code made with `central provision --wifi NAME --again`, scan; restart, scan"),
+        say("joined within a minute; both entries are at the centre"),
     ),
     Step(
         "watchdog",
         2,
-        "echo 0 > /proc/sys/kernel/panic; echo c > /proc/sysrq-trigger",
-        "stands still, then restarts by itself within a minute: by the watchdog, for the kernel no longer does",
+        say("echo 0 > /proc/sys/kernel/panic; echo c > /proc/sysrq-trigger"),
+        say("stands still, then restarts by itself within a minute: by the watchdog, for the kernel no longer does"),
     ),
     Step(
         "update",
         9,
-        "order a newer version with `central update run`, `systemctl start kiosk-fetch` within `update.window_from` and `_to`",
-        "it restarts by itself, on trial; then `kiosk update status` says `proved`",
+        say(
+            "order a newer version with `central update run`, `systemctl start kiosk-fetch` within `update.window_from` and `_to`"
+        ),
+        say("it restarts by itself, on trial; then `kiosk update status` says `proved`"),
     ),
     Step(
         "update-cut",
         7,
-        "the same with one newer still; pull the plug while `kiosk update status` says `installing`, again at `on-trial`",
-        "each time the version from before is at work within two minutes; in the end `failed`",
+        say(
+            "the same with one newer still; pull the plug while `kiosk update status` says `installing`, again at `on-trial`"
+        ),
+        say("each time the version from before is at work within two minutes; in the end `failed`"),
     ),
-    Step("sandbox", 1, "journalctl -b | grep -i denied", "nothing of kiosk-scan or kiosk-uplink"),
-    Step("commit", 3, "`kiosk status` after fifty cards", "commit_ms_p99 below 300"),
-    Step("decode", 1, "the same", "decode_ms_p50 below 60, fps above 10"),
-    Step("memory", 1, "systemctl status kiosk-scan kiosk-uplink", "together below 300 MB"),
-    Step("heat", 1, "look after half an hour in the sun or in its box", "`kiosk doctor` warns of nothing at the board"),
-    Step("two-days", 1, "leave it at work, look again after two days", "no restart in `systemctl status`"),
+    Step("sandbox", 1, say("journalctl -b | grep -i denied"), say("nothing of kiosk-scan or kiosk-uplink")),
+    Step("commit", 3, say("`kiosk status` after fifty cards"), say("commit_ms_p99 below 300")),
+    Step("decode", 1, say("the same"), say("decode_ms_p50 below 60, fps above 10")),
+    Step("memory", 1, say("systemctl status kiosk-scan kiosk-uplink"), say("together below 300 MB")),
+    Step(
+        "heat",
+        1,
+        say("look after half an hour in the sun or in its box"),
+        say("`kiosk doctor` warns of nothing at the board"),
+    ),
+    Step("two-days", 1, say("leave it at work, look again after two days"), say("no restart in `systemctl status`")),
 )
+_QUESTION = say("y(es), n(o) or s(kip), then a note if you like")
 _WORDS = {"y": "yes", "n": "no", "s": "skipped"}
 
 
@@ -142,10 +167,13 @@ def ask(steps: tuple[Step, ...], answer: Callable[[str], str], report: TextIO, c
     """
     failed = 0
     for number, step in enumerate(steps, 1):
-        print(f"\n[{number}/{len(steps)}] {step.name}, {step.minutes} min\n  do:  {step.do}\n  see: {step.see}")  # noqa: T201  a dialogue
+        minutes = say("{minutes} min", minutes=step.minutes)
+        print(told(joined("", [f"\n[{number}/{len(steps)}] {step.name}, ", minutes])))  # noqa: T201  a dialogue
+        print(told(joined("", ["  ", say("do:  {do}", do=step.do)])))  # noqa: T201  the same
+        print(told(joined("", ["  ", say("see: {see}", see=step.see)])))  # noqa: T201  the same
         typed = ""
         while typed[:1].lower() not in _WORDS:
-            typed = answer("  y(es), n(o) or s(kip), then a note if you like: ").strip()
+            typed = answer(f"  {told(_QUESTION)}: ").strip()
         word = _WORDS[typed[0].lower()]
         failed += word == "no"
         note = typed.partition(" ")[2].strip()

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum
 from typing import TYPE_CHECKING
 
 import cv2
@@ -26,6 +26,7 @@ import numpy as np
 import zxingcpp
 
 from kiosk.cues import Cue, CueName, Step
+from kiosk.language.message import Message, joined, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,19 +58,19 @@ _MARGIN_SHARE = 0.2
 _TO_SIGMA = 1 / math.sqrt(2 * math.pi)
 
 
-class Verdict(StrEnum):
+class Verdict(Enum):
     """What the technician should do."""
 
-    GOOD = "good"
-    CLOSER = "move closer"
-    FARTHER = "move away"
-    DARK = "too dark: more light, a longer exposure or a lamp"
-    BRIGHT = "too bright: less light or a shorter exposure"
-    FLAT = "too little contrast: look for glare, dirt or a film on the lens"
-    BLURRED = "blurred: focus"
-    BARELY = "read, but barely: move closer, focus, or give more light"
-    NO_CODE = "no code in view: hold the test card up"
-    NO_CODE_BLURRED = "no code in view and nothing sharp: hold the test card up, focus"
+    GOOD = say("good")
+    CLOSER = say("move closer")
+    FARTHER = say("move away")
+    DARK = say("too dark: more light, a longer exposure or a lamp")
+    BRIGHT = say("too bright: less light or a shorter exposure")
+    FLAT = say("too little contrast: look for glare, dirt or a film on the lens")
+    BLURRED = say("blurred: focus")
+    BARELY = say("read, but barely: move closer, focus, or give more light")
+    NO_CODE = say("no code in view: hold the test card up")
+    NO_CODE_BLURRED = say("no code in view and nothing sharp: hold the test card up, focus")
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,19 +188,24 @@ def best_of(views: Iterable[View]) -> View:
     return max(views, key=quality_of)
 
 
-def line_of(view: View) -> str:
+def line_of(view: View) -> Message:
     """The verdict and the numbers behind it, for a terminal."""
     parts = []
     if view.code is not None:
-        module_px = view.code.module_px
-        parts.append("modules not counted" if module_px is None else f"{module_px:.1f} px a module")
-        parts.append(f"code {view.code.side_px:.0f} px" + (f" of {view.code.modules} modules" if module_px else ""))
-    parts += [f"blur {view.blur_px:.1f} px", f"brightness {view.mean:.0f}", f"contrast {view.contrast:.0f}"]
+        module_px, side_px, modules = view.code.module_px, view.code.side_px, view.code.modules
+        if module_px is None:
+            parts += [say("modules not counted"), say("code {side_px:.0f} px", side_px=side_px)]
+        else:
+            parts.append(say("{module_px:.1f} px a module", module_px=module_px))
+            parts.append(say("code {side_px:.0f} px of {modules} modules", side_px=side_px, modules=modules))
+    parts.append(say("blur {blur_px:.1f} px", blur_px=view.blur_px))
+    parts.append(say("brightness {mean:.0f}", mean=view.mean))
+    parts.append(say("contrast {contrast:.0f}", contrast=view.contrast))
     if view.exposure_us is not None:
-        parts.append(f"exposure {view.exposure_us / 1000:.1f} ms")
+        parts.append(say("exposure {exposure_ms:.1f} ms", exposure_ms=view.exposure_us / 1000))
     if view.lens_dioptres is not None:
-        parts.append(f"lens {view.lens_dioptres:.1f} dioptres")
-    return f"{verdict_of(view).value} | {', '.join(parts)}"
+        parts.append(say("lens {lens_dioptres:.1f} dioptres", lens_dioptres=view.lens_dioptres))
+    return joined(" | ", [verdict_of(view).value, joined(", ", parts)])
 
 
 class Gauge:

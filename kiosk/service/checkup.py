@@ -29,7 +29,9 @@ from kiosk.clock import SystemClock, judging_s
 from kiosk.commissioning import provision
 from kiosk.cues import Cue, CueName, Step
 from kiosk.delivery import mqtt
+from kiosk.envelopes.provisioning_code import why_of
 from kiosk.errors import ConfigError, KioskError, NotProvisionedError, OutboxError
+from kiosk.language.message import Message, joined, say
 from kiosk.model import ClockQuality
 from kiosk.outbox import Outbox
 from kiosk.sealer import Sealer
@@ -50,7 +52,8 @@ RENEW_DAYS = 30
 SILENT_CENTRE_S = 120
 LAST_TRY_S = 86_400.0
 _UNITS = ("etc/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system", "lib/systemd/system")
-_NOT_WRITABLE = "run this as the station's user, or name another folder in `state.dir`"
+_NOT_WRITABLE = say("run this as the station's user, or name another folder in `state.dir`")
+_TIME_SERVER = say("let the network's time server through (UDP 123)")
 _PARADE = (("red", (255, 0, 0)), ("green", (0, 255, 0)), ("blue", (0, 0, 255)), ("white", (255, 255, 255)))
 _SEEN_WRONG = frozenset({Verdict.DARK, Verdict.BRIGHT, Verdict.FLAT, Verdict.NO_CODE_BLURRED, Verdict.BLURRED})
 
@@ -73,9 +76,9 @@ class Finding:
         says: What was measured or seen; of a failure with its remedy.
     """
 
-    part: str
+    part: Message
     health: Health
-    says: str
+    says: Message
 
 
 def findings(config: Config, root: Path = Path("/")) -> Iterator[Finding]:
@@ -89,55 +92,57 @@ def findings(config: Config, root: Path = Path("/")) -> Iterator[Finding]:
         try:
             yield Finding(part, *check())
         except KioskError as error:
-            yield Finding(part, Health.FAILED, str(error))
+            yield Finding(part, Health.FAILED, error.sentence)
 
 
-Found = tuple[Health, str]
+Found = tuple[Health, Message]
 
 
-def _checks(config: Config, root: Path) -> Iterator[tuple[str, Callable[[], Found]]]:
+def _checks(config: Config, root: Path) -> Iterator[tuple[Message, Callable[[], Found]]]:
     for lane in config.lanes:
         marks = health.read_marks(config.state.runtime_dir, f"scan-{lane.name}", health.FRESH_S)
         if marks is not None:
-            yield f"lane {lane.name}", partial(_at_work, marks, root)
+            yield say("lane {name}", name=lane.name), partial(_at_work, marks, root)
             continue
-        yield f"camera {lane.name}", partial(_camera, lane)
-        yield f"panel {lane.name}", partial(_panel, config, lane)
+        yield say("camera {name}", name=lane.name), partial(_camera, lane)
+        yield say("panel {name}", name=lane.name), partial(_panel, config, lane)
         if lane.lamp.when != "never" and lane.panel.kind != "none":
-            yield f"lamp {lane.name}", partial(_lamp, lane)
+            yield say("lamp {name}", name=lane.name), partial(_lamp, lane)
     set_up = config.kiosk.id != NOBODY
     if set_up or (config.state.dir / "outbox.db").exists():
-        yield "outbox", partial(_outbox, config)
-    yield "disk", partial(_disk, config)
-    yield "card", partial(_card, root)
-    yield "board", partial(_board, root)
-    yield "clock", partial(_clock, config)
+        yield say("outbox"), partial(_outbox, config)
+    yield say("disk"), partial(_disk, config)
+    yield say("card"), partial(_card, root)
+    yield say("board"), partial(_board, root)
+    yield say("clock"), partial(_clock, config)
     if not set_up:
-        yield "fleet's key", partial(_fleet_keys, config)
-        yield "set up", partial(_not_set_up, config)
+        yield say("fleet's key"), partial(_fleet_keys, config)
+        yield say("set up"), partial(_not_set_up, config)
         return
-    yield "certificate", partial(_certificate, config)
-    yield "seal", partial(_seal, config)
+    yield say("certificate"), partial(_certificate, config)
+    yield say("seal"), partial(_seal, config)
     uplink = health.read_marks(config.state.runtime_dir, "uplink", health.FRESH_S)
     if uplink is None:
         for url in config.uplink.brokers:
-            yield f"broker {url}", partial(_broker, config, url)
+            yield say("broker {url}", url=url), partial(_broker, config, url)
     else:
-        yield f"broker {uplink.get('broker')}", partial(_link, uplink, root)
-    yield "receipts", partial(_receipts, config, uplink, root)
+        yield say("broker {url}", url=uplink.get("broker")), partial(_link, uplink, root)
+    yield say("receipts"), partial(_receipts, config, uplink, root)
 
 
 def _fleet_keys(config: Config) -> Found:
     count = len(provision.fleet_keys(config))
-    return Health.OK, f"{config.trust.fleet_key_file}: {count} key{'s' if count > 1 else ''}"
+    return Health.OK, say("{count} in {path}", count=count, path=config.trust.fleet_key_file)
 
 
 def _not_set_up(config: Config) -> Found:
     """No fault: the board works, and waits."""
-    said = f"not yet; {NotProvisionedError.hint}"
+    said = say("not yet; {hint}", hint=NotProvisionedError.hint)
     last = health.read_marks(config.state.runtime_dir, provision.MARKS, LAST_TRY_S) or {}
     if last.get("state") == "failed":
-        return Health.FAILED, f"{said}; the last try failed with number {last.get('number')}: {last.get('reason')}"
+        number, reason = last.get("number"), last.get("reason")
+        why = say("the last try failed with number {number}: {reason}", number=number, reason=why_of(number) or reason)
+        return Health.FAILED, joined("; ", [said, why])
     return Health.WARNING, said
 
 
@@ -146,17 +151,21 @@ def _seal(config: Config) -> Found:
     sealer = Sealer(config)
     sealer.check(now)
     warnings = sealer.warnings(now)
-    return (Health.WARNING if warnings else Health.OK), "; ".join([f"mode {config.seal.mode}", *warnings])
+    return (Health.WARNING if warnings else Health.OK), joined(
+        "; ", [say("mode {mode}", mode=config.seal.mode), *warnings]
+    )
 
 
 def _at_work(marks: dict[str, Any], root: Path) -> Found:
     if marks.get("fault"):
-        return Health.FAILED, str(marks["fault"])
+        return Health.FAILED, Message(str(marks["fault"]), {})
     stop = "systemctl stop kiosk-scan" if _has_services(root) else "end `kiosk run`"
+    to_try = say("to try camera and panel: {command}", command=stop)
     if marks.get("waits"):
-        return Health.OK, f"at work: {marks['waits']}; to try camera and panel: {stop}"
-    said = f"at work: {marks.get('fps')} frames a second, {marks.get('recorded')} recorded"
-    return Health.OK, f"{said}; to try camera and panel: {stop}"
+        return Health.OK, joined("; ", [say("at work: waits for its provisioning code"), to_try])
+    fps, recorded = marks.get("fps"), marks.get("recorded")
+    said = say("at work: {fps} frames a second, {recorded} recorded", fps=fps, recorded=recorded)
+    return Health.OK, joined("; ", [said, to_try])
 
 
 def _has_services(root: Path) -> bool:
@@ -176,20 +185,23 @@ def _camera(lane: Lane) -> Found:
         camera.close()
     view = best_of(views)
     height_px, width_px = frame.luma.shape
-    small = "" if frame.small is None else ", small {1} x {0} px".format(*frame.small.shape)
-    said = f"{width_px} x {height_px} px{small}, brightness {view.mean:.0f} of 255, blur {view.blur_px:.1f} px"
-    troubles = list(camera.warnings if isinstance(camera, PiCamera) else ())
+    seen = [say("{width_px} x {height_px} px", width_px=width_px, height_px=height_px)]
+    if frame.small is not None:
+        small_height_px, small_width_px = frame.small.shape
+        seen.append(say("small {width_px} x {height_px} px", width_px=small_width_px, height_px=small_height_px))
+    seen.append(say("brightness {mean:.0f} of 255, blur {blur_px:.1f} px", mean=view.mean, blur_px=view.blur_px))
+    troubles: list[str] = list(camera.warnings if isinstance(camera, PiCamera) else ())
     verdict = verdict_of(view)
     if verdict in _SEEN_WRONG:
-        troubles.insert(0, f"{verdict.value}; aim it with `kiosk aim`")
-    return (Health.WARNING if troubles else Health.OK), "; ".join([said, *troubles])
+        troubles.insert(0, joined("; ", [verdict.value, say("aim it with `kiosk aim`")]))
+    return (Health.WARNING if troubles else Health.OK), joined("; ", [joined(", ", seen), *troubles])
 
 
 def _panel(config: Config, lane: Lane) -> Found:
     if lane.panel.kind == "none":
-        return Health.OK, "there is none"
+        return Health.OK, say("there is none")
     steps = tuple(Step(rgb, 0, STEP_MS) for _, rgb in _PARADE)
-    buzzer = "" if lane.panel.buzzer.kind == "none" else ", then a beep"
+    beeps = lane.panel.buzzer.kind != "none"
     panel = opening.open_panel(lane.panel, config.sound)
     try:
         panel.show(Cue(CueName.AIM, (*steps, Step((255, 255, 255), 1320, STEP_MS))))
@@ -197,7 +209,9 @@ def _panel(config: Config, lane: Lane) -> Found:
         panel.show()  # raises if the pins have failed meanwhile
     finally:
         panel.close()
-    return Health.OK, f"it should have shone {', '.join(name for name, _ in _PARADE)}{buzzer}: look and listen"
+    if beeps:
+        return Health.OK, say("it should have shone red, green, blue, white, then a beep: look and listen")
+    return Health.OK, say("it should have shone red, green, blue, white: look")
 
 
 def _lamp(lane: Lane) -> Found:
@@ -207,7 +221,7 @@ def _lamp(lane: Lane) -> Found:
         time.sleep(STEP_MS / 1000)
     finally:
         lamp.close()
-    return Health.OK, "it should have been lit"
+    return Health.OK, say("it should have been lit")
 
 
 def _outbox(config: Config) -> Found:
@@ -215,17 +229,20 @@ def _outbox(config: Config) -> Found:
     if not path.exists():
         folder = _nearest(config.state.dir)
         if not os.access(folder, os.W_OK):
-            raise OutboxError(f"{path} cannot be made: {folder} is not writable", hint=_NOT_WRITABLE)
-        return Health.OK, "none yet; it is made when scanning begins"
+            raise OutboxError(
+                say("{path} cannot be made: {folder} is not writable", path=path, folder=folder), hint=_NOT_WRITABLE
+            )
+        return Health.OK, say("none yet; it is made when scanning begins")
     outbox = Outbox.open_existing(path, config.outbox)
     try:
         outbox.check()
-        said = f"{outbox.depth()} entries wait"
+        said = say("{count} entries wait", count=outbox.depth())
         aside = len(outbox.quarantined())
     finally:
         outbox.close()
     if aside:
-        return Health.WARNING, f"{said}; {aside} damaged files set aside: keep them and tell the centre"
+        set_aside = say("{count} damaged files set aside: keep them and tell the centre", count=aside)
+        return Health.WARNING, joined("; ", [said, set_aside])
     return Health.OK, said
 
 
@@ -237,14 +254,15 @@ def _nearest(folder: Path) -> Path:
 def _disk(config: Config) -> Found:
     disk = os.statvfs(_nearest(config.state.dir))
     free_mb = disk.f_bavail * disk.f_frsize // 2**20
-    said = f"{free_mb} MB free"
+    said = say("{free_mb} MB free", free_mb=free_mb)
     if free_mb < config.outbox.min_free_mb:
-        return (
-            Health.FAILED,
-            f"{said}, {config.outbox.min_free_mb} needed; make room on the card, or bring the uplink back",
+        needed = say(
+            "{least_mb} needed; make room on the card, or bring the uplink back", least_mb=config.outbox.min_free_mb
         )
+        return Health.FAILED, joined(", ", [said, needed])
     if free_mb < health.DISK_TIMES * config.outbox.min_free_mb:
-        return Health.WARNING, f"{said}; it will be full soon: bring the uplink back, or take a larger card"
+        soon = say("it will be full soon: bring the uplink back, or take a larger card")
+        return Health.WARNING, joined("; ", [said, soon])
     return Health.OK, said
 
 
@@ -254,60 +272,73 @@ def _card(root: Path) -> Found:
         used = [int(word, 16) for word in _text(device / "life_time").split() if word.startswith("0x")]
         spare = int(_text(device / "pre_eol_info") or "0", 16)
         if not used:
-            return Health.OK, f"{name}, made {_text(device / 'date') or 'some day'}; it does not tell its wear"
+            made = _text(device / "date") or say("some day")
+            return Health.OK, say("{name}, made {made}; it does not tell its wear", name=name, made=made)
         tenths = max(used)
-        said = f"{name}: {10 * max(0, tenths - 1)} to {10 * tenths} % of its life used"
+        low, high = 10 * max(0, tenths - 1), 10 * tenths
+        said = say("{name}: {low} to {high} % of its life used", name=name, low=low, high=high)
         if tenths > 10 or spare >= 3:
-            return Health.FAILED, f"{said}; replace it now"
-        return (Health.WARNING, f"{said}; replace it soon") if tenths >= 9 or spare == 2 else (Health.OK, said)
-    return Health.OK, "this machine has no memory card"
+            return Health.FAILED, joined("; ", [said, say("replace it now")])
+        if tenths >= 9 or spare == 2:
+            return Health.WARNING, joined("; ", [said, say("replace it soon")])
+        return Health.OK, said
+    return Health.OK, say("this machine has no memory card")
 
 
 def _board(root: Path) -> Found:
     facts = health.board_facts(root)
     temperature_c, throttled = facts["temperature_c"], facts["throttled"]
-    said = "temperature unknown" if temperature_c is None else f"{temperature_c:.0f} °C"
-    if throttled and any("under-voltage" in word for word in throttled):
-        return Health.WARNING, f"{said}, {', '.join(throttled)}; use the maker's power supply and a short, thick cable"
-    if throttled:
-        return Health.WARNING, f"{said}, {', '.join(throttled)}; give it air or shade"
-    return Health.OK, said
+    said = say("temperature unknown")
+    if temperature_c is not None:
+        said = Message("{temperature_c:.0f} °C", {"temperature_c": temperature_c})
+    if not throttled:
+        return Health.OK, said
+    remedy = say("give it air or shade")
+    if any("under-voltage" in word for word in throttled):
+        remedy = say("use the maker's power supply and a short, thick cable")
+    return Health.WARNING, joined("; ", [joined(", ", [said, *throttled]), remedy])
 
 
 def _clock(config: Config) -> Found:
     now = SystemClock(config.state.runtime_dir).now()
     if now.quality is ClockQuality.UNSET:
-        return (
-            Health.WARNING,
-            "nobody has told the time since the start; let the network's time server through (UDP 123)",
-        )
-    said = datetime.fromtimestamp(now.wall_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        return Health.WARNING, joined("; ", [say("nobody has told the time since the start"), _TIME_SERVER])
+    said = Message(datetime.fromtimestamp(now.wall_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M UTC"), {})
     if now.quality is ClockQuality.SYNCED:
         return Health.OK, said
-    return Health.WARNING, f"{said}, {now.quality.value}; let the network's time server through (UDP 123)"
+    return Health.WARNING, joined("; ", [say("{time}, estimated", time=said), _TIME_SERVER])
 
 
 def _certificate(config: Config) -> Found:
     path = config.uplink.tls.cert_file
     if path is None:
         plain = [url for url in config.uplink.brokers if url.startswith("mqtt://")]
-        return Health.OK, "none is set" + (", and the way to the broker is not encrypted" if plain else "")
+        if plain:
+            return Health.OK, say("none is set, and the way to the broker is not encrypted")
+        return Health.OK, say("none is set")
     try:
         ends = x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: {error}", hint="have the centre enrol this station anew") from error
+        raise ConfigError(
+            say("{path} is no certificate that can be read", path=path),
+            hint=say("have the centre enrol this station anew"),
+        ) from error
     now_s = judging_s(SystemClock(config.state.runtime_dir).now())
     if now_s is None:
-        return Health.WARNING, f"good until {ends:%Y-%m-%d}; whether that is over nobody knows before the clock is set"
+        until = f"{ends:%Y-%m-%d}"
+        return Health.WARNING, say(
+            "good until {until}; whether that is over nobody knows before the clock is set", until=until
+        )
     left = ends - datetime.fromtimestamp(now_s, UTC)
     if left.days < 0:
-        return (
-            Health.FAILED,
-            f"ran out {-left.days} days ago; have the centre enrol this station anew, or set the clock",
+        return Health.FAILED, say(
+            "ran out {days} days ago; have the centre enrol this station anew, or set the clock", days=-left.days
         )
     if left.days < RENEW_DAYS:
-        return Health.WARNING, f"runs out in {left.days} days; see that the station reaches the centre to renew it"
-    return Health.OK, f"good for {left.days} days"
+        return Health.WARNING, say(
+            "runs out in {days} days; see that the station reaches the centre to renew it", days=left.days
+        )
+    return Health.OK, say("good for {days} days", days=left.days)
 
 
 def _broker(config: Config, url: str) -> Found:
@@ -316,22 +347,26 @@ def _broker(config: Config, url: str) -> Found:
 
 def _link(uplink: dict[str, Any], root: Path) -> Found:
     if uplink.get("state") == "online":
-        return Health.OK, f"online, MQTT {uplink.get('protocol')}"
-    log = "`journalctl -u kiosk-uplink -b`" if _has_services(root) else "what `kiosk run` says"
-    return Health.FAILED, f"{uplink.get('state')}; check the cable or Wi-Fi, then {log}"
+        return Health.OK, say("online, MQTT {protocol}", protocol=uplink.get("protocol"))
+    if _has_services(root):
+        remedy = say("check the cable or Wi-Fi, then `journalctl -u kiosk-uplink -b`")
+    else:
+        remedy = say("check the cable or Wi-Fi, then what `kiosk run` says")
+    return Health.FAILED, joined("; ", [str(uplink.get("state")), remedy])
 
 
 def _receipts(config: Config, uplink: dict[str, Any] | None, root: Path) -> Found:
     if uplink is None:
         start = "systemctl start kiosk-uplink" if _has_services(root) else "kiosk run"
-        return Health.WARNING, f"the uplink does not run; start it: {start}"
+        return Health.WARNING, say("the uplink does not run; start it: {command}", command=start)
     waiting = _waiting(config)
     last_ns = uplink.get("last_receipt_boot_ns")
     age_s = None if last_ns is None else (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - int(last_ns)) // 1_000_000_000
-    said = "none since the uplink's start" if age_s is None else f"the last {age_s} s ago"
+    said = say("none since the uplink's start") if age_s is None else say("the last {age_s} s ago", age_s=age_s)
+    wait = say("{count} entries wait", count=waiting)
     if waiting and (age_s is None or age_s > SILENT_CENTRE_S):
-        return Health.FAILED, f"{said}, and {waiting} entries wait; ask whether the centre's collector runs"
-    return Health.OK, f"{said}, {waiting} entries wait"
+        return Health.FAILED, joined("; ", [joined(", ", [said, wait]), say("ask whether the centre's collector runs")])
+    return Health.OK, joined(", ", [said, wait])
 
 
 def _waiting(config: Config) -> int:

@@ -200,13 +200,13 @@ def _missing(_: _Look) -> Fault:
 
 
 def _too_small(look: _Look) -> Fault:
-    return say("{given} is less than {limit}", given=look.given, limit=f"{look.context['ge']:.10g}"), _within(look)
+    return say("{given} is less than {limit:.10g}", given=look.given, limit=look.context["ge"]), _within(look)
 
 
 def _too_large(look: _Look) -> Fault:
     if isinstance(look.given, float) and math.isnan(look.given):
         return say("{written} is no number", written=look.written), _within(look)
-    return say("{given} is more than {limit}", given=look.given, limit=f"{look.context['le']:.10g}"), _within(look)
+    return say("{given} is more than {limit:.10g}", given=look.given, limit=look.context["le"]), _within(look)
 
 
 def _within(look: _Look) -> Message:

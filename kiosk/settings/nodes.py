@@ -135,7 +135,8 @@ def _fault_of_number(text: str) -> tuple[Message, Message]:
     bare = text.replace("_", "")
     if ":" not in text and re.fullmatch(r"[-+]?0+[0-9]+(?:\.[0-9]*)?", bare):
         sign = bare[0] if bare[0] in "+-" else ""
-        return what, say("write {plain}", plain=f"{sign}{bare.lstrip('+-').lstrip('0') or '0'}")
+        plain = bare.lstrip("+-").lstrip("0") or "0"
+        return what, say("write {plain}", plain=sign + plain)
     if ":" not in text and bare != text and re.fullmatch(r"[-+]?[0-9]+(?:\.[0-9]*)?", bare):
         return what, say("write {plain}", plain=bare)
     return what, say("write it with the digits 0 to 9 alone")

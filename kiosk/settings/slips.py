@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from kiosk.language.message import Message, joined, say
+from kiosk.language.message import Message, say
 from kiosk.settings.plain_yaml import NotPlainError, PythonParser, reader
 
 if TYPE_CHECKING:
@@ -288,12 +288,11 @@ def _indent(look: _Look) -> Slip | None:
         limit = min(limit, begin)
     if column in columns:
         return None
-    near = sorted({each + 1 for each in columns}, key=lambda each: (abs(each - column - 1), each))[:2]
+    near = sorted(sorted({each + 1 for each in columns}, key=lambda each: abs(each - column - 1))[:2])
+    places = say("{first} or {second}", first=near[0], second=near[-1]) if len(near) > 1 else str(near[0])
     what = say("begins in column {column}, where nothing above begins", column=column + 1)
-    places = joined(say(" or "), [str(each) for each in sorted(near)])
-    return Slip(
-        look.line + 1, column + 1, what, say("begin it in the column of what it belongs with: {places}", places=places)
-    )
+    remedy = say("begin it in the column of what it belongs with: {places}", places=places)
+    return Slip(look.line + 1, column + 1, what, remedy)
 
 
 def _key_among_items(look: _Look) -> Slip | None:

@@ -23,6 +23,7 @@ from kiosk.disk.text import text_of
 from kiosk.envelopes import cose
 from kiosk.envelopes.seal import PublicKey
 from kiosk.errors import CoseError, SealError
+from kiosk.language.message import say
 from kiosk.model import ClockQuality
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class KeyList:
             if now.quality is not ClockQuality.UNSET:
                 own = [key for key in own if key.from_s <= now_s < key.until_s]
             if not own:
-                raise SealError(f"the list of keys has none of {recipient!r} for now")
+                raise SealError(say("the list of keys has none of {recipient!r} for now", recipient=recipient))
             found.append(max(own, key=lambda key: key.until_s).key)
         return tuple(found)
 
@@ -155,13 +156,18 @@ def authority_key(path: Path) -> Ed25519PublicKey:
     try:
         key = load_pem_public_key(text_of(path.read_bytes()).encode())
     except OSError as error:
-        raise SealError(f"the authority's public key {path} cannot be read: {error.strerror}") from error
+        raise SealError(
+            say("the authority's public key {path} cannot be read: {reason}", path=path, reason=error.strerror)
+        ) from error
     except ValueError as error:
         raise SealError(
-            f"{path} is no public key", hint="bring authority.pem here, which `central keys` made"
+            say("{path} is no public key", path=path),
+            hint=say("bring authority.pem here, which `central keys` made"),
         ) from error
     if not isinstance(key, Ed25519PublicKey):
-        raise SealError(f"{path} is no Ed25519 key", hint="bring authority.pem here, which `central keys` made")
+        raise SealError(
+            say("{path} is no Ed25519 key", path=path), hint=say("bring authority.pem here, which `central keys` made")
+        )
     return key
 
 
@@ -175,7 +181,9 @@ def load(path: Path, authority: Ed25519PublicKey) -> KeyList:
         with path.open("rb") as file:
             message = file.read(LARGEST_BYTES + 1)
     except OSError as error:
-        raise SealError(f"the authority's list of keys {path} cannot be read: {error.strerror}") from error
+        raise SealError(
+            say("the authority's list of keys {path} cannot be read: {reason}", path=path, reason=error.strerror)
+        ) from error
     return read(message, authority)
 
 

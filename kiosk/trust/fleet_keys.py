@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from kiosk.disk.text import text_of
 from kiosk.envelopes import cose
 from kiosk.errors import ConfigError
+from kiosk.language.message import say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,14 +37,15 @@ def fleet_keys(path: Path) -> dict[bytes, Ed25519PublicKey]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, UnsupportedAlgorithm) as error:
-        raise _unusable(path, getattr(error, "strerror", None) or "not PEM") from error
+        raise _unusable(path, getattr(error, "strerror", None) or say("not PEM")) from error
     found = {cose.key_id(key): key for key in keys if isinstance(key, Ed25519PublicKey)}
     if not found or len(found) != len(keys):
-        raise _unusable(path, "not the public half of an Ed25519 key")
+        raise _unusable(path, say("not the public half of an Ed25519 key"))
     return found
 
 
 def _unusable(path: Path, reason: str) -> ConfigError:
     return ConfigError(
-        f"trust.fleet_key_file: {path}: {reason}", hint="put the fleet's public key there, as the centre made it"
+        say("trust.fleet_key_file: {path}: {reason}", path=path, reason=reason),
+        hint=say("put the fleet's public key there, as the centre made it"),
     )

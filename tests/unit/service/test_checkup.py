@@ -18,6 +18,7 @@ from kiosk.__main__ import main
 from kiosk.clock import SystemClock, keep_anchor
 from kiosk.config import Config
 from kiosk.errors import OutboxError
+from kiosk.language.message import say
 from kiosk.model import ClockQuality, Entry
 from kiosk.outbox import Outbox
 from kiosk.service import acceptance, checkup
@@ -44,12 +45,14 @@ def test_station_at_work_is_not_disturbed(make_config: Callable[..., Config]) ->
     found = _found(config)
     assert found["lane main"].health is Health.OK
     assert "12.5 frames a second, 7 recorded" in found["lane main"].says
-    assert found["broker mqtt://127.0.0.1:1"] == Finding("broker mqtt://127.0.0.1:1", Health.OK, "online, MQTT 5")
+    assert found["broker mqtt://127.0.0.1:1"] == Finding(
+        say("broker mqtt://127.0.0.1:1"), Health.OK, say("online, MQTT 5")
+    )
     assert found["receipts"].says == "none since the uplink's start, 0 entries wait"
     _mark(config, "scan-main", **{**WORKING, "fault": "the disk is full; make room"})
     _mark(config, "uplink", state="offline", broker="mqtt://127.0.0.1:1")
     found = _found(config)
-    assert found["lane main"] == Finding("lane main", Health.FAILED, "the disk is full; make room")
+    assert found["lane main"] == Finding(say("lane main"), Health.FAILED, say("the disk is full; make room"))
     assert "check the cable" in found["broker mqtt://127.0.0.1:1"].says
 
 
@@ -103,7 +106,7 @@ def test_centre_that_is_silent_is_told(make_config: Callable[..., Config], make_
     _mark(config, "uplink", state="online", broker="b", protocol="5", last_receipt_boot_ns=None)
     assert _found(config)["receipts"].health is Health.FAILED
     _mark(config, "uplink", state="online", broker="b", last_receipt_boot_ns=time.clock_gettime_ns(time.CLOCK_BOOTTIME))
-    assert _found(config)["receipts"] == Finding("receipts", Health.OK, "the last 0 s ago, 1 entries wait")
+    assert _found(config)["receipts"] == Finding(say("receipts"), Health.OK, say("the last 0 s ago, 1 entries wait"))
 
 
 def test_disk_and_set_aside_files_are_told(make_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch) -> None:
