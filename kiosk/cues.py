@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kiosk.language.message import say
 from kiosk.model import Direction, Recorded, RefusedReason, Repeat
@@ -157,6 +157,68 @@ MEANINGS: Mapping[CueName, Message] = MappingProxyType(
     }
 )
 """What each cue tells whoever sees it."""
+
+
+class Words(NamedTuple):
+    """A cue in words, for a page or a sheet; its sound is empty where nobody has to listen for it."""
+
+    light: str
+    sound: str
+    meaning: str
+
+
+IN_VIETNAMESE: Mapping[CueName, Words] = MappingProxyType(
+    {
+        CueName.RECORDED_IN: Words("xanh lá", "một tiếng bíp", "đã ghi nhận: mời vào"),
+        CueName.RECORDED_OUT: Words("xanh ngọc, chớp hai lần", "hai tiếng bíp", "đã ghi nhận: lượt ra"),
+        CueName.RECORDED_PASS: Words("xanh lá", "một tiếng, cao dần", "đã ghi nhận, cửa dùng cho cả hai chiều"),
+        CueName.REPEAT: Words("vàng", "hai tiếng tích ngắn", "vừa ghi nhận rồi, xin đi tiếp"),
+        CueName.WRONG_CODE: Words(
+            "đỏ", "một tiếng trầm dài", "sai loại mã (mã thanh toán, đường dẫn…): xin đưa thẻ căn cước"
+        ),
+        CueName.NOT_CURRENT: Words(
+            "đỏ và vàng luân phiên", "hai tiếng trầm", "mã đã hết hạn hoặc chưa có hiệu lực: xin đưa giấy tờ khác"
+        ),
+        CueName.NOT_GENUINE: Words(
+            "đỏ, chớp năm lần",
+            "năm tiếng trầm nhanh",
+            "**mã không thật**, đã bị thu hồi, hoặc là ảnh chụp lại: nhân viên kiểm tra",
+        ),
+        CueName.DAMAGED: Words(
+            "hồng tím, chớp ba lần", "ba tiếng bíp", "đọc chưa trọn: xin đưa lại, gần hơn và giữ yên"
+        ),
+        CueName.FAULT: Words("đỏ và xanh dương luân phiên", "bốn tiếng trầm", "**chưa** ghi nhận: báo nhân viên"),
+        CueName.READY: Words("trắng mờ", "", "sẵn sàng"),
+        CueName.OFFLINE: Words(
+            "trắng mờ, chớp vàng mỗi hai giây",
+            "",
+            "sẵn sàng; mất liên lạc với trung tâm, các lượt được giữ trên thẻ nhớ và gửi sau",
+        ),
+        CueName.FAULT_STANDING: Words(
+            "đỏ và xanh dương luân phiên, chậm",
+            "",
+            "trạm **không ghi được**: thẻ nhớ hoặc khóa của cơ quan; xem su-co.md",
+        ),
+        CueName.UNPROVISIONED: Words("xanh dương, chớp chậm", "", "trạm chưa được thiết lập: chờ mã cấp phát"),
+        CueName.CODE_TAKEN: Words("xanh dương", "ba tiếng bíp dồn dần", "đã nhận mã cấp phát, chờ một chút"),
+        CueName.SET_UP: Words("xanh lá và xanh dương luân phiên", "bốn tiếng bíp", "đã thiết lập xong"),
+        CueName.PROVISIONING_ERROR: Words(
+            "đỏ, rồi chớp đỏ",
+            "một tiếng trầm dài, rồi các tiếng ngắn",
+            "chưa thiết lập được: đếm các tiếng **ngắn**, xem cap-phat.md",
+        ),
+        CueName.IDENTIFY: Words(
+            "trắng, xanh dương, đỏ nháy nhanh, 10 giây", "rền liên tục", "trung tâm đang hỏi: đây là trạm nào"
+        ),
+        CueName.SELF_TEST: Words(
+            "đỏ, vàng, xanh dương, trắng lần lượt", "mỗi đèn một tiếng, cao dần", "trung tâm đang thử đèn và còi"
+        ),
+        CueName.AIM: Words(
+            "trắng, sáng dần", "tiếng bíp càng tốt càng nhanh", "đang ngắm camera (`kiosk aim`): không ghi lượt nào"
+        ),
+    }
+)
+"""The same for technicians and citizens in Vietnam, whose one word for green and blue never stands alone."""
 
 _RECORDED = {
     Direction.IN: CueName.RECORDED_IN,
