@@ -1,7 +1,8 @@
 """A QR code with words beside it, on paper: a sheet of A4, a card of a bank card's size, or a picture of the code alone.
 
 The code is drawn as shapes, so that it is as sharp as the printer, with the quiet zone that readers need. The words are
-set in DejaVu Sans, because the fonts that every PDF reader has know no Vietnamese letters. Units: `_mm` millimetres.
+set in DejaVu Sans, because the fonts that every PDF reader has know no Vietnamese letters. No photograph is printed:
+none is kept anywhere, and a station could not compare one. Units: `_mm` millimetres, `_pt` points.
 """
 
 from __future__ import annotations
@@ -33,6 +34,31 @@ class PaperError(KioskError, ValueError):
     exit_code = 2
 
 
+class Heading(str):
+    """Words in bold, with room above them."""
+
+    __slots__ = ()
+
+
+class Small(str):
+    """Words in smaller letters, grey."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A value under what it is, so that it is found at a glance.
+
+    Attributes:
+        label: What it is, set small.
+        value: The value, in bold.
+    """
+
+    label: str
+    value: str
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Where things are on the paper, all from its upper left corner.
@@ -40,29 +66,42 @@ class Layout:
     Attributes:
         width_mm: The paper.
         height_mm: The paper.
-        code_at_mm: Upper left corner of the code, its quiet zone included.
-        code_mm: Side of the code, its quiet zone included.
-        words_at_mm: Where the words begin.
+        margin_mm: White at the right edge and at the lower one.
+        code_at_mm: Upper left corner of the code: of its dark part.
+        code_mm: Side of the code's dark part, at most.
+        quiet_mm: White around it, which a code of few modules is drawn smaller for.
+        title_at_mm: Where the title begins.
+        facts_at_mm: Where the facts begin; None if they stand among the other words.
+        words_at_mm: Where the other words begin; None if right below the title.
         title_pt: Size of the title's letters.
+        value_pt: Size of a fact's value.
         line_pt: Size of the other letters.
+        small_pt: Size of the small ones.
     """
 
     width_mm: float
     height_mm: float
+    margin_mm: float
     code_at_mm: tuple[float, float]
     code_mm: float
-    words_at_mm: tuple[float, float]
+    quiet_mm: float
+    title_at_mm: tuple[float, float]
+    facts_at_mm: tuple[float, float] | None
+    words_at_mm: tuple[float, float] | None
     title_pt: float
+    value_pt: float
     line_pt: float
+    small_pt: float
 
 
 LAYOUTS = {
-    "a4": Layout(210, 297, (45, 20), 120, (20, 150), 20, 12),
-    "card": Layout(85.6, 54, (1, 4), 46, (48, 6), 9, 6.5),
+    # The title, the code and the words share one left edge; what belongs to the code stands beside it.
+    "a4": Layout(210, 297, 15, (20, 42), 104, 12, (20, 20), (136, 41), (20, 158), 22, 12, 11, 9),
+    "card": Layout(85.6, 54, 3, (5, 8), 38, 5, (48, 6), None, None, 9, 7, 6.5, 4.5),
 }
 
 
-def pdf(title: str, lines: Sequence[str], payload: str | bytes, size: Literal["a4", "card"] = "a4") -> bytes:
+def pdf(title: str, lines: Sequence[str | Fact], payload: str | bytes, size: Literal["a4", "card"] = "a4") -> bytes:
     """One page with the code and the words.
 
     Args:
@@ -77,18 +116,47 @@ def pdf(title: str, lines: Sequence[str], payload: str | bytes, size: Literal["a
     """
     layout = LAYOUTS[size]
     code = _code(payload)
+    facts = [line for line in lines if isinstance(line, Fact)] if layout.facts_at_mm else []
     with _page(layout) as page:
         _draw_code(page, layout, code)
-        left_mm, top_mm = layout.words_at_mm
-        page.set_xy(left_mm, top_mm)
-        for number, text in enumerate((title, *lines[:MOST_LINES])):
-            points = layout.line_pt if number else layout.title_pt
-            page.set_font("sans", "" if number else "B", points)
-            page.set_x(left_mm)
-            page.multi_cell(layout.width_mm - left_mm - 3, points * 0.45, text or " ", align="L", new_y="NEXT")
-        if len(lines) > MOST_LINES or page.get_y() > layout.height_mm - 2:
+        page.set_xy(*layout.title_at_mm)
+        _write(page, layout, title, layout.title_pt, bold=True)
+        if layout.facts_at_mm:
+            page.set_xy(*layout.facts_at_mm)
+            for fact in facts:
+                _line(page, layout, fact)
+        if layout.words_at_mm:
+            page.set_xy(*layout.words_at_mm)
+        for line in lines[:MOST_LINES]:
+            if line not in facts:
+                _line(page, layout, line)
+        if len(lines) > MOST_LINES or page.get_y() > layout.height_mm - layout.margin_mm:
             raise PaperError(f"the words do not fit onto one page of size {size}")
         return bytes(page.output())
+
+
+def _line(page: FPDF, layout: Layout, line: str | Fact) -> None:
+    match line:
+        case Fact(label, value):
+            _write(page, layout, label, layout.small_pt, grey=True)
+            _write(page, layout, value, layout.value_pt, bold=True)
+            page.set_xy(page.get_x(), page.get_y() + layout.small_pt * 0.15)
+        case Heading():
+            page.set_xy(page.get_x(), page.get_y() + layout.line_pt * 0.3)
+            _write(page, layout, line, layout.line_pt, bold=True)
+        case Small():
+            _write(page, layout, line, layout.small_pt, grey=True)
+        case _:
+            _write(page, layout, line, layout.line_pt)
+            page.set_xy(page.get_x(), page.get_y() + layout.line_pt * 0.08)
+
+
+def _write(page: FPDF, layout: Layout, text: str, points: float, *, bold: bool = False, grey: bool = False) -> None:
+    """A paragraph from here to the right margin; the next one begins below its first letter."""
+    page.set_font("sans", "B" if bold else "", points)
+    page.set_text_color(90 if grey else 0)
+    width_mm = layout.width_mm - layout.margin_mm - page.get_x()
+    page.multi_cell(width_mm, points * 0.45, text or " ", align="L", new_x="LEFT", new_y="NEXT")
 
 
 def png(payload: str | bytes, scale: int = 8) -> bytes:
@@ -126,6 +194,7 @@ def _page(layout: Layout) -> Iterator[FPDF]:
     page = FPDF(unit="mm", format=(layout.width_mm, layout.height_mm))
     page.set_auto_page_break(False)
     page.set_margin(0)
+    page.c_margin = 0
     try:
         try:
             page.add_font("sans", "", FONTS / "DejaVuSans.ttf")
@@ -144,8 +213,8 @@ def _page(layout: Layout) -> Iterator[FPDF]:
 def _draw_code(page: FPDF, layout: Layout, code: segno.QRCode) -> None:
     """One rectangle a run of dark modules in a row."""
     matrix = [bytes(row) for row in code.matrix]
-    module_mm = layout.code_mm / (len(matrix) + 2 * QUIET_MODULES)
-    left_mm, top_mm = (edge + QUIET_MODULES * module_mm for edge in layout.code_at_mm)
+    left_mm, top_mm = layout.code_at_mm
+    module_mm = min(layout.code_mm / len(matrix), layout.quiet_mm / QUIET_MODULES)
     page.set_fill_color(0)
     for y, row in enumerate(matrix):
         x = 0

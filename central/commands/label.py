@@ -24,6 +24,9 @@ def options(parser: argparse.ArgumentParser) -> None:
     """What it takes."""
     parser.add_argument("--kiosk", required=True, metavar="ID", help="name of the station")
     parser.add_argument("--site", required=True, metavar="ID", help="office that it hangs at")
+    parser.add_argument(
+        "--office", default="", metavar="TEXT", help="the office's name in full (default: the site's id)"
+    )
     parser.add_argument("--serial", default="", metavar="TEXT", help="serial number or the office's own asset number")
     parser.add_argument("--telephone", default="", metavar="TEXT", help="whom to call")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="where it goes, PDF")
@@ -46,12 +49,11 @@ def payload(kiosk: str, site: str, serial: str) -> str:
 def run(arguments: argparse.Namespace) -> int:
     """Write it."""
     code = payload(arguments.kiosk, arguments.site, arguments.serial)
-    lines = [arguments.site]
-    lines += [f"S/N {arguments.serial}"] if arguments.serial else []
+    lines: list[str | paper.Fact] = [paper.Fact("Nơi đặt", arguments.office or arguments.site)]
+    lines += [paper.Fact("S/N", arguments.serial)] if arguments.serial else []
     lines += [
-        "",
-        "Trạm quét mã · kiosk",
-        f"Hỏng? Gọi {arguments.telephone}" if arguments.telephone else "Hỏng? Báo nhân viên",
+        paper.Fact("Hỏng? Gọi", arguments.telephone) if arguments.telephone else "Hỏng? Báo nhân viên",
+        paper.Small("Trạm quét mã · kiosk"),
     ]
     document = paper.pdf(arguments.kiosk, lines, code, "card")
     try:

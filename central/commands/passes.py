@@ -28,8 +28,6 @@ from kiosk.envelopes import cose
 from kiosk.errors import ConfigError, TrustError
 
 if TYPE_CHECKING:
-    from datetime import tzinfo
-
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from kiosk.cli.words import Parser
@@ -99,6 +97,7 @@ def _add_issue(parser: Parser) -> None:
     parser.add_argument(
         "--page", metavar="URL", help="where the page of `pass page` is: the code becomes a link to it, for the phone"
     )
+    parser.add_argument("--office", metavar="TEXT", help="the office's name, printed on the card (default: none)")
     parser.add_argument("--pdf", type=Path, metavar="FILE", help="a card of 85.6 x 54 mm")
     parser.add_argument("--png", type=Path, metavar="FILE", help="a picture of the code")
     shared.add_zone(parser)
@@ -154,7 +153,7 @@ def _issue(arguments: argparse.Namespace) -> int:
         code = personal_pass.code_of(envelope) if page is None else phone_page.link(page, envelope)
         drawn: list[tuple[Path, bytes]] = []
         if arguments.pdf is not None:
-            drawn.append((arguments.pdf, paper.pdf("Thẻ ra vào", _words(holder, arguments.zone), code, "card")))
+            drawn.append((arguments.pdf, paper.pdf("Thẻ ra vào", _words(holder, arguments), code, "card")))
         if arguments.png is not None:
             drawn.append((arguments.png, paper.png(code)))
         issuer = cose.key_id(key.public_key())
@@ -228,12 +227,20 @@ def _signed(holder: personal_pass.Holder, key: Ed25519PrivateKey) -> bytes:
     return envelope
 
 
-def _words(holder: personal_pass.Holder, office: tzinfo) -> list[str]:
-    """What a person reads on the card."""
-    born = [] if holder.birth_year is None else [f"Năm sinh {holder.birth_year}"]
-    name = [] if holder.name is None else [holder.name]
-    ends = f"đến {datetime.fromtimestamp(holder.expires_s, office):%d/%m/%Y}"
-    return [*name, *born, f"Số {holder.holder_number}", "", f"Thẻ P{holder.number}", ends]
+def _words(holder: personal_pass.Holder, arguments: argparse.Namespace) -> list[str | paper.Fact]:
+    """What a person reads on the card. The register keeps no names and no pictures, so a card has no photograph."""
+    ends = datetime.fromtimestamp(holder.expires_s, arguments.zone)
+    facts = {
+        "Họ tên": holder.name,
+        "Năm sinh": holder.birth_year,
+        "Số": holder.holder_number,
+        "Thẻ": f"P{holder.number}",
+        "Có giá trị đến": f"{ends:%d/%m/%Y}",
+    }
+    return [
+        *([arguments.office] if arguments.office else []),
+        *(paper.Fact(label, str(value)) for label, value in facts.items() if value is not None),
+    ]
 
 
 def _phone(given: str) -> bytes:

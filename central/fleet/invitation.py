@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from central.fleet.registry import TOKEN_BYTES
+from central.paper import Fact, Heading, Small
+from kiosk.cues import IN_VIETNAMESE, MEANINGS, CueName
 from kiosk.envelopes.provisioning_code import encode
 from kiosk.errors import FleetError
 
@@ -47,24 +50,48 @@ def invite(registry: Fleet, authority: Authority, wanted: ProvisioningCode, vali
     )
 
 
-def sheet(kiosk: str, site: str, ends: datetime) -> tuple[str, list[str]]:
-    """Title and words of the technician's sheet, in Vietnamese first; `ends` is in the office's zone."""
+def sheet(kiosk: str, site: str, ends: datetime) -> tuple[str, list[str | Fact]]:
+    """Title and words of the technician's sheet, in Vietnamese first.
+
+    Args:
+        kiosk: The station's name.
+        site: Where it hangs.
+        ends: When the code does, in the office's zone.
+    """
+    waits, taken, done, ready = (
+        IN_VIETNAMESE[name] for name in (CueName.UNPROVISIONED, CueName.CODE_TAKEN, CueName.SET_UP, CueName.READY)
+    )
+    seen = {name: meaning.partition(": ")[0] for name, meaning in MEANINGS.items()}
     return (
         f"Cấp phát {kiosk}",
         [
-            f"Trạm: {kiosk} · Nơi đặt: {site} · Hiệu lực đến: {ends:%d/%m/%Y %H:%M} · Dùng một lần",
-            "",
-            "1. Cắm điện và mạng. Đèn xanh dương nháy chậm: trạm chờ mã này.",
-            "2. Đưa tờ giấy này trước camera, cách 15 đến 30 cm, đến khi nghe tiếng bíp.",
-            "3. Đèn xanh lá trong vòng 60 giây: xong. Hủy tờ giấy này.",
+            Fact("Trạm", kiosk),
+            Fact("Nơi đặt", site),
+            Fact(f"Hiệu lực đến ({_place(ends)})", f"{ends:%H:%M, %d/%m/%Y}"),
+            Fact("Số lần dùng", "một lần"),
+            Heading("Các bước"),
+            f"1. Cắm mạng và điện, chờ khoảng một phút. Đèn {waits.light}: trạm chờ mã này.",
+            f"2. Đưa tờ giấy này trước camera, cách 15 đến 30 cm, đến khi đèn {taken.light} và có {taken.sound}.",
             (
-                "Đèn đỏ và số tiếng bíp: 1 không phải mã cấp phát · 2 mã giả · 3 hết hạn · 4 đã dùng · 5 trạm đã cấp phát · "
-                "6 Wi-Fi · 7 không tới được trung tâm · 8 trung tâm từ chối · 9 không ghi được thẻ nhớ"
+                f"3. Trong vòng 60 giây, đèn {done.light}, {done.sound}: xong. Sau đó đèn {ready.light}: sẵn sàng. "
+                "Hủy tờ giấy này: mã có thể chứa mật khẩu Wi-Fi."
             ),
+            Heading("Đèn đỏ, một tiếng dài rồi các tiếng ngắn: đếm các tiếng ngắn"),
+            "1 không phải mã cấp phát · 2 mã giả · 3 hết hạn · 4 trạm khác đã dùng · 5 trạm đã được cấp phát",
+            "6 không vào được Wi-Fi · 7 không tới được trung tâm · 8 trung tâm từ chối · 9 không ghi được thẻ nhớ",
             "",
-            (
-                "Hold this sheet before the camera of a station that flashes blue. Green within 60 s: done, destroy the sheet. "
-                "Red and a number of beeps: see docs/provisioning.md."
+            Small(
+                f"For one station, once, until {ends:%Y-%m-%d %H:%M} ({_place(ends, in_english=True)}). Hold this sheet 15 to 30 cm before "
+                f"the camera of a station that shines {seen[CueName.UNPROVISIONED]}; {seen[CueName.CODE_TAKEN]}: the code is taken. Within "
+                f"60 s {seen[CueName.SET_UP]}: done, then {seen[CueName.READY]}; destroy the sheet. Red, one long tone, then short ones "
+                "to count: see docs/provisioning.md."
             ),
         ],
     )
+
+
+def _place(when: datetime, *, in_english: bool = False) -> str:
+    """Whose time it is, for a person: Vietnam's by its name, any other by its zone's."""
+    if when.utcoffset() == timedelta(hours=7):
+        return "Vietnam" if in_english else "giờ Việt Nam"
+    return str(when.tzinfo)

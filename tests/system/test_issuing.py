@@ -6,7 +6,9 @@ import sqlite3
 import stat
 import time
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import cv2
 import numpy as np
@@ -17,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from central.__main__ import main
 from central.commands import passes
+from central.passes.registry import PassRegistry
 from kiosk.credential import classify, personal_pass
 from kiosk.decoder import read_picture
 from kiosk.envelopes import base45
@@ -71,12 +74,28 @@ def _rendered(path: Path) -> tuple[np.ndarray, str, tuple[float, float]]:
 def test_pass_is_issued_read_believed_and_revoked(office: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Card and picture are read by the station's decoder and believed; after the revocation that pass alone is refused."""
     pdf, png = office / "card.pdf", office / "code.png"
-    words = ("--name", NAME, "--birth-year", "1990", "--pdf", str(pdf), "--png", str(png))
+    words = (
+        "--name",
+        NAME,
+        "--birth-year",
+        "1990",
+        "--pdf",
+        str(pdf),
+        "--png",
+        str(png),
+        "--office",
+        "UBND phường Phong An",
+    )
     number, code = _issued(office, capsys, *words)
+    with PassRegistry(office / "passes.db", existing=True) as registry:
+        ends = {each.expires_s for each in registry.passes() if f"P{each.number}" == number}.pop()
+    last_day = datetime.fromtimestamp(ends, ZoneInfo("Asia/Ho_Chi_Minh"))
     _, other = _issued(office, capsys)
     luma, text, (width_pt, height_pt) = _rendered(pdf)
     assert (width_pt / 72 * 25.4, height_pt / 72 * 25.4) == pytest.approx((85.6, 54), abs=0.1)
-    assert {NAME, f"Thẻ {number}", "Số NV-0042"} <= set(text.replace("\r", "").split("\n"))
+    assert {NAME, number, "NV-0042", "1990", "UBND phường Phong An", f"{last_day:%d/%m/%Y}"} <= set(
+        text.replace("\r", "").split("\n")
+    )
     picture = cv2.imdecode(np.frombuffer(png.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
     assert picture is not None
     for seen in (luma, picture):

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pypdfium2
 import pytest
+import segno
 import zxingcpp
 
 from central import paper
@@ -34,6 +35,33 @@ def _rendered(document: bytes, dots_per_inch: int = 200) -> tuple[np.ndarray[Any
     finally:
         opened.close()
     return np.array(picture), text, size
+
+
+@pytest.mark.parametrize(
+    ("size", "payload"), [("a4", "KL1:a;b;"), ("a4", PAYLOAD * 5), ("card", "KL1:a;b;")], ids=["few", "many", "card"]
+)
+def test_the_code_has_its_quiet_zone(size: Literal["a4", "card"], payload: str) -> None:
+    """However many modules a code has, four of them around it are white, and on A4 it begins where the words begin."""
+    words: list[str | paper.Fact] = [
+        paper.Fact("Nơi đặt", "w" * 20),
+        paper.Heading("Các bước"),
+        "việc " * 10,
+        paper.Small("x"),
+    ]
+    picture, _, _ = _rendered(paper.pdf("M", words, payload, size), 150)
+    (read,) = zxingcpp.read_barcodes(picture)
+    assert read.bytes.decode() == payload
+    corners = (read.position.top_left, read.position.bottom_right)
+    (left, top), (right, bottom) = ((corner.x, corner.y) for corner in corners)
+    module_px = (right - left) / len(segno.make_qr(payload, error="m", boost_error=False).matrix)
+    quiet_px = round(4 * module_px) - 2
+    dark = picture.min(axis=2) < 128
+    assert not dark[max(0, top - quiet_px) : bottom + quiet_px, left - quiet_px : left - 2].any()
+    assert not dark[max(0, top - quiet_px) : bottom + quiet_px, right + 3 : right + quiet_px].any()
+    assert left >= quiet_px
+    if size == "a4":
+        below = dark[bottom + quiet_px :]
+        assert np.flatnonzero(below.any(axis=0))[0] == pytest.approx(left, abs=0.5 / 25.4 * 150)
 
 
 @pytest.mark.parametrize(("size", "width_mm"), [("a4", 210.0), ("card", 85.6)])

@@ -19,6 +19,7 @@ def test_label_is_read_and_recorded_by_nobody(tmp_path: Path) -> None:
     """One card: the station's name in words and in the code, which a station answers with "wrong code"."""
     out = tmp_path / "label.pdf"
     argv = ["label", "--kiosk", "phong-an-1", "--site", "phong-an", "--serial", "TS-0042", "--out", str(out)]
+    argv += ["--office", "UBND phường Phong An"]
     assert main(argv) == 0
     opened = pypdfium2.PdfDocument(out.read_bytes())
     try:
@@ -34,6 +35,7 @@ def test_label_is_read_and_recorded_by_nobody(tmp_path: Path) -> None:
     assert code.text == "KL1:phong-an-1;phong-an;TS-0042"
     assert "phong-an-1" in text
     assert "TS-0042" in text
+    assert "UBND phường Phong An" in text
     assert isinstance(classify(code.text.encode(), ()), WrongCode)
 
 

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from central.__main__ import main
 from central.commands import options
-from central.fleet import invitation
 from central.keys.keystore import KeyStore
 from central.ledgers.ledger import Opening
 from central.ledgers.sqlite import SqliteLedger
@@ -156,12 +155,6 @@ def test_days_of_a_zone_have_no_hole_and_no_overlap(day: date, zone: ZoneInfo) -
     starts, ends = options.ns_of(here, zone), options.ns_of(following, zone)
     assert 23 * 3600 * 10**9 <= ends - starts <= 25 * 3600 * 10**9
     assert options.day_at(starts // 10**9 + 7200, zone) == str(day)
-
-
-def test_sheet_ends_in_the_offices_time() -> None:
-    """The technician reads a clock on a wall."""
-    _, lines = invitation.sheet("door-a", "office-1", datetime.fromtimestamp(DAY.timestamp(), HUE))
-    assert "Hiệu lực đến: 01/12/2026 00:00 ·" in lines[0]
 
 
 @pytest.mark.parametrize("words", [["entries"], ["open", "--reason", "case 1"]])
