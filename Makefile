@@ -129,8 +129,8 @@ words: $(VENV)/.ready-dev ## gather what programs say to people into kiosk/langu
 	$(BIN)/pybabel -q update -i build/kiosk.pot -o kiosk/language/vi.po -l vi --no-fuzzy-matching --ignore-obsolete \
 		--ignore-pot-creation-date --width 1000
 
-sheets: $(VENV)/.ready-dev ## print the door's sheet, the technician's and the handbook into build/sheets/ (OFFICE=, CONTACT=)
-	$(BIN)/python docs/sheets/make.py build/sheets --office "$(OFFICE)" --contact "$(CONTACT)"
+sheets: $(VENV)/.ready-dev ## print the door's sheet, the technician's and the handbook into build/sheets/ (OFFICE=, CONTACT=, KEEP_DAYS=)
+	$(BIN)/python docs/sheets/make.py build/sheets --office "$(OFFICE)" --contact "$(CONTACT)" $(if $(KEEP_DAYS),--keep-days "$(KEEP_DAYS)")
 
 setup: $(VENV)/.ready-dev ## install what is missing
 
