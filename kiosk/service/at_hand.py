@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kiosk import gpio
 from kiosk.errors import BEGIN_A_FILE, CameraError, PanelError
 from kiosk.settings import loader
 
@@ -49,6 +48,8 @@ def refuse_without_pins(path: Path) -> None:
     """
     if not loader.is_absent(path):
         return
+    from kiosk import gpio  # noqa: PLC0415  whoever only looks at files needs no library of pins
+
     try:
         gpio.pin_factory("gpio").close()
     except PanelError as error:

@@ -257,6 +257,27 @@ def test_panel_and_aim_show_in_the_terminal_what_a_file_gives_to_pins(
     assert kiosk(["aim", "--config", config]) == 11
 
 
+LOOKING = """
+import sys
+from contextlib import suppress
+from kiosk.__main__ import main
+with suppress(SystemExit):
+    main(["--help"])
+for word in ("status", "outbox", "check", "wiring"):
+    assert main([word, "--config", sys.argv[1]]) in {0, 1, 12}
+print([name for name in ("cv2", "numpy", "zxingcpp", "gpiozero", "paho") if name in sys.modules])
+"""
+
+
+def test_help_and_looking_load_no_pictures(written: Callable[..., Path]) -> None:
+    """A word that only looks at files is quick on a slow board, and works where a camera's or a pin's library is broken."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOOKING, str(written())], capture_output=True, text=True, timeout=LIMIT_S, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_folder_with_broken_pictures_shows_the_others(written: Callable[..., Path], tmp_path: Path) -> None:
     """An empty file among them ends no process."""
     (tmp_path / "shown").mkdir()
