@@ -78,6 +78,7 @@ class Listener:
     Attributes:
         address: What the process finds in $NOTIFY_SOCKET.
         is_ready: Whether it has said that it is ready.
+        is_watched: Whether it has given a sign of life; from then on its silence means something.
         heard_s: Monotonic time of its last sign of life; that of the start before the first.
     """
 
@@ -86,6 +87,7 @@ class Listener:
         self._socket.bind("")  # the kernel chooses a name that is free and dies with the socket
         self.address = "@" + self._socket.getsockname()[1:].decode("ascii")
         self.is_ready = False
+        self.is_watched = False
         self.heard_s = now_s
 
     def listen(self, now_s: float) -> None:
@@ -101,6 +103,7 @@ class Listener:
             if b"READY=1" in words or b"WATCHDOG=1" in words:
                 self.heard_s = now_s
             self.is_ready |= b"READY=1" in words
+            self.is_watched |= b"WATCHDOG=1" in words
 
     def close(self) -> None:
         """Hear no more."""

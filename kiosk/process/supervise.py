@@ -4,20 +4,28 @@ A process that ends by itself has failed and is started again after a pause that
 anew once the process has lived for a minute. Two ends are final: exit code 0 (it has finished) and 2 (its configuration
 is wrong, which no restart mends). `stop` asks with SIGTERM and, after five seconds, does not ask.
 
-A process that has said that it is ready (`kiosk.process.notify`) and then finishes no work for `SILENT_S` hangs: it is killed and
-started again like one that died. A process that never says so is not watched.
+A process that has given a sign of life (`kiosk.process.notify`) and then finishes no work for `SILENT_S` hangs: it is killed and
+started again like one that died. One that never gives any is not watched, though it may say that it is ready: mosquitto does.
+
+Each process has a session of its own, so that Ctrl-C in a terminal reaches the supervisor alone, which then asks the others in
+its own way. Whatever ends the supervisor, SIGKILL included, ends them (`kiosk.process.leash`). Start them from the main thread:
+what the kernel waits for is the end of the thread that started them.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import signal
 import subprocess
+import sys
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kiosk.log import line
+from kiosk.process import leash
 from kiosk.process.notify import Listener
 
 if TYPE_CHECKING:
@@ -45,6 +53,8 @@ class Child:
         argv: Its command line.
         output: File to which it writes what it says; None for our own stderr.
         process: The present process; None before the first start and between starts.
+        orphaned: The signal that it gets when we are gone: SIGTERM for what should let go of lights and links in its own way, SIGKILL
+            for what must be gone for certain.
         epitaph: What is run after it has died, before it is started again, such as to show a fault; empty for nothing.
         code: The exit code with which it ended for good; None while it should live.
         restarts: How often it has been started again.
@@ -53,6 +63,7 @@ class Child:
     name: str
     argv: Sequence[str]
     output: Path | None = None
+    orphaned: signal.Signals = signal.SIGTERM
     epitaph: Sequence[str] = ()
     process: subprocess.Popen[bytes] | None = None
     code: int | None = None
@@ -89,12 +100,15 @@ class Child:
         if now_s - self._started_s >= LIVED_S:
             self._pause_s = FIRST_PAUSE_S
         _log.warning(line("ended", process=self.name, code=code, restart_in_s=self._pause_s))
-        self._next_start_s = now_s + self._pause_s
-        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
-        self.restarts += 1
+        self._rest(now_s)
         if self.epitaph:
             told = {"EXIT_STATUS": str(code)}  # as systemd tells its ExecStopPost
-            self._mourner = subprocess.Popen(self.epitaph, stdin=subprocess.DEVNULL, env={**os.environ, **told})
+            self._mourner = subprocess.Popen(
+                _leashed(self.epitaph, self.orphaned),
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **told},
+                start_new_session=True,
+            )
             self._ended_s = now_s
 
     @property
@@ -117,7 +131,7 @@ class Child:
             return
         self._listener.listen(now_s)
         silent_s = now_s - self._listener.heard_s
-        if self._listener.is_ready and silent_s > SILENT_S:
+        if self._listener.is_watched and silent_s > SILENT_S:
             _log.error(line("hangs", process=self.name, silent_s=silent_s))
             process.kill()
             process.wait()
@@ -130,17 +144,37 @@ class Child:
             self._mourner = None
         return self._mourner is not None
 
+    def _rest(self, now_s: float) -> None:
+        """Wait before the next start, longer each time."""
+        self._next_start_s = now_s + self._pause_s
+        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+        self.restarts += 1
+
     def _start(self, now_s: float) -> None:
         self._listener = Listener(now_s)
-        environment = {**os.environ, "NOTIFY_SOCKET": self._listener.address}
-        quiet = subprocess.DEVNULL
-        if self.output is None:
-            self.process = subprocess.Popen(self.argv, stdin=quiet, env=environment)
-        else:
-            with self.output.open("ab") as output:
-                self.process = subprocess.Popen(self.argv, stdin=quiet, stdout=output, stderr=output, env=environment)
+        try:
+            with ExitStack() as stack:
+                output = None if self.output is None else stack.enter_context(self.output.open("ab"))
+                self.process = subprocess.Popen(
+                    _leashed(self.argv, self.orphaned),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env={**os.environ, "NOTIFY_SOCKET": self._listener.address},
+                    start_new_session=True,
+                )
+        except OSError as error:
+            self.let_go()
+            _log.error(line("not-started", process=self.name, reason=error, restart_in_s=self._pause_s))
+            self._rest(now_s)
+            return
         self._started_s = now_s
         _log.info(line("started", process=self.name, pid=self.process.pid))
+
+
+def _leashed(argv: Sequence[str], orphaned: signal.Signals) -> list[str]:
+    """This command line as one that ends with us."""
+    return [sys.executable, "-I", "-S", leash.__file__, str(int(orphaned)), str(os.getpid()), *argv]
 
 
 class Supervisor:
@@ -155,12 +189,12 @@ class Supervisor:
         for child in self.children:
             child.tend(now_s)
 
-    def stop(self) -> None:
-        """End all children: SIGTERM, and SIGKILL after `STOP_S`."""
+    def stop(self, within_s: float = STOP_S) -> None:
+        """End all children: SIGTERM, and SIGKILL after so long."""
         alive = [child.process for child in self.children if child.process is not None]
         for process in alive:
             process.terminate()
-        deadline_s = time.monotonic() + STOP_S
+        deadline_s = time.monotonic() + within_s
         for process in alive:
             try:
                 process.wait(max(0.0, deadline_s - time.monotonic()))

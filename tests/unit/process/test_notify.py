@@ -19,7 +19,8 @@ from kiosk.process.supervise import Child
 from tests.running import until
 
 QUIET = "import time; time.sleep(60)"
-READY_THEN_QUIET = f"from kiosk.process.notify import Notifier; Notifier().ready('up'); {QUIET}"
+READY = f"from kiosk.process.notify import Notifier; Notifier().ready('up'); {QUIET}"
+ALIVE_ONCE = f"from kiosk.process.notify import Notifier; Notifier().alive(); {QUIET}"
 LIVELY = """
 import time
 from kiosk.process.notify import Notifier
@@ -69,13 +70,13 @@ def test_listener_hears_a_process() -> None:
     assert (listener.is_ready, listener.heard_s) == (False, 1.0)
     notifier.ready("up")
     listener.listen(3.0)
-    assert (listener.is_ready, listener.heard_s) == (True, 3.0)
+    assert (listener.is_ready, listener.is_watched, listener.heard_s) == (True, False, 3.0)
     notifier.status("no sign of life")
     listener.listen(4.0)
     assert listener.heard_s == 3.0
     notifier.alive()
     listener.listen(5.0)
-    assert listener.heard_s == 5.0
+    assert (listener.is_watched, listener.heard_s) == (True, 5.0)
     listener.close()
 
 
@@ -84,10 +85,10 @@ def _child(program: str, epitaph: tuple[str, ...] = ()) -> Child:
 
 
 def test_process_that_hangs_is_started_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Ready and then silent: it is killed, its epitaph is run, and it is started anew."""
+    """One sign of life and then silence: it is killed, its epitaph is run, and it is started anew."""
     monkeypatch.setattr(supervise, "SILENT_S", 0.4)
     sign = tmp_path / "epitaph"
-    child = _child(READY_THEN_QUIET, (sys.executable, "-c", f"open({str(sign)!r}, 'w').close()"))
+    child = _child(ALIVE_ONCE, (sys.executable, "-c", f"open({str(sign)!r}, 'w').close()"))
 
     def again() -> bool:
         child.tend(time.monotonic())
@@ -100,9 +101,9 @@ def test_process_that_hangs_is_started_again(monkeypatch: pytest.MonkeyPatch, tm
         supervise.Supervisor([child]).stop()
 
 
-@pytest.mark.parametrize("program", [QUIET, LIVELY])
+@pytest.mark.parametrize("program", [QUIET, READY, LIVELY])
 def test_process_that_works_or_never_spoke_is_left_alone(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
-    """Silence means nothing before the first word."""
+    """Silence means nothing before the first sign of life; to be ready is none: mosquitto says that and no more."""
     monkeypatch.setattr(supervise, "SILENT_S", 1.5)
     child = _child(program)
     try:
@@ -113,7 +114,7 @@ def test_process_that_works_or_never_spoke_is_left_alone(monkeypatch: pytest.Mon
             child.tend(time.monotonic())
             time.sleep(0.02)
         assert child.process is first
-        assert child.is_ready == (program is LIVELY)
+        assert child.is_ready == (program in (READY, LIVELY))
     finally:
         supervise.Supervisor([child]).stop()
 
