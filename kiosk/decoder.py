@@ -73,12 +73,15 @@ class Tried:
 class Decoder:
     """Reads the frames of one camera. One thread at a time."""
 
-    def __init__(self, budget_ms: int) -> None:
+    def __init__(self, budget_ms: int, *, counted: bool = False) -> None:
         """Begin.
 
         Args:
             budget_ms: After so long on one frame nothing more is tried on it.
+            counted: Whether "so long" is what the passes should take, not what the clock says: then the same frames are read
+                alike on any machine, however busy, and no door waits.
         """
+        self._counted = counted
         self._schedule = Schedule(passes.PLANS, budget_ms)
         self._watch = Watch()
         self._zbar = ZbarScanner(step_px=2)
@@ -97,7 +100,8 @@ class Decoder:
         cheap_ms = self._timed(passes.CHEAP, work, lambda: _cheap(frame, work.luma))
         if not work.codes or work.near:
             self._look(frame, work)
-        self._schedule.begin(work.evidence(), FRAME_MS_PER_PIXEL * work.luma.size, cheap_ms)
+        nominal_ms = FRAME_MS_PER_PIXEL * work.luma.size
+        self._schedule.begin(work.evidence(), nominal_ms, nominal_ms if self._counted else cheap_ms)
         self._go_on(work, self._schedule)
         self._read_at.append([found for found, _ in work.codes.values()])
         self._sums.next_frame(has_read=bool(work.codes))
@@ -136,6 +140,7 @@ class Decoder:
         while (not work.codes or work.near) and (attempt := schedule.choose()) is not None:
             before = len(work.codes)
             cost_ms = self._timed(attempt.plan.name, work, partial(self._attempt, attempt, work))
+            cost_ms = attempt.expected_ms if self._counted else cost_ms
             schedule.settle(attempt, cost_ms, read=len(work.codes) > before)
             schedule.found(work.evidence())
 

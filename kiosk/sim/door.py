@@ -3,6 +3,9 @@
 Seeded: the same seed brings the same people in the same order, in the same light. As with a real camera, a slow reader
 sees fewer frames and never older ones; with `realtime=False` time stands still between frames, for tests and the bench.
 
+At a `SimulatedDoor` people come and go by the clock, whether they were answered or not. At a `PatientDoor`, the demo's, they wait for
+their answer, and time is counted in frames: who is read, and who gives up, depends on the seed and not on the machine.
+
 Units: `_s` seconds since the door opened, `_px` pixels, `_ns` nanoseconds since boot.
 """
 
@@ -29,6 +32,12 @@ LEAVE_S = 0.2
 PAUSE_S = 0.3
 CLOSING_S = 0.5
 """The door stays open so long after the last person, so that a slow reader is done with them."""
+GONE_S = 2.0
+"""Who comes again comes so long after having left: long enough to be a new sighting."""
+LOOK_S = 0.5
+"""So long a patient person looks at the light after the answer."""
+PATIENCE_S = 3.0
+"""A patient person who has not been answered leaves after so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +84,9 @@ class SimulatedDoor:
             realtime: False to let time pass only from frame to frame.
         """
         self.visits = visits_of(seed, people)
-        self._size_px = (width_px, height_px)
         self._interval_s = 1 / fps
         self._realtime = realtime
-        self._seed = seed
-        self._scene = Scene(width_px, height_px, seed)
-        self._faces: dict[int, Face] = {}
+        self._sight = _Sight(width_px, height_px, seed)
         self._number = -1
         self._opened_boot_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
@@ -112,18 +118,150 @@ class SimulatedDoor:
         number = round(at_s / self._interval_s)
         index = self.visitor_at(at_s)
         if index is None:
-            return self._scene.empty(number)
+            return self._sight.empty(number)
         visit = self.visits[index]
-        if index not in self._faces:
-            self._faces = {index: face_of(visit.payload, visit.carrier, inverted=visit.inverted)}
-        pose = self._pose(index, visit, at_s - visit.starts_s)
-        return self._scene.with_carrier(self._faces[index], pose, number)
+        since_s = at_s - visit.starts_s
+        return self._sight.of(number, index, visit, since_s, since_s - APPROACH_S - HOLD_S)
 
     def visitor_at(self, at_s: float) -> int | None:
         """Which of the visits is in view at a time; None if nobody is."""
         return next((i for i, visit in enumerate(self.visits) if visit.starts_s <= at_s < visit.ends_s), None)
 
-    def _pose(self, index: int, visit: Visit, since_s: float) -> Pose:
+
+class PatientDoor:
+    """A camera at a door at which invented people wait for their answer. Whoever gives it says so with `answer`.
+
+    Every frame is handed over, however long the one before took to read, and none sooner than a camera would. Who has been
+    answered looks at the light and leaves; who has not gives up after `PATIENCE_S` of frames.
+    """
+
+    def __init__(
+        self, width_px: int = 1280, height_px: int = 720, fps: int = 30, *, seed: int = 1, people: int = 20,
+        realtime: bool = True,
+    ) -> None:  # fmt: skip
+        """Open the door.
+
+        Args:
+            width_px: Width of a frame.
+            height_px: Height of a frame.
+            fps: Frames a second, at most.
+            seed: Who comes, and how they hold what they carry.
+            people: How many come.
+            realtime: False to hand over frames as fast as they are asked for.
+        """
+        self.visits = visits_of(seed, people)
+        self.shown = 0
+        """Who has been answered or has given up. Who is in view and is still looked at does not count yet."""
+        self.unread = 0
+        """Who of them has given up."""
+        self._fps = fps
+        self._realtime = realtime
+        self._sight = _Sight(width_px, height_px, seed)
+        self._number = -1
+        self._index = -1
+        self._came: int | None = None
+        """The frame in which the one in view came; None while nobody is. All of these count frames."""
+        self._leaves = 0
+        self._answered = False
+        self._next_comes = self._frames(PAUSE_S)
+        self._left: dict[bytes, int] = {}
+        self._opened_boot_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+    def next_frame(self, timeout_s: float) -> Frame:  # noqa: ARG002  the next frame is always less than a second away
+        """The next frame, not before it is due."""
+        self._number += 1
+        if self._realtime:
+            self._wait()
+        self._move_on()
+        if self._index == len(self.visits) - 1 and self._came is None and self._number >= self._next_comes:
+            raise CameraEndedError("everybody has passed")
+        return Frame(self._picture(), self._opened_boot_ns + self._due_ns)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def answer(self, payload: bytes) -> None:
+        """Let whoever holds up this code know that it was answered; nothing happens if nobody does."""
+        if self._came is None or self._answered or self.visits[self._index].payload != payload:
+            return
+        self._answered = True
+        self.shown += 1
+        self._leaves = max(self._number + self._frames(LOOK_S), self._came + self._frames(APPROACH_S))
+
+    @property
+    def _due_ns(self) -> int:
+        """When this frame is due, after the opening."""
+        return round(self._number * 1e9 / self._fps)
+
+    def _frames(self, time_s: float) -> int:
+        return round(time_s * self._fps)
+
+    def _wait(self) -> None:
+        """Until this frame is due. A clock that is late, because frames took long to read, is put right when nobody looks."""
+        late_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - self._opened_boot_ns - self._due_ns
+        if late_ns < 0:
+            time.sleep(-late_ns / 1e9)
+        elif self._came is None:
+            self._opened_boot_ns += late_ns
+
+    def _move_on(self) -> None:
+        """Who comes with this frame, and who goes."""
+        if self._came is not None and self._number >= self._leaves + self._frames(LEAVE_S):
+            self._left[self.visits[self._index].payload] = self._number
+            self._came = None
+            if not self._answered:
+                self.shown += 1
+                self.unread += 1
+            self._next_comes = self._number + self._frames(PAUSE_S)
+            if self._index == len(self.visits) - 1:
+                self._next_comes = self._number + self._frames(CLOSING_S)
+            elif (left := self._left.get(self.visits[self._index + 1].payload)) is not None:
+                self._next_comes = max(self._next_comes, left + self._frames(GONE_S))
+        if self._came is None and self._number >= self._next_comes and self._index < len(self.visits) - 1:
+            self._index += 1
+            self._came, self._answered = self._number, False
+            self._leaves = self._number + self._frames(PATIENCE_S)
+
+    def _picture(self) -> NDArray[np.uint8]:
+        if self._came is None:
+            return self._sight.empty(self._number)
+        since_s, left_s = ((self._number - frame) / self._fps for frame in (self._came, self._leaves))
+        return self._sight.of(self._number, self._index, self.visits[self._index], since_s, left_s)
+
+
+class _Sight:
+    """What a camera at the door sees."""
+
+    def __init__(self, width_px: int, height_px: int, seed: int) -> None:
+        self._size_px = (width_px, height_px)
+        self._seed = seed
+        self._scene = Scene(width_px, height_px, seed)
+        self._faces: dict[int, Face] = {}
+
+    def empty(self, number: int) -> NDArray[np.uint8]:
+        """Nobody.
+
+        Args:
+            number: Of the frame.
+        """
+        return self._scene.empty(number)
+
+    def of(self, number: int, index: int, visit: Visit, since_s: float, left_s: float) -> NDArray[np.uint8]:
+        """Somebody.
+
+        Args:
+            number: Of the frame.
+            index: Which of the visits it is.
+            visit: The same.
+            since_s: How long they have been in view.
+            left_s: How long they have been leaving; negative while they stay.
+        """
+        if index not in self._faces:
+            self._faces = {index: face_of(visit.payload, visit.carrier, inverted=visit.inverted)}
+        pose = self._pose(index, visit, since_s, max(0.0, left_s) / LEAVE_S)
+        return self._scene.with_carrier(self._faces[index], pose, number)
+
+    def _pose(self, index: int, visit: Visit, since_s: float, leaving: float) -> Pose:
         """Comes nearer, is held with a trembling hand, leaves to the side."""
         random = Random(f"{self._seed}/{index}")
         width_px, height_px = self._size_px
@@ -131,7 +269,6 @@ class SimulatedDoor:
         scale = min(width_px / 1280, height_px / 720)
         near_px = min(random.uniform(3.2, 5.5) * scale, 0.8 * height_px / modules)
         nearness = min(1.0, since_s / APPROACH_S)
-        leaving = max(0.0, since_s - APPROACH_S - HOLD_S) / LEAVE_S
         tremble = [math.sin(since_s * random.uniform(9, 14) + random.uniform(0, 6)) for _ in range(3)]
         glossy = visit.carrier != "paper"
         return Pose(
@@ -156,8 +293,7 @@ def visits_of(seed: int, count: int) -> tuple[Visit, ...]:
         earlier = [visit for visit in visits[-5:] if visit.kind in {"cccd", "can-cuoc", "national-qr", "bhyt"}]
         if earlier and random.random() < 0.1:
             first = random.choice(earlier)
-            # Gone long enough to be a new sighting.
-            at_s = max(at_s, first.ends_s + 2.0)
+            at_s = max(at_s, first.ends_s + GONE_S)
             visit = Visit(first.payload, first.kind, first.carrier, first.inverted, comes_again=True, starts_s=at_s)
         else:
             visit = _first_visit(random, at_s)

@@ -24,7 +24,7 @@ from kiosk.errors import CameraEndedError, CameraError, CameraStalledError
 from kiosk.lens.frame import Camera
 from kiosk.service import checkup
 from kiosk.sim import opening
-from kiosk.sim.door import SimulatedDoor
+from kiosk.sim.door import PatientDoor, SimulatedDoor
 
 WIDTH_PX, HEIGHT_PX = 640, 480
 
@@ -224,7 +224,7 @@ def _video(tmp_path: Path) -> str:
     return f"video:{path}"
 
 
-@pytest.fixture(params=["picamera2", "v4l2", "folder", "video", "sim"])
+@pytest.fixture(params=["picamera2", "v4l2", "folder", "video", "sim", "patient"])
 def camera(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Camera]:
     """Each camera in turn, opened from its source."""
     match request.param:
@@ -240,7 +240,8 @@ def camera(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Camera]:
             source = _video(tmp_path)
         case _:
             source = "sim:seed=3,people=1"
-    camera = opening.open_camera(_settings(source=source))
+    patient = PatientDoor(WIDTH_PX, HEIGHT_PX, seed=3, people=1) if request.param == "patient" else None
+    camera = patient or opening.open_camera(_settings(source=source))
     yield camera
     camera.close()
     camera.close()

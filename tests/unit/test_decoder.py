@@ -239,6 +239,23 @@ def test_frame_beyond_its_budget_is_left(monkeypatch: pytest.MonkeyPatch) -> Non
         assert [tried.strategy for tried in decoder.tried] == ["zxing"]
 
 
+def test_budget_that_is_counted_knows_no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine a thousand times slower the same passes are tried on the same frames; the clock's budget would not allow it."""
+    picture = np.asarray(cv2.GaussianBlur(_framed(code_picture(CARD, 4), 40), (0, 0), 2.2), np.uint8)
+
+    def tried(*, counted: bool) -> list[list[str]]:
+        decoder = Decoder(60, counted=counted)
+        return [
+            [each.strategy for each in decoder.tried] for _ in range(4) if decoder.read(Frame(picture, 0)) is not None
+        ]
+
+    quick = tried(counted=True)
+    assert max(map(len, quick)) > 1
+    monkeypatch.setattr(time, "perf_counter_ns", lambda ns=time.perf_counter_ns: 1000 * ns())
+    assert tried(counted=True) == quick
+    assert tried(counted=False) != quick
+
+
 def test_what_was_tried_is_told() -> None:
     """The passes of the last frame, in order, with what each cost and which read the code."""
     picture = np.asarray(cv2.GaussianBlur(_framed(code_picture(CARD, 4), 40), (0, 0), 2.2), np.uint8)
