@@ -122,6 +122,7 @@ docs: $(VENV)/.ready-dev ## write what is made from the types: the reference, th
 	$(BIN)/python -m kiosk.service.reference config/kiosk.yaml docs/configuration.md
 	$(BIN)/python -m kiosk.service.acceptance docs/acceptance.md
 	$(BIN)/python -m kiosk.service.pictures docs/pictures
+	$(BIN)/python -m kiosk.demo.picture docs/pictures/demo.svg
 
 words: $(VENV)/.ready-dev ## gather what programs say to people into kiosk/language/vi.po; what is new there waits for its Vietnamese
 	@mkdir -p build

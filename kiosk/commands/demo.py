@@ -4,21 +4,23 @@
 
 The scan loop runs in this process, so that the panel's witness stands where the light is switched. Broker, collector and
 uplink are ordinary processes that may be killed while it runs; they are started again, and nothing may be lost.
+
+The same seed brings the same people and the same verdict, on a busy machine, too: people wait for their answer and give up
+after a count of frames, and the decoder counts its budget.
 """
 
 from __future__ import annotations
 
 import logging
+import signal
 import sys
-import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
-import yaml
 from rich.console import Console
 from rich.live import Live
 
@@ -28,27 +30,29 @@ from kiosk.cli import values
 from kiosk.commands.run import kiosk_argv
 from kiosk.commands.scan import open_parts
 from kiosk.commands.signals import until_signalled
-from kiosk.credential import masked
-from kiosk.demo.broker import own_broker
+from kiosk.decoder import Decoder
+from kiosk.delivery import wire
+from kiosk.demo.broker import checked_url, started_broker, try_broker
+from kiosk.demo.folder import kept_folder, passing_folder
 from kiosk.demo.judge import Judgement, Tally, WitnessedPanel, judge
 from kiosk.demo.office import Office
-from kiosk.demo.view import Scene, drawn
+from kiosk.demo.stage import opened_camera, written_config
+from kiosk.demo.telling import answer_of, ledger_columns, next_steps, remarks, times_of
+from kiosk.demo.view import Scene, drawn, logged_to
 from kiosk.errors import CameraEndedError
 from kiosk.health import FRESH_S, read_marks
-from kiosk.model import Credential
 from kiosk.panel import CuePlayer
-from kiosk.process.supervise import Child, Supervisor
+from kiosk.process.supervise import STOP_S, Child, Supervisor
 from kiosk.scanner import Scanner
-from kiosk.settings import loader
-from kiosk.sim import opening
-from kiosk.sim.door import SimulatedDoor
+from kiosk.sim.door import PatientDoor
 from kiosk.sim.terminal import SeenOutputs
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+    from uuid import UUID
 
-    from kiosk.config import Config
     from kiosk.demo.office import Secrecy
     from kiosk.lens.frame import Camera, Frame
     from kiosk.model import Reading
@@ -59,8 +63,12 @@ LOOK_EVERY_S = 0.5
 STILL_S = 60.0
 """The wait for the centre is given up when nothing has been settled for so long."""
 TELL_EVERY_S = 2.0
+STOPPED_S = 0.5
+"""What is under way when Ctrl-C comes has so long to arrive, and each process so long to end by itself."""
+STOPPING = "stopping; Ctrl-C again leaves at once"
 REFRESHES_A_SECOND = 6
-LEDGER_ROWS = 8
+LEDGER_ROWS = 12
+EVERY_ROW = 1_000_000
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -80,82 +88,142 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Let people pass, wait until everything is delivered, judge. 0 if nothing is lost or doubled, else 1."""
-    on_terminal = sys.stdout.isatty() and not arguments.plain
+    """Let people pass, wait until everything is delivered, judge.
+
+    Returns:
+        0 if nothing is lost, doubled or readable, and all is delivered unless the end was asked for; else 1.
+    """
+    console = Console()
+    on_terminal = console.is_terminal and not console.is_dumb_terminal and not arguments.plain
     log.start("warning" if on_terminal else "info")
-    with ExitStack() as stack:
-        scans = logging.getLogger("kiosk.scanner")
-        stack.callback(scans.setLevel, scans.level)
-        scans.setLevel(logging.WARNING)  # the demo says the same in its own words
-        folder = arguments.state_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kiosk-demo-")))
-        folder.mkdir(parents=True, exist_ok=True)
-        demo = Demo(arguments, folder, stack, on_terminal=on_terminal)
-        judgement = demo.play(until_signalled())
-        secrecy = demo.secrecy()
-    print(f"{secrecy}: names open with the private keys in {demo.office.keys_folder} alone")
-    print(judgement, flush=True)
-    return 0 if judgement.holds and secrecy.holds else 1
+    kept: Path | None = arguments.state_dir
+    try:
+        with ExitStack() as stack:
+            scans = logging.getLogger("kiosk.scanner")
+            stack.callback(scans.setLevel, scans.level)
+            scans.setLevel(logging.WARNING)  # the demo says the same in its own words
+            url = None if arguments.broker is None else checked_url(arguments.broker)
+            camera = stack.enter_context(closing(opened_camera(arguments)))
+            folder = stack.enter_context(passing_folder() if kept is None else kept_folder(kept))
+            demo = Demo(arguments, url, camera, folder, stack, console if on_terminal else None)
+            judgement = demo.play()
+            secrecy = demo.secrecy()
+    except KeyboardInterrupt:
+        print("kiosk: left at once, without a judgement", file=sys.stderr)
+        raise
+    if on_terminal:
+        console.print(drawn(demo.scene, with_picture=False), height=demo.scene.height)
+    keys = f"in {demo.office.keys_folder}" if kept else "of this demo, now deleted"
+    print(f"{secrecy}: names open with the authority's private keys alone, {keys}")
+    why = "ended before" if demo.stopped else f"nothing moved for {STILL_S:.0f} s before"
+    print(*remarks(judgement, kept, why), "What to try next:", *next_steps(kept), judgement, sep="\n", flush=True)
+    kept_promise = judgement.holds and secrecy.holds
+    return 0 if kept_promise and (demo.stopped or not judgement.waiting) else 1
 
 
 class Demo:
     """One run."""
 
-    def __init__(self, arguments: argparse.Namespace, folder: Path, stack: ExitStack, *, on_terminal: bool) -> None:
-        self._people = arguments.people
-        self._on_terminal = on_terminal
-        children = []
-        url, protocol = arguments.broker, "auto"
-        if url is None:
-            broker = own_broker(folder)
-            url, protocol = broker.url, broker.protocol
-            children.append(broker.child)
-        source = arguments.camera or f"sim:seed={arguments.seed},people={arguments.people}"
+    def __init__(
+        self,
+        arguments: argparse.Namespace,
+        url: str | None,
+        camera: Camera,
+        folder: Path,
+        stack: ExitStack,
+        console: Console | None,
+    ) -> None:  # fmt: skip
+        """Set everything up; closed by the stack.
+
+        Args:
+            arguments: The command's.
+            url: A broker that runs already; None for one of our own.
+            camera: Where frames come from; its opener closes it.
+            folder: Where everything is kept.
+            stack: What is opened here is closed there.
+            console: The terminal for the view; None for plain lines.
+
+        Raises:
+            LinkError: The broker cannot be used.
+        """
+        self.scene = Scene()
+        self.stopped = False
         self.office = Office(folder)
-        self._config, path = _written_config(folder, source, url, protocol, self.office)
+        self._people = arguments.people
+        self._camera = camera
+        self._console = console
+        own = started_broker(folder) if url is None else None
+        self._supervisor = Supervisor(() if own is None else (own.child,))
+        stack.push(self._end_children)
+        protocol = "auto"
+        if own is not None:
+            url, protocol = own.url, own.protocol
+        self._config, path = written_config(folder, arguments, str(url), protocol, self.office.settings())
+        if own is None:
+            try_broker(self._config, str(url))
         self._ledger_path = folder / "ledger.db"
         kiosk = self._config.kiosk.id
         collect = {
-            "--broker": url, "--protocol": protocol, "--ledger": str(self._ledger_path), "--kiosk": kiosk,
+            "--broker": str(url), "--protocol": protocol, "--ledger": str(self._ledger_path), "--kiosk": kiosk,
             "--client-id": f"{kiosk}-centre",
         }  # fmt: skip
-        children += [
+        children = [
             Child("collector", [sys.executable, "-m", "central", "collect", *chain.from_iterable(collect.items())]),
             Child("uplink", kiosk_argv("uplink", "--config", str(path))),
         ]
         for child in children:
             child.output = folder / f"{child.name}.log"
-        self._supervisor = Supervisor(children)
-        stack.callback(self._supervisor.stop)
+            child.orphaned = signal.SIGKILL
+        self._supervisor.children += tuple(children)
         self._outputs = SeenOutputs()
         self._panel = WitnessedPanel(CuePlayer(self._outputs))
         stack.callback(self._panel.close)
-        self._camera = opening.open_camera(self._config.lanes[0].camera)
-        stack.callback(self._camera.close)
-        parts = stack.enter_context(open_parts(self._config, self._config.lanes[0], self._panel, self._camera))
+        lane = self._config.lanes[0]
+        parts = stack.enter_context(open_parts(self._config, lane, self._panel, camera))
+        if isinstance(camera, PatientDoor):
+            parts = replace(parts, decoder=Decoder(self._config.decode.budget_ms, counted=True))
         self._outbox: Outbox = parts.outbox
-        self._scanner = Scanner(self._config, self._config.lanes[0], parts)
+        self._scanner = Scanner(self._config, lane, parts)
         self._tally = Tally()
-        self._scene = Scene()
+        self._before = self._waiting_ids() | {row.entry.id for row in self._rows()}
         self._next_look_s = 0.0
+        self.scene.title = f"kiosk demo · {url}"
         self._say(f"kiosk {kiosk}, broker {url}, state in {folder}")
 
-    def play(self, stop: Callable[[], bool]) -> Judgement:
+    def play(self) -> Judgement:
         """Everything, until the judgement."""
+        asked = until_signalled()
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
         with ExitStack() as stack:
-            if self._on_terminal:
+            if self._console is not None:
+                stack.enter_context(logged_to(self.scene.events))
                 live = Live(
-                    get_renderable=lambda: drawn(self._scene), refresh_per_second=REFRESHES_A_SECOND,
-                    console=Console(), vertical_overflow="crop",
+                    get_renderable=lambda: drawn(self.scene), refresh_per_second=REFRESHES_A_SECOND,
+                    console=self._console, screen=True,
                 )  # fmt: skip
                 stack.enter_context(live)
-            self._scan(stop)
-            self._await_delivery(stop)
-            self._look_at_ledger()
-        ids = [row.entry.id for row in self._rows()]
-        return judge(self._shown(), self._panel.greens, self._tally, ids)
+            self._scan(asked)
+            self._await_delivery(asked)
+            self._look(at_once=True)
+        waiting = self._waiting_ids() - self._before
+        ids = [row.entry.id for row in self._rows() if row.entry.id not in self._before]
+        return judge(self._passed(), self._panel.greens, self._tally, waiting, ids)
 
-    def _scan(self, stop: Callable[[], bool]) -> None:
-        while not stop():
+    def _end_children(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:
+        """Without patience where it was asked for: whatever they keep is safe on the disk already."""
+        self._supervisor.stop(0.0 if kind is not None else STOPPED_S if self.stopped else STOP_S)
+
+    def _is_over(self, asked: Callable[[], bool]) -> bool:
+        """Whether the end has been asked for; said once, at once."""
+        if asked() and not self.stopped:
+            self.stopped = True
+            self.scene.notice = STOPPING
+            self._say(STOPPING)
+        return self.stopped
+
+    def _scan(self, asked: Callable[[], bool]) -> None:
+        while not self._is_over(asked):
             self._supervisor.tend()
             try:
                 scans = self._scanner.step(self._see)
@@ -163,117 +231,97 @@ class Demo:
                 return
             for scan in scans:
                 self._tally.add(scan)
+                if isinstance(self._camera, PatientDoor) and scan.decision is not None:
+                    self._camera.answer(scan.sighting.payload)
                 self._tell(scan)
             self._look()
-            if not isinstance(self._camera, SimulatedDoor) and self._tally.answered >= self._people:
+            if not isinstance(self._camera, PatientDoor) and self._tally.answered >= self._people:
                 return
 
-    def _await_delivery(self, stop: Callable[[], bool]) -> None:
-        """Until the outbox is empty; given up when nothing moves, or at the second Ctrl-C."""
+    def _await_delivery(self, asked: Callable[[], bool]) -> None:
+        """Until the outbox is empty; given up when nothing moves, or soon after the end was asked for."""
         waiting = self._outbox.depth()
         moved_s = told_s = time.monotonic()
-        while (left := self._outbox.depth()) and time.monotonic() - moved_s < STILL_S:
+        while left := self._outbox.depth():
             self._supervisor.tend()
             self._look()
-            if left != waiting:
-                waiting, moved_s = left, time.monotonic()
-            if time.monotonic() - told_s >= TELL_EVERY_S or stop():
-                told_s = time.monotonic()
-                self._say(f"waiting for the centre's receipts: {left} to go, link {self._scene.link}")
+            now_s = time.monotonic()
+            if not self.stopped and (left != waiting or self._is_over(asked)):
+                waiting, moved_s = left, now_s
+            if now_s - moved_s >= (STOPPED_S if self.stopped else STILL_S):
+                return
+            if now_s - told_s >= TELL_EVERY_S:
+                told_s = now_s
+                self._say(f"waiting for the centre's receipts: {left} to go, link {self.scene.link}")
             time.sleep(0.1)
 
     def _see(self, frame: Frame, readings: list[Reading]) -> None:
-        self._scene.frame, self._scene.readings = frame, readings
-        self._scene.panel = self._outputs.state
+        self.scene.frame, self.scene.readings = frame, readings
+        self.scene.panel = self._outputs.state
 
     def _tell(self, scan: Scan) -> None:
-        verdict = scan.verdict
-        what = getattr(verdict, "document", getattr(verdict, "kind", "-"))
-        who = f" {masked(verdict)}" if isinstance(verdict, Credential) else ""
-        times = f"read by {scan.strategy or '-'} in {scan.decode_ms:.0f} ms, committed in {scan.commit_ms:.1f} ms"
-        self._scene.decode_ms, self._scene.strategy = scan.decode_ms, scan.strategy
-        self._scene.last_scan = f"{scan.cue.name} · {what}{who} · {times}"
-        self._say(f"[{self._tally.answered}] {scan.cue.name}: {what}{who}; {times}; {self._outbox.depth()} waiting")
+        answer, times = answer_of(scan), times_of(scan, scan.decode_ms, scan.commit_ms)
+        self.scene.last_answer, self.scene.last_times = f"[{self._tally.answered}] {answer}", times
+        self._say(f"[{self._tally.answered}] {answer}; {times}; {self._outbox.depth()} waiting")
 
-    def _look(self) -> None:
+    def _look(self, *, at_once: bool = False) -> None:
         """Bring the view up to date, twice a second."""
         now_s = time.monotonic()
-        self._scene.panel = self._outputs.state
-        if now_s < self._next_look_s:
+        scene = self.scene
+        scene.panel = self._outputs.state
+        if now_s < self._next_look_s and not at_once:
             return
         self._next_look_s = now_s + LOOK_EVERY_S
         marks = read_marks(self._config.state.runtime_dir, "uplink", FRESH_S)
-        self._scene.link = "-" if marks is None else f"{marks['state']} (MQTT {marks['protocol']})"
-        self._scene.waiting = self._outbox.depth()
-        self._scene.people = f"{self._shown()} of {self._people}"
+        scene.link = "-" if marks is None else f"{marks['state']} (MQTT {marks['protocol']})"
+        scene.waiting = self._outbox.depth()
+        shown, unread = self._passed()
+        scene.people = f"{shown} of {self._people} people"
+        scene.counts = self._tally.counts(unread)
         for child in self._supervisor.children:
             pid = "-" if child.process is None else child.process.pid
-            self._scene.processes[child.name] = f"pid {pid}" + (
-                f", restarted {child.restarts}×" if child.restarts else ""
-            )
-        if self._on_terminal:
+            scene.processes[child.name] = f"{pid}" + (f", {child.restarts}× again" if child.restarts else "")
+        if self._console is not None or at_once:
             self._look_at_ledger()
 
     def _look_at_ledger(self) -> None:
-        rows = self.office.opened(self._rows(LEDGER_ROWS))
-        self._scene.ledger_rows = len(self._rows())
-        self._scene.ledger_last = [
-            (
-                time.strftime("%H:%M:%S", time.localtime(row.entry.at.wall_ns / 1e9)),
-                row.entry.direction.value,
-                row.entry.document,
-                _initials(dict(row.entry.person).get("name", "")),
-            )
-            for row in rows
-        ]
-        if not self._on_terminal:
-            for columns in self._scene.ledger_last:
-                self._say("ledger: " + "  ".join(columns))
-
-    def _rows(self, limit: int | None = None) -> list[Any]:
-        if not self._ledger_path.exists():
-            return []
-        ledger = SqliteLedger(self._ledger_path)
-        try:
+        with self._ledger() as ledger:
+            if ledger is None:
+                return
             kiosk = self._config.kiosk.id
-            return list(ledger.entries(kiosk)) if limit is None else ledger.latest(limit, kiosk)
-        finally:
-            ledger.close()
+            self.scene.ledger_rows = ledger.count(kiosk)
+            rows = self.office.opened(ledger.latest(LEDGER_ROWS, kiosk))
+        self.scene.ledger_last = [ledger_columns(row.entry) for row in rows]
+        for columns in self.scene.ledger_last:
+            self._say("ledger: " + "  ".join(columns))
+
+    @contextmanager
+    def _ledger(self) -> Iterator[SqliteLedger | None]:
+        """The centre's; None before it has been made."""
+        if not self._ledger_path.exists():
+            yield None
+            return
+        with closing(SqliteLedger(self._ledger_path)) as ledger:
+            yield ledger
+
+    def _rows(self) -> list[Any]:
+        with self._ledger() as ledger:
+            return [] if ledger is None else list(ledger.entries(self._config.kiosk.id))
+
+    def _waiting_ids(self) -> set[UUID]:
+        """What is on the kiosk's disk only, as far as is known there."""
+        return {wire.decode_entry(body).id for _, body in self._outbox.head(self._outbox.settled, EVERY_ROW)}
 
     def secrecy(self) -> Secrecy:
         """What the authority can read, and what anybody could."""
         return self.office.judge(self._rows())
 
-    def _shown(self) -> int:
-        """By the truth where it is known, else by what was seen."""
-        camera: Camera = self._camera
-        return len(camera.shown()) if isinstance(camera, SimulatedDoor) else self._tally.answered
+    def _passed(self) -> tuple[int, int]:
+        """How many have held up a code, and how many of them were not answered: by the truth, where it is known."""
+        if isinstance(self._camera, PatientDoor):
+            return self._camera.shown, self._camera.unread
+        return self._tally.answered, self._tally.faults
 
     def _say(self, text: str) -> None:
-        if not self._on_terminal:
+        if self._console is None:
             print(log.printable(text), flush=True)
-
-
-def _written_config(folder: Path, source: str, url: str, protocol: str, office: Office) -> tuple[Config, Path]:
-    """A kiosk of its own, so that a broker in use is not disturbed."""
-    path = folder / "kiosk.yaml"
-    values = {
-        "kiosk": {"id": f"demo-{uuid4().hex[:12]}", "site": "demo"},
-        "lanes": [{"camera": {"source": source}, "panel": {"kind": "none"}}],
-        "state": {"dir": str(folder / "state"), "runtime_dir": str(folder / "run")},
-        "uplink": {
-            "brokers": [url],
-            "protocol": protocol,
-            "receipt_timeout_s": 3.0,
-            "backoff_max_s": 2.0,
-            "keepalive_s": 5,
-        },
-        "status": {"every_s": 5.0},
-        "seal": office.settings(),
-    }
-    path.write_text(yaml.safe_dump(values), "utf-8")
-    return loader.load(path), path
-
-
-def _initials(name: str) -> str:
-    return "".join(f"{word[0]}." for word in name.split())

@@ -1,8 +1,9 @@
 """The demo's oracle: what the panel showed against what the ledger holds.
 
 Two logs that know nothing of each other: the panel's, taken where the light is switched, and the centre's ledger, read
-after everything has been delivered. `lost` counts greens that are not in the ledger, `doubled` counts rows of the ledger
-beyond those greens. Both are 0, or the promise is broken.
+at the end. `lost` counts greens that are neither in the ledger nor waiting on the kiosk's disk, `doubled` counts rows of the ledger
+beyond those greens. Both are 0, or the promise is broken. `waiting` counts greens that are on the disk only: the centre was out of
+reach, or the demo was ended before everything was delivered. `unread` counts people who held up a code and left without an answer.
 """
 
 from __future__ import annotations
@@ -70,6 +71,14 @@ class Tally:
         """How many sightings were answered."""
         return len(self.recorded) + self.repeated + self.refused + self.faults
 
+    def counts(self, unread: int) -> dict[str, int]:
+        """The numbers of people by their answers, for a view.
+
+        Args:
+            unread: How many had none.
+        """
+        return {"recorded": len(self.recorded), "repeated": self.repeated, "refused": self.refused, "unread": unread}
+
     def add(self, scan: Scan) -> None:
         """Count one sighting."""
         match scan.decision:
@@ -91,6 +100,8 @@ class Judgement:
     recorded: int
     repeated: int
     refused: int
+    unread: int
+    waiting: int
     ledger: int
     lost: int
     doubled: int
@@ -103,27 +114,34 @@ class Judgement:
     def __str__(self) -> str:
         return (
             f"demo shown={self.shown} recorded={self.recorded} repeated={self.repeated} refused={self.refused} "
-            f"ledger={self.ledger} lost={self.lost} doubled={self.doubled}"
+            f"unread={self.unread} waiting={self.waiting} ledger={self.ledger} lost={self.lost} doubled={self.doubled}"
         )
 
 
-def judge(shown: int, greens: int, tally: Tally, ledger_ids: Collection[UUID]) -> Judgement:
+def judge(
+    people: tuple[int, int], greens: int, tally: Tally, waiting_ids: Collection[UUID], ledger_ids: Collection[UUID]
+) -> Judgement:
     """Hold the panel's log against the ledger.
 
     Args:
-        shown: How many codes were held up.
+        people: How many have held up a code, and how many of them have left without an answer.
         greens: How often the panel showed green.
         tally: What the scan loop reported, with the ids of the entries behind the greens.
+        waiting_ids: The id of every entry that waits on the kiosk's disk; looked up before the ledger, into which it may move.
         ledger_ids: The id of every row of this kiosk in the ledger, one for each row.
     """
     green_ids = set(tally.recorded)
     arrived = green_ids & set(ledger_ids)
+    waiting = (green_ids & set(waiting_ids)) - arrived
+    shown, unread = people
     return Judgement(
         shown=shown,
         recorded=greens,
         repeated=tally.repeated,
         refused=tally.refused,
+        unread=unread,
+        waiting=len(waiting),
         ledger=len(ledger_ids),
-        lost=max(greens, len(green_ids)) - len(arrived),
+        lost=max(greens, len(green_ids)) - len(arrived) - len(waiting),
         doubled=len(ledger_ids) - len(arrived),
     )

@@ -111,14 +111,15 @@ def test_view_shows_letters_only(text: str) -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=400, legacy_windows=False)
     console.print(
-        drawn(Scene(last_scan=text, link=text, processes={"uplink": text}, ledger_last=[(text, "in", text, text)]))
+        drawn(Scene(last_answer=text, link=text, processes={"uplink": text}, ledger_last=[(text, "in", text, text)]))
     )
     shown = out.getvalue()
     styles = re.sub(r"\x1b\[[0-9;]*m", "", shown)
     assert "\x1b" not in styles
     assert all(letter.isprintable() or letter == "\n" for letter in styles)
     if "[red]" in text:
-        assert styles.count("[red]PWNED[/red]") == 6, "last scan, link, process, three columns of the ledger"
+        assert styles.count("[red]PWNED[/red]") == 3, "last answer, link, process"
+        assert styles.count("[red]PWN") == 6, "and as much as there is room for in three columns of the ledger"
 
 
 @pytest.mark.parametrize("text", HOSTILE)
