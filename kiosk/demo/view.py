@@ -184,7 +184,7 @@ def _facts(scene: Scene) -> list[Text]:
     rows, waiting = f"{scene.ledger_rows} in the ledger", f"{scene.waiting} waiting"
     processes = "  ".join(f"{name} {state}".ljust(20) for name, state in scene.processes.items())
     return [
-        Text(printable(scene.notice), "bold black on yellow") if scene.notice else title,
+        Text(printable(scene.notice), "black on yellow") if scene.notice else title,
         _fact("light", *_light(scene.panel)),
         _fact("answer", scene.last_answer or "-"),
         _fact("", scene.last_times),
@@ -201,7 +201,7 @@ def _light(state: PanelState | None) -> Sequence[Text]:
         return [Text("-")]
     word, style = _LIGHTS.get(state.rgb, ("", "white on black"))
     tone = f"{state.tone_hz} Hz" if state.tone_hz else ""
-    return [Text(f" {word:<9} ", f"bold {style}"), Text(f"  {state.cue_name or '':<18}{tone}")]
+    return [Text(f" {word:<9} ", style), Text(f"  {state.cue_name or '':<18}{tone}")]
 
 
 def _ledger(scene: Scene) -> list[Text]:

@@ -99,7 +99,7 @@ def test_every_light_is_a_word_on_a_ground_of_its_own(cue: object) -> None:
     """Also `ready`: letter and ground are both set, so that it is seen on black and on white."""
     for step in cue.steps:  # type: ignore[attr-defined]
         shown = _shown(_scene(panel=PanelState(step.rgb, 0, cue.name)), 80, 24, "standard")  # type: ignore[attr-defined]
-        light = re.search(r"\x1b\[1;(\d+);(\d+)m ([a-z ]{9}) \x1b", shown)
+        light = re.search(r"\x1b\[(\d+);(\d+)m ([a-z ]{9}) \x1b", shown)
         assert light, (step.rgb, shown.split("\n")[1])
         assert 30 <= int(light[1]) <= 37
         assert 40 <= int(light[2]) <= 47 or int(light[2]) == 107
