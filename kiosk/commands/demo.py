@@ -33,7 +33,7 @@ from kiosk.commands.signals import until_signalled
 from kiosk.decoder import Decoder
 from kiosk.delivery import wire
 from kiosk.demo.broker import checked_url, started_broker, try_broker
-from kiosk.demo.folder import kept_folder, passing_folder
+from kiosk.demo.folder import kept_folder, made, passing_folder
 from kiosk.demo.judge import Judgement, Tally, WitnessedPanel, judge
 from kiosk.demo.office import Office
 from kiosk.demo.stage import opened_camera, written_config
@@ -105,7 +105,8 @@ def run(arguments: argparse.Namespace) -> int:
             url = None if arguments.broker is None else checked_url(arguments.broker)
             camera = stack.enter_context(closing(opened_camera(arguments)))
             folder = stack.enter_context(passing_folder() if kept is None else kept_folder(kept))
-            demo = Demo(arguments, url, camera, folder, stack, console if on_terminal else None)
+            with made(f"--state-dir {kept}" if kept else f"the temporary folder {folder}"):
+                demo = Demo(arguments, url, camera, folder, stack, console if on_terminal else None)
             judgement = demo.play()
             secrecy = demo.secrecy()
     except KeyboardInterrupt:

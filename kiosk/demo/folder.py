@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kiosk.errors import ConfigError
+from kiosk.errors import ConfigError, KioskError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,8 @@ def passing_folder() -> Iterator[Path]:
     Raises:
         ConfigError: None can be made.
     """
-    folder = Path(tempfile.gettempdir()) / f"{PREFIX}{secrets.token_hex(6)}"
+    with made("a temporary folder"):
+        folder = Path(tempfile.gettempdir()) / f"{PREFIX}{secrets.token_hex(6)}"
     quiet = subprocess.DEVNULL
     # Before the folder, so that there is no moment at which it has no keeper.
     argv = ["/bin/sh", "-c", _KEEPER, str(folder)]
@@ -45,10 +46,8 @@ def passing_folder() -> Iterator[Path]:
         argv, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True, cwd="/"
     ):  # its end closes the pipe, and waits
         try:
-            try:
+            with made(f"the temporary folder {folder}"):
                 folder.mkdir(mode=0o700)
-            except OSError as error:
-                raise _unusable(f"the temporary folder {folder.parent}", error) from error
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -61,11 +60,9 @@ def kept_folder(folder: Path) -> Iterator[Path]:
     Raises:
         ConfigError: It cannot be used.
     """
-    try:
+    with made(f"--state-dir {folder}"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = (folder / _LOCK).open("w")
-    except OSError as error:
-        raise _unusable(f"--state-dir {folder}", error) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -76,7 +73,22 @@ def kept_folder(folder: Path) -> Iterator[Path]:
         yield folder
 
 
-def _unusable(what: str, error: OSError) -> ConfigError:
-    return ConfigError(
-        f"{what} cannot be written to: {error.strerror}", hint="name a folder that you may write to: --state-dir DIR"
-    )
+@contextmanager
+def made(what: str) -> Iterator[None]:
+    """Have what cannot be written here told as a sentence.
+
+    Args:
+        what: The folder in which something is made, as the user knows it.
+
+    Raises:
+        ConfigError: It cannot be written to.
+    """
+    try:
+        yield
+    except KioskError:
+        raise
+    except OSError as error:
+        raise ConfigError(
+            f"{what} cannot be written to: {error.strerror}",
+            hint="name a folder that you may write to: --state-dir DIR",
+        ) from error

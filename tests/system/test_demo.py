@@ -343,7 +343,27 @@ def test_temporary_folder_that_cannot_be_made_is_a_sentence(
     """A full or read-only /tmp is not ours to mend; the option that helps is named."""
     monkeypatch.setattr("tempfile.tempdir", "/proc/no")
     code, said = _said(capsys)
-    assert (code, "--state-dir DIR" in said, said.count("/proc/no ")) == (2, True, 1)
+    assert code == 2
+    assert re.fullmatch(
+        r"kiosk: the temporary folder /proc/no/kiosk-demo-\w+ cannot be written to: [^;]+; " + ANOTHER_FOLDER, said
+    )
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("tempfile._candidate_tempdir_list", lambda: ["/proc/no"])
+    code, said = _said(capsys)
+    assert (code, said.startswith("kiosk: a temporary folder cannot be written to: "), ANOTHER_FOLDER in said) == (
+        2,
+        True,
+        True,
+    )
+
+
+def test_folder_in_which_something_is_in_the_way_is_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What cannot be written later is told like what cannot be written at first."""
+    (tmp_path / "broker.conf").mkdir()
+    sentence = f"kiosk: --state-dir {tmp_path} cannot be written to: Is a directory; {ANOTHER_FOLDER}"
+    assert _said(capsys, "--state-dir", str(tmp_path)) == (2, sentence)
 
 
 def test_broker_that_is_not_there_is_said_before_people_pass(capsys: pytest.CaptureFixture[str]) -> None:
