@@ -25,6 +25,7 @@ from kiosk.commands import demo as command
 from kiosk.demo import broker as demo_broker
 from kiosk.demo.folder import kept_folder
 from kiosk.demo.judge import Tally, judge
+from kiosk.demo.telling import next_steps
 from kiosk.errors import LinkError
 from kiosk.process.supervise import Child, Supervisor
 from kiosk.sim.door import visits_of
@@ -36,6 +37,7 @@ LAST_LINE = re.compile(
 GOOD = {"cccd", "can-cuoc", "national-qr", "bhyt"}
 ENDS_S = 3.0
 LOADS = 4
+STEP_COLUMN = 27
 ANOTHER_FOLDER = "name a folder that you may write to: --state-dir DIR"
 ANOTHER_BROKER = "start one that lets everybody in, without a password, or leave --broker out: the demo brings its own"
 
@@ -249,7 +251,7 @@ def test_seed_brings_the_same_judgement_on_a_busy_machine(seed: int, tmp_path: P
     for number in range(2):
         with (
             _busy() if number else nullcontext(),
-            _demo(tmp_path / str(number), "--people", "20", "--seed", str(seed)) as demo,
+            _demo(tmp_path / str(number), "--people", "12", "--seed", str(seed)) as demo,
         ):
             demo.judged(900)
             lines.append(demo.out.read_text().splitlines()[-1])
@@ -436,6 +438,19 @@ def test_demo_goes_on_without_mosquitto(
     assert capsys.readouterr().out.endswith(
         "recorded=2 repeated=0 refused=0 unread=0 waiting=0 ledger=2 lost=0 doubled=0\n"
     )
+
+
+@pytest.mark.slow
+def test_what_to_try_next_runs_as_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after another, from the folder in which the demo was called; a webcam there is not everywhere."""
+    monkeypatch.setattr("sys.argv", [str(Path(sys.executable).with_name("kiosk"))])
+    commands = [step[STEP_COLUMN:] for step in next_steps(None) if "v4l2" not in step]
+    assert len(commands) == 4
+    for line in commands:
+        ended = subprocess.run(line, shell=True, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=300)  # noqa: S602
+        assert ended.returncode == 0, (line, ended.stderr)
+        assert ended.stdout
+    assert next(next_steps(tmp_path / "kept")).endswith(f" entries --ledger {tmp_path}/kept/ledger.db")
 
 
 def test_judge_counts_what_is_lost_what_waits_and_what_is_doubled() -> None:
