@@ -21,6 +21,7 @@ from central.ledgers.choice import open_ledger
 from kiosk.clock import SystemClock, uuid7
 from kiosk.config import Config
 from kiosk.model import Direction, Entry
+from tests.costs import Costs
 
 ROOT = Path(__file__).resolve().parents[1]
 START_S = 10.0
@@ -35,6 +36,18 @@ collect_ignore = [
 
 hypothesis.settings.register_profile("house", deadline=None)  # time is measured in bench/, not here
 hypothesis.settings.load_profile("house")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`make test` and `make test-all` name what they may take."""
+    parser.addoption("--budget-s", type=float, help="tell at the end what was taken, beside so many processor seconds")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Workers measure, too: they are given the option."""
+    budget_s = config.getoption("--budget-s")
+    if budget_s is not None:
+        config.pluginmanager.register(Costs(budget_s))
 
 
 class Mosquitto:

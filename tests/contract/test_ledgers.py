@@ -32,7 +32,7 @@ OUTBOX = UUID(int=1)
 Make = Callable[[int], Entry]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def new_place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str]:
     """Where each kind of ledger can be made, a new place with every call."""
     if request.param == "sqlite":
@@ -366,6 +366,7 @@ def test_failed_commit_keeps_nothing(tmp_path: Path, make_entry: Make) -> None:
     ledger.close()
 
 
+@pytest.mark.slow
 def test_database_that_cannot_be_trusted_is_refused(postgres: Postgres) -> None:
     """A foreign schema, a foreign encoding, a later version: a sentence with the remedy, and nothing is changed."""
     url = postgres.database()
@@ -392,6 +393,7 @@ def test_server_that_is_not_there_is_named_without_the_password(tmp_path: Path) 
         open_ledger("postgresql://[")
 
 
+@pytest.mark.slow
 def test_ledger_waits_for_the_disk_whatever_the_server_says(postgres: Postgres) -> None:
     """A server whose default is to answer before it has written is overruled."""
     url = postgres.database()
@@ -403,6 +405,7 @@ def test_ledger_waits_for_the_disk_whatever_the_server_says(postgres: Postgres) 
     ledger.close()
 
 
+@pytest.mark.slow
 def test_server_that_lets_go_in_between_is_an_error_with_a_name(postgres: Postgres, make_entry: Make) -> None:
     """What was stored before is there for the next one; what was not is not answered for."""
     url = postgres.database()

@@ -19,14 +19,12 @@ from kiosk.delivery import wire
 from kiosk.outbox import Outbox
 from kiosk.sim.cards import write_cards
 
-CARDS = 400
-
 
 def test_every_green_is_in_the_outbox(tmp_path: Path, scale: Any, tell: Any) -> None:
     """However often and whenever the process is killed: no green without an entry, and no number is missing."""
     kills = scale(3, 50)
     random = Random(kills)
-    write_cards(tmp_path / "cards", CARDS, seed=3)
+    write_cards(tmp_path / "cards", scale(150, 400), seed=3)
     config = tmp_path / "kiosk.yaml"
     camera = {"source": f"folder:{tmp_path / 'cards'}", "fps": 100}
     values = {

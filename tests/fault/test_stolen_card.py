@@ -44,6 +44,7 @@ from tests.fault.door import Door, MovedClock, S
 from tests.running import collecting, delivering, until
 
 PEOPLE = 3000
+FEW_PEOPLE = 300
 CARD_MB = 96
 LONGEST_S = 60.0
 GUESSES = (b"", b"kiosk", b"test-1", b"office-1", b"main")
@@ -70,9 +71,9 @@ class Person:
         return f"{self.number}||Nguyễn Thị {self.name}|01021990|Nữ|Thôn {self.name[::-1]}, Huế|15062021".encode()
 
 
-def _people() -> list[Person]:
+def _people(count: int = PEOPLE) -> list[Person]:
     source = random.Random(3)
-    return [Person(f"0{source.randrange(10**11):011d}", "".join(source.choices(LETTERS, k=14))) for _ in range(PEOPLE)]
+    return [Person(f"0{source.randrange(10**11):011d}", "".join(source.choices(LETTERS, k=14))) for _ in range(count)]
 
 
 def forms_of(person: Person) -> Iterator[bytes]:
@@ -238,10 +239,10 @@ def _live(memory: Path, broker: Any, config_of: Callable[..., Config], store: Ke
     return Life(card.image.read_bytes(), b"\n".join(tap.heard), broker_log, ledger_path.read_bytes(), card.how, opened)
 
 
-@pytest.fixture
-def people(monkeypatch: pytest.MonkeyPatch) -> list[Person]:
+@pytest.fixture(params=[FEW_PEOPLE, pytest.param(PEOPLE, marks=pytest.mark.slow)])
+def people(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> list[Person]:
     """Who comes to the door."""
-    people = _people()
+    people = _people(request.param)
     monkeypatch.setattr("tests.fault.door.code_of", lambda number: people[number].code)
     return people
 
@@ -257,7 +258,7 @@ def test_stolen_card_tells_nothing(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Sealed: 0 of 3,000 on the card, in the traffic and at the centre, and the authority reads all. Off: found."""
+    """Sealed: nobody on the card, in the traffic and at the centre, and the authority reads all. Off: found."""
     caplog.set_level(logging.DEBUG)
     store = KeyStore(memory / "authority")
     first = MovedClock().now().wall_ns // S
@@ -282,14 +283,14 @@ def test_stolen_card_tells_nothing(
     search = Search(people)
     places = {"card": life.card, "traffic": life.traffic, "broker's files": life.broker_log, "ledger": life.ledger}
     counts = {place: len(search.found(data)) for place, data in places.items()}
-    sys.stdout.write(f"seal.mode {mode}, card {life.how}, of {PEOPLE} people found: {counts}\n")
+    sys.stdout.write(f"seal.mode {mode}, card {life.how}, of {len(people)} people found: {counts}\n")
     expected = [{"number": one.number, "name": f"Nguyễn Thị {one.name}", "birth_year": "1990"} for one in people]
     assert sorted(life.opened, key=str) == sorted(expected, key=str)
     if mode == "required":
         assert counts == dict.fromkeys(places, 0)
     else:
-        assert counts["card"] > 300, counts
-        assert counts["traffic"] == counts["ledger"] == PEOPLE
+        assert counts["card"] > 0.1 * len(people), counts
+        assert counts["traffic"] == counts["ledger"] == len(people)
 
 
 def test_search_is_not_blind() -> None:

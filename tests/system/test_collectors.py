@@ -27,7 +27,7 @@ ENTRIES = 1500
 Make = Callable[[int], Entry]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def ledger_place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A ledger that several processes can hold."""
     if request.param == "sqlite":

@@ -86,9 +86,10 @@ def test_help_tells_what_each_command_does(words: list[str], capsys: pytest.Capt
     assert all(command in out for command in COMMANDS) if words == ["--help"] else "usage: kiosk" in out
 
 
-def test_thousand_cards_are_read_byte_for_byte(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`kiosk read --json` over 1,000 invented cards: all payloads exact, all classes right, no flag."""
-    truth = write_cards(tmp_path / "cards", 1000, seed=7)
+@pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.slow)])
+def test_cards_are_read_byte_for_byte(count: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`kiosk read --json` over invented cards: all payloads exact, all classes right, no flag."""
+    truth = write_cards(tmp_path / "cards", count, seed=7)
     assert kiosk(["read", "--json", str(tmp_path / "cards")]) == 0
     seen = {}
     for line in capsys.readouterr().out.splitlines():
@@ -99,7 +100,7 @@ def test_thousand_cards_are_read_byte_for_byte(tmp_path: Path, capsys: pytest.Ca
     assert seen == truth
     assert json.loads((tmp_path / "cards" / TRUTH).read_text()).keys() == truth.keys()
     payloads = [payload for payload, _ in truth.values()]
-    assert sum(b"||" in payload for payload in payloads) > 300
+    assert sum(b"||" in payload for payload in payloads) > 0.3 * count
     assert min(map(len, payloads)) < 90
     assert max(map(len, payloads)) > 230
 

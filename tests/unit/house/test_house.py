@@ -48,6 +48,7 @@ def test_format_is_settled() -> None:
     _run(sys.executable, "-m", "ruff", "format", "--check", ".")
 
 
+@pytest.mark.slow
 def test_types_hold() -> None:
     """mypy --strict finds nothing in product, tests and benchmarks."""
     _run(sys.executable, "-m", "mypy")

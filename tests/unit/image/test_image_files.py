@@ -130,6 +130,7 @@ def test_state_is_named_by_its_place_in_the_table() -> None:
     assert f"/dev/disk/by-partuuid/{name}" in (BIN / "grow-state").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_table_is_one_that_sfdisk_writes(tmp_path: Path) -> None:
     """sfdisk takes the table, and reads the same partitions from it."""
     image = tmp_path / "card"
@@ -197,6 +198,7 @@ def test_manifest_is_judged_strictly(change: dict[str, Any], reason: str) -> Non
     assert bool(found) is bool(reason)
 
 
+@pytest.mark.slow
 def test_manifest_is_compared_with_the_file(tmp_path: Path) -> None:
     """The entry of a packed image agrees with it, and a file that was changed afterwards is found."""
     image, packed = tmp_path / "kiosk-pi4.img", tmp_path / "kiosk-pi4.img.zst"

@@ -55,6 +55,7 @@ def _extracted(path: Path, keys: Path, place: Path) -> subprocess.CompletedProce
     return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
 
 
+@pytest.mark.slow
 def test_bundle_says_what_it_is(made: Path, keys: Path) -> None:
     """RAUC reads board, version, the form verity and both images from a bundle that the fleet's key signed."""
     said = bundle.check(made, keys / "update-ca.pem", "virt")
@@ -62,6 +63,7 @@ def test_bundle_says_what_it_is(made: Path, keys: Path) -> None:
         assert part in said
 
 
+@pytest.mark.slow
 def test_bundle_is_whole(made: Path, keys: Path, tmp_path: Path) -> None:
     """What comes out of a bundle is what went in."""
     done = _extracted(made, keys, tmp_path)
@@ -71,6 +73,7 @@ def test_bundle_is_whole(made: Path, keys: Path, tmp_path: Path) -> None:
         assert (tmp_path / "out" / name).read_bytes() == (content / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_foreign_key_is_refused(keys: Path, tmp_path: Path) -> None:
     """A bundle of another fleet's key is refused, when it is made against our authority and when a station reads it."""
     others = tmp_path / "others"
@@ -85,6 +88,7 @@ def test_foreign_key_is_refused(keys: Path, tmp_path: Path) -> None:
     assert "signature verification failed" in done.stderr
 
 
+@pytest.mark.slow
 def test_authority_itself_signs_no_bundle(keys: Path, tmp_path: Path) -> None:
     """Only a certificate for code signing signs: the authority's own is refused."""
     signer = bundle.Signer(keys / "update-ca.key", keys / "update-ca.pem", keys / "update-ca.pem")
@@ -92,6 +96,7 @@ def test_authority_itself_signs_no_bundle(keys: Path, tmp_path: Path) -> None:
         bundle.pack(_folder(tmp_path / "content"), "virt", VERSION, signer, tmp_path / "never.raucb")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["first byte", "payload", "hashes", "manifest", "last byte"])
 def test_flipped_byte_is_refused(made: Path, keys: Path, tmp_path: Path, place: str) -> None:
     """One changed bit anywhere in a bundle, and a station refuses it."""
@@ -110,6 +115,7 @@ def test_flipped_byte_is_refused(made: Path, keys: Path, tmp_path: Path, place: 
     assert _extracted(flipped, keys, tmp_path).returncode != 0
 
 
+@pytest.mark.slow
 def test_update_is_believed_by_a_clock_that_was_never_set(
     keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
