@@ -12,79 +12,95 @@ FUZZ ?= 1000000
 GUIDED ?= 20
 OFFICE ?= (tên cơ quan)
 CONTACT ?= (điện thoại, thư điện tử)
+SOURCES := pyproject.toml $(shell find kiosk central bench image-build tests -name '*.py')
 
 # Every verb is one.
 .PHONY: $(shell grep -oE '^[a-z-]+:' $(firstword $(MAKEFILE_LIST)) | tr -d :)
 
 help: ## print this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { verb[++n] = $$1; says[n] = $$2; if (length($$1) > wide) wide = length($$1) } \
+		END { for (i = 1; i <= n; i++) printf "%-*s  %s\n", wide, verb[i], says[i] }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.ready-demo ## set up, then run the whole system on this machine without hardware
 	$(BIN)/kiosk demo --people $(PEOPLE) --seed $(SEED)
 
-test: $(VENV)/.ready-dev ## set up, then run every test, linter and type check
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=term $(ARGS)
+shell: $(VENV)/.ready-demo ## a shell in which `kiosk` and `central` are on the path
+	@bash --rcfile <(printf '[ ! -r ~/.bashrc ] || . ~/.bashrc\n. %q\n' "$(BIN)/activate") -i
 
-test-faults: $(VENV)/.ready-dev ## the whole fault suite, a few minutes, and its table: what was lost, what was doubled
+centre: $(VENV)/.ready-centre ## set up what a centre needs beyond a station: printing, PostgreSQL's and RabbitMQ's clients
+
+# Coverage is judged over both halves: the first leaves what it saw, and a stamp when it was whole and passed.
+test: $(VENV)/.ready-test ## set up, then run the tests that are quick and need little: minutes; ARGS="-k outbox" narrows it
+	@mkdir -p build && rm -f build/tested
+	COVERAGE_FILE=build/.coverage-test $(BIN)/python -m pytest -n 2 -m "not slow" --budget-s 600 $(or $(ARGS),--cov --cov-report= --cov-fail-under=0)
+	@$(if $(ARGS),,touch build/tested)
+
+test-all: $(if $(ARGS),,build/tested) $(VENV)/.ready-test-all ## the rest: PostgreSQL, RAUC, types; first `make test` where the code is newer
+	$(if $(ARGS),,rm -f build/.coverage-all* && cp build/.coverage-test build/.coverage-all)
+	COVERAGE_FILE=build/.coverage-all $(BIN)/python -m pytest -n 2 -m slow --budget-s 1800 $(or $(ARGS),--cov --cov-append --cov-report=term)
+
+build/tested: $(SOURCES)
+	$(MAKE) test
+
+test-faults: $(VENV)/.ready-faults ## the whole fault suite, a few minutes, and its table: what was lost, what was doubled
 	KIOSK_FAULTS=full $(BIN)/python -m pytest -q -n 2 tests/fault $(ARGS)
 
-test-stolen-card: $(VENV)/.ready-dev ## 3,000 people pass, all is delivered and deleted; then the raw card is searched for them
+test-stolen-card: $(VENV)/.ready-faults ## 3,000 people pass, all is delivered and deleted; then the raw card is searched for them
 	$(BIN)/python -m pytest -v -rP --show-capture=stdout tests/fault/test_stolen_card.py $(ARGS)
 
-test-audit: $(VENV)/.ready-dev $(VENV)/.ready-audit ## `make sbom` and `make audit` on the real packages, against a stand-in for the advisories
+test-audit: $(VENV)/.ready-test $(VENV)/.ready-audit ## `make sbom` and `make audit` on the real packages, against a stand-in for the advisories
 	$(BIN)/python -m pytest -q tests/system/test_audit.py $(ARGS)
 
-test-cluster: $(VENV)/.ready-dev ## three RabbitMQ nodes on this machine, one killed under load
-	./setup.sh "$(PYTHON)" "$(VENV)" dev cluster
+test-cluster: $(VENV)/.ready-cluster ## three RabbitMQ nodes on this machine, one killed under load
 	KIOSK_CLUSTER=1 $(BIN)/python -m pytest tests/cluster $(ARGS)
 
-test-units: $(VENV)/.ready-dev ## boot the services under a real systemd in a container: sandbox, watchdog, restarts; needs root
-	./setup.sh "$(PYTHON)" "$(VENV)" dev units
+test-units: $(VENV)/.ready-units ## boot the services under a real systemd in a container: sandbox, watchdog, restarts; needs root
 	KIOSK_UNITS=1 timeout 1500 $(BIN)/python -m pytest -q tests/units $(ARGS)
 
-test-page: $(VENV)/.ready-dev ## the phone's page in Chromium and WebKit: its code is read by the station's decoder and judged
-	./setup.sh "$(PYTHON)" "$(VENV)" dev page
+test-boards: $(VENV)/.ready-boards ## the real libraries of a Pi over a chip that is not there: what shines after a death, what an idle board costs
+	KIOSK_BOARDS=1 $(BIN)/python -m pytest -q tests/boards $(ARGS)
+
+test-page: $(VENV)/.ready-page ## the phone's page in Chromium and WebKit: its code is read by the station's decoder and judged
 	KIOSK_PAGE=1 timeout 600 $(BIN)/python -m pytest -q tests/page $(ARGS)
 
-test-updates: $(VENV)/.ready-dev ## install, try, keep, leave updates with RAUC under a kernel of its own, the power cut at every step
-	./setup.sh "$(PYTHON)" "$(VENV)" dev updates
+test-updates: $(VENV)/.ready-updates ## install, try, keep, leave updates with RAUC under a kernel of its own, the power cut at every step
 	KIOSK_UPDATES=1 timeout 1500 $(BIN)/python -m pytest -q -n 2 tests/updates $(ARGS)
 
-check: $(VENV)/.ready-dev ## linters, types, layers and scripts only
-	$(BIN)/python -m pytest tests/unit/house/test_house.py
+check: $(VENV)/.ready-check ## linters, types, layers and scripts only
+	$(BIN)/python -m pytest tests/unit/house/test_house.py tests/unit/house/test_layers.py
 
-format: $(VENV)/.ready-dev ## format the sources
+format: $(VENV)/.ready-check ## format the sources
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 bench: bench-latency bench-outbox bench-seal bench-drain ## latency at the door, cost of a commit, drain to the centre
 
-bench-latency: $(VENV)/.ready-dev ## from a frame to the cue, and what an idle frame costs
+bench-latency: $(VENV)/.ready-bench ## from a frame to the cue, and what an idle frame costs
 	$(BIN)/python -m bench.latency $(ARGS)
 
-bench-outbox: $(VENV)/.ready-dev ## time, bytes and flushes of a commit beside sqlite3's default
+bench-outbox: $(VENV)/.ready-bench ## time, bytes and flushes of a commit beside sqlite3's default
 	$(BIN)/python -m bench.outbox $(ARGS)
 
-bench-seal: $(VENV)/.ready-dev ## what sealing an entry costs, classic and post-quantum
+bench-seal: $(VENV)/.ready-bench ## what sealing an entry costs, classic and post-quantum
 	$(BIN)/python -m bench.seal $(ARGS)
 
-bench-drain: $(VENV)/.ready-dev ## 50,000 entries into the ledger beside paho and a bridge, also over a slow way
+bench-drain: $(VENV)/.ready-bench ## 50,000 entries into the ledger beside paho and a bridge, also over a slow way
 	$(BIN)/python -m bench.drain $(ARGS)
 	$(BIN)/python -m bench.drain --sealed $(ARGS)
 	$(BIN)/python -m bench.drain --sealed --entries 5000 --round-trip-ms 100 --rivals kiosk,paho --rounds 1
 
-bench-decode: $(VENV)/.ready-dev ## every reader on the pictures in DATA: rates, costs, docs/decoding-table.md and its plot
+bench-decode: $(VENV)/.ready-bench ## every reader on the pictures in DATA: rates, costs, docs/decoding-table.md and its plot
 	$(BIN)/python -m bench.decode --data $(DATA) --docs docs
 
-bench-collector: $(VENV)/.ready-dev ## entries a second into SQLite and into PostgreSQL
+bench-collector: $(VENV)/.ready-bench-collector ## entries a second into SQLite and into PostgreSQL
 	$(BIN)/python -m bench.collector $(ARGS)
 
-bench-verify: $(VENV)/.ready-dev ## what judging a signed code costs, each form
+bench-verify: $(VENV)/.ready-bench ## what judging a signed code costs, each form
 	$(BIN)/python -m bench.verify $(ARGS)
 
-fuzz: $(VENV)/.ready-dev $(VENV)/.ready-fuzz ## hostile input at every parser: bombs, a million broken inputs, then atheris; FUZZ=20000 GUIDED=1 for a look
+fuzz: $(VENV)/.ready-bench $(VENV)/.ready-fuzz ## bombs, a million broken inputs, then atheris, at every parser; FUZZ=20000 GUIDED=1 for a look
 	$(BIN)/python -m bench.fuzz --inputs $(FUZZ) --guided $(GUIDED) $(ARGS)
 
-sim-fleet: $(VENV)/.ready-dev ## 10,000 simulated kiosks deliver a morning peak, about 6 minutes; KIOSKS=200 for a look
+sim-fleet: $(VENV)/.ready-bench ## 10,000 simulated kiosks deliver a morning peak, about 6 minutes; KIOSKS=200 for a look
 	$(BIN)/python -m bench.fleet --kiosks $(KIOSKS) --entries $(ENTRIES) $(ARGS)
 
 sbom: $(VENV)/.ready-audit ## what the product is made of: build/sbom.cdx.json, CycloneDX, validated
@@ -93,63 +109,55 @@ sbom: $(VENV)/.ready-audit ## what the product is made of: build/sbom.cdx.json, 
 audit: $(VENV)/.ready-audit ## what is known against it; exit code 1 if anything is, 3 if nobody can be asked
 	./audit.sh "$(PYTHON)" "$(VENV)" audit
 
-image: $(VENV)/.ready-dev ## a card image of BOARD (virt, pi4, pi5, zero2w), as root; ARCHIVES=FILE names other archives, URL= where it will lie
+image: $(VENV)/.ready-image ## a card image of BOARD (virt, pi4, pi5, zero2w), as root; ARCHIVES=FILE names other archives, URL= where it will lie
 	PYTHONPATH=image-build:. $(BIN)/python -m imaging --board $(BOARD) $(if $(ARCHIVES),--archives $(ARCHIVES)) $(if $(URL),--url $(URL)) $(ARGS)
 
-image-twice: $(VENV)/.ready-dev ## build the image twice and compare every bit; ARGS=--fresh makes the slow parts twice, too
+image-twice: $(VENV)/.ready-image ## build the image twice and compare every bit; ARGS=--fresh makes the slow parts twice, too
 	PYTHONPATH=image-build:. $(BIN)/python -m imaging --board $(BOARD) --twice $(ARGS)
 
-update-keys: $(VENV)/.ready-dev ## keys that sign updates, once, into build/keys; every image made from then on trusts them
+update-keys: $(VENV)/.ready-image ## keys that sign updates, once, into build/keys; every image made from then on trusts them
 	PYTHONPATH=image-build:. $(BIN)/python -m imaging --keys
 
-update-bundle: $(VENV)/.ready-dev ## a signed update of BOARD from the same root as its image; KEY= and CERT= name other keys
+update-bundle: $(VENV)/.ready-image ## a signed update of BOARD from the same root as its image; KEY= and CERT= name other keys
 	PYTHONPATH=image-build:. $(BIN)/python -m imaging --board $(BOARD) --bundle $(if $(KEY),--key $(KEY)) $(if $(CERT),--cert $(CERT)) \
 		$(if $(ARCHIVES),--archives $(ARCHIVES)) $(ARGS)
 
-image-lock: $(VENV)/.ready-dev ## newest versions of an image's Python packages, with their hashes
+image-lock: $(VENV)/.ready-image ## newest versions of an image's Python packages, with their hashes
 	PYTHONPATH=image-build:. $(BIN)/python -m imaging --lock
 
-test-image: $(VENV)/.ready-dev ## build the image of BOARD=virt and boot it in QEMU: a table of checks
+test-image: $(VENV)/.ready-image $(VENV)/.ready-test-image ## build the image of BOARD=virt and boot it in QEMU: a table of checks
 	PYTHONPATH=image-build:. $(BIN)/python -m imaging --board $(BOARD) --raw $(ARGS)
 	@rm -f build/image/test_$(BOARD).txt
 	KIOSK_IMAGE=1 $(BIN)/python -m pytest tests/image/test_$(BOARD).py; code=$$?; cat build/image/test_$(BOARD).txt; exit $$code
 
-test-image-update: $(VENV)/.ready-dev ## build the image of BOARD=virt-stable and let it judge, install and order updates in QEMU
+test-image-update: $(VENV)/.ready-image $(VENV)/.ready-test-image ## build BOARD=virt-stable and let it judge, install and order updates in QEMU
 	PYTHONPATH=image-build:. $(BIN)/python -m imaging --board virt-stable --raw $(ARGS)
 	KIOSK_IMAGE=1 $(BIN)/python -m pytest tests/image/test_update.py; code=$$?; cat build/image/test_update.txt; exit $$code
 
-docs: $(VENV)/.ready-dev ## write what is made from the types: the reference, the pictures, the lists
+docs: $(VENV)/.ready-docs ## write what is made from the types: the reference, the pictures, the lists
 	$(BIN)/python -m kiosk.service.reference config/kiosk.yaml docs/configuration.md
 	$(BIN)/python -m kiosk.service.acceptance docs/acceptance.md
 	$(BIN)/python -m kiosk.service.pictures docs/pictures
 	$(BIN)/python -m kiosk.demo.picture docs/pictures/demo.svg
 
-words: $(VENV)/.ready-dev ## gather what programs say to people into kiosk/language/vi.po; what is new there waits for its Vietnamese
+words: $(VENV)/.ready-test ## gather what programs say to people into kiosk/language/vi.po; what is new there waits for its Vietnamese
 	@mkdir -p build
 	$(BIN)/pybabel -q extract -k say --no-location --sort-output --width 1000 -o build/kiosk.pot kiosk
 	$(BIN)/pybabel -q update -i build/kiosk.pot -o kiosk/language/vi.po -l vi --no-fuzzy-matching --ignore-obsolete \
 		--ignore-pot-creation-date --width 1000
 
-sheets: $(VENV)/.ready-dev ## print the door's sheet, the technician's and the handbook into build/sheets/ (OFFICE=, CONTACT=, KEEP_DAYS=)
+sheets: $(VENV)/.ready-sheets ## print the door's sheet, the technician's and the handbook into build/sheets/ (OFFICE=, CONTACT=, KEEP_DAYS=)
 	$(BIN)/python docs/sheets/make.py build/sheets --office "$(OFFICE)" --contact "$(CONTACT)" $(if $(KEEP_DAYS),--keep-days "$(KEEP_DAYS)")
 
-setup: $(VENV)/.ready-dev ## install what is missing
+setup: $(VENV)/.ready-test-all ## install what the tests need, and run none
 
-$(VENV)/.ready-demo: pyproject.toml setup.sh
-	./setup.sh "$(PYTHON)" "$(VENV)" demo
-	@touch $@
-
-$(VENV)/.ready-audit: pyproject.toml setup.sh
-	./setup.sh "$(PYTHON)" "$(VENV)" audit
-	@touch $@
-
-$(VENV)/.ready-dev: pyproject.toml setup.sh
-	./setup.sh "$(PYTHON)" "$(VENV)" dev
+$(VENV)/.ready-%: pyproject.toml setup.sh
+	@./setup.sh "$(PYTHON)" "$(VENV)" $*
 	@touch $@
 
 # Not every Python has a wheel of atheris; without it the fuzzer says so and does the rest.
 $(VENV)/.ready-fuzz: pyproject.toml setup.sh
-	./setup.sh "$(PYTHON)" "$(VENV)" fuzz || echo "make: atheris could not be installed" >&2
+	@./setup.sh "$(PYTHON)" "$(VENV)" fuzz || echo "make: the fuzzer goes on without atheris" >&2
 	@touch $@
 
 clean: ## remove what the other verbs made

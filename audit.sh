@@ -3,7 +3,7 @@
 # the developers' own has tools in it that no station gets.
 #
 #   audit.sh PYTHON VENV sbom     writes build/sbom.cdx.json: CycloneDX, validated
-#   audit.sh PYTHON VENV audit    exit code 0: nothing is known; 1: something is; 3: nobody could be asked
+#   audit.sh PYTHON VENV audit    exit code 0: nothing is known; 1: something is; 2: no such product; 3: nobody could be asked
 #
 # OSV_URL names a mirror of the OSV service for machines that do not see the world, and PRODUCT an environment that is there
 # already, to be looked at as it is.
@@ -17,7 +17,11 @@ osv=${OSV_URL:-https://api.osv.dev/v1/query}
 mkdir -p build
 if [ -z "${PRODUCT:-}" ]; then
     "$python" -m venv --clear --without-pip "$product"
-    "$venv/bin/python" -m pip --python "$product/bin/python" install --quiet --disable-pip-version-check ".[centre]"
+    "$venv/bin/python" -m pip --python "$product/bin/python" install --disable-pip-version-check ".[centre]" \
+        >build/product.log 2>&1 || {
+        echo "$verb: pip could not install the product into $product; what it said is in build/product.log" >&2
+        exit 2
+    }
 fi
 
 case $verb in
@@ -31,7 +35,7 @@ print(f"{sys.argv[1]}: CycloneDX {bom['specVersion']}, {len(bom['components'])} 
 END
     ;;
 audit)
-    "$venv/bin/python" -m pip --python "$product/bin/python" freeze --exclude kiosk >build/product.txt
+    "$venv/bin/python" -m pip --python "$product/bin/python" freeze --exclude door-station-kiosk >build/product.txt
     for service in pypi osv; do
         rm -f build/audit.json
         # --strict: a package that could not be looked up is a failure, not a clean bill.

@@ -190,7 +190,7 @@ def _page(layout: Layout) -> Iterator[FPDF]:
         from fpdf import FPDF  # noqa: PLC0415
         from fpdf.fonts import TTFFont  # noqa: PLC0415
     except ImportError as error:
-        raise ConfigError(f"printing needs fpdf2 ({error})", hint="pip install 'kiosk[centre]'") from error
+        raise ConfigError(f"printing needs fpdf2 ({error})", hint="run `make centre` in the checkout") from error
     page = FPDF(unit="mm", format=(layout.width_mm, layout.height_mm))
     page.set_auto_page_break(False)
     page.set_margin(0)

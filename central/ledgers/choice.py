@@ -32,7 +32,7 @@ def open_ledger(text: str, *, existing: bool = False) -> Ledger:
             from central.ledgers.postgres import PostgresLedger  # noqa: PLC0415  an extra that a file does not need
         except ImportError as error:
             raise LedgerError(
-                f"a PostgreSQL ledger needs psycopg ({error})", hint="pip install 'kiosk[centre]'"
+                f"a PostgreSQL ledger needs psycopg ({error})", hint="run `make centre` in the checkout"
             ) from error
         return PostgresLedger(text, existing=existing)
     path = Path(text)

@@ -119,7 +119,9 @@ def write_xlsx(rows: Iterable[Row], path: Path, office: tzinfo) -> int:
     try:
         import xlsxwriter  # noqa: PLC0415  an extra that nothing else needs
     except ImportError as error:
-        raise ConfigError(f"--format xlsx needs XlsxWriter ({error})", hint="pip install 'kiosk[centre]'") from error
+        raise ConfigError(
+            f"--format xlsx needs XlsxWriter ({error})", hint="run `make centre` in the checkout"
+        ) from error
     count = 0
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
