@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import ssl
+from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -56,7 +57,8 @@ class Server:
             request.send_header("Content-Range", f"bytes {start}-{len(self.content) - 1}/{len(self.content)}")
         request.send_header("Content-Length", str(len(content)))
         request.end_headers()
-        request.wfile.write(content if self.cut_after is None else content[: self.cut_after])
+        with suppress(ConnectionError):  # a station that has seen enough hangs up
+            request.wfile.write(content if self.cut_after is None else content[: self.cut_after])
 
     def offer(self, **changes: Any) -> Offer:
         url = f"https://localhost:{self._http.server_address[1]}/bundles/kiosk.raucb"
