@@ -12,6 +12,7 @@ from kiosk import log
 from kiosk.config import Camera as CameraSettings
 from kiosk.errors import CameraError, ConfigError
 from kiosk.settings import loader
+from kiosk.settings.together import kind_of_source
 from kiosk.sim import opening
 from kiosk.sim.door import PatientDoor
 
@@ -40,7 +41,7 @@ def opened_camera(arguments: argparse.Namespace) -> Camera:
     if source is None:
         return PatientDoor(seed=arguments.seed, people=arguments.people)
     try:
-        kind, rest = loader.kind_of_source(source)
+        kind, rest = kind_of_source(source)
         if kind in _NAMED and not (rest.isdigit() or Path(rest).exists()):
             raise CameraError(f"{rest} is not there", hint=_NAMED[kind])
         return opening.open_camera(CameraSettings(source=source))
