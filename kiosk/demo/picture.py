@@ -3,7 +3,7 @@
     python -m kiosk.demo.picture docs/pictures/demo.svg
 
 Made by playing it: the people of seed 1 at the demo's door, read, judged and committed by the scan loop, until `ANSWERS` of them have
-been answered; then the view of that moment, exported by rich. There is no broker and no centre: the ledger's rows are the entries of
+been answered; then the view of that moment, its words exported by rich and its picture drawn square by square. There is no broker and no centre: the ledger's rows are the entries of
 the outbox, as they look once delivered. What differs from run to run is set: the day, how long things take, the ids of processes,
 a port. So the file changes with the code alone, and a test holds it to that.
 
@@ -18,6 +18,7 @@ import tempfile
 import time
 from contextlib import ExitStack, closing
 from io import StringIO
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ from kiosk.config import Config
 from kiosk.decoder import Decoder
 from kiosk.demo.judge import Tally
 from kiosk.demo.telling import answer_of, ledger_columns, times_of
-from kiosk.demo.view import Scene, drawn
+from kiosk.demo.view import FACTS, GREYS, LEDGER_WIDTH, Scene, drawn, shades
 from kiosk.model import ClockQuality, Moment
 from kiosk.outbox import Outbox
 from kiosk.panel import CuePlayer
@@ -68,6 +69,10 @@ THEME = TerminalTheme(
         (204, 204, 204),
     ],
 )
+SQUARE_PX = 12.2
+"""Width of a letter in rich's picture, and half the height of a line."""
+COARSER = 4
+"""So many of the view's greys are one here."""
 LINK = "online (MQTT 5)"
 PROCESSES = {"mosquitto": "4211", "collector": "4213", "uplink": "4214"}
 
@@ -152,9 +157,33 @@ def picture(scene: Scene) -> str:
         record=True, width=COLUMNS, height=ROWS, file=StringIO(), force_terminal=True, color_system="truecolor",
         no_color=False, legacy_windows=False, _environ={},
     )  # fmt: skip
-    console.print(drawn(scene), height=ROWS)
+    console.print(drawn(scene, with_picture=False), height=ROWS)
     own_fonts = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
-    return console.export_svg(title="make demo", unique_id="demo", code_format=own_fonts, theme=THEME)
+    words = console.export_svg(title="make demo", unique_id="demo", code_format=own_fonts, theme=THEME)
+    matrix = '<g class="demo-matrix">'
+    return words.replace(matrix, f"{_squares(scene)}\n    {matrix}")
+
+
+def _squares(scene: Scene) -> str:
+    """The camera's picture in the room beside the ledger: a path a shade, which is a tenth of as many letters' bytes."""
+    paths: dict[int, list[str]] = {}
+    for y, row in enumerate(shades(scene, COLUMNS - LEDGER_WIDTH, ROWS - FACTS - 1)):
+        x = 0
+        for grey, run in groupby(row):
+            across = len(list(run))
+            shade = grey if grey == GREYS else grey // COARSER * COARSER
+            paths.setdefault(shade, []).append(f"M{x} {y}h{across}v1h-{across}z")
+            x += across
+    place = f"translate({LEDGER_WIDTH * SQUARE_PX:.1f}, {2 * FACTS * SQUARE_PX + 1.5:.1f}) scale({SQUARE_PX})"
+    drawn_paths = "".join(
+        f'<path fill="{_rgb(shade)}" d="{"".join(squares)}"/>\n' for shade, squares in sorted(paths.items())
+    )
+    return f'<g transform="{place}" shape-rendering="crispEdges">\n{drawn_paths}</g>'
+
+
+def _rgb(shade: int) -> str:
+    level = round(shade * 255 / (GREYS - 1))
+    return "#28dc50" if shade == GREYS else f"#{level:02x}{level:02x}{level:02x}"
 
 
 if __name__ == "__main__":

@@ -214,7 +214,25 @@ def _ledger(scene: Scene) -> list[Text]:
 
 
 def _picture(scene: Scene, columns: int, rows: int) -> list[Line]:
-    """The frame with the codes that were read in it, in the shape of the frame; nothing where the room is too small."""
+    """The frame in half blocks; nothing where the room is too small."""
+    greys = shades(scene, columns, rows)
+    return [
+        [Segment("▀" * len(list(run)), _style(*pair)) for pair, run in groupby(zip(upper, lower, strict=True))]
+        for upper, lower in zip(greys[0::2], greys[1::2], strict=True)
+    ]
+
+
+def shades(scene: Scene, columns: int, rows: int) -> list[list[int]]:
+    """The frame with the codes that were read in it, in the shape of the frame; nothing where the room is too small.
+
+    Args:
+        scene: What is shown.
+        columns: Letters across that there is room for.
+        rows: Lines that there is room for; each has two rows of squares.
+
+    Returns:
+        Rows of squares from black, 0, to white, `GREYS` - 1, and `GREYS` for the outline of a code.
+    """
     if scene.frame is None:
         return []
     height_px, width_px = scene.frame.luma.shape
@@ -228,10 +246,7 @@ def _picture(scene: Scene, columns: int, rows: int) -> list[Line]:
         corners = [(round(x * columns / width_px), round(y * 2 * rows / height_px)) for x, y in reading.corners_px]
         for start, end in zip(corners, corners[1:] + corners[:1], strict=True):
             cv2.line(greys, start, end, GREYS, 1)
-    return [
-        [Segment("▀" * len(list(run)), _style(*pair)) for pair, run in groupby(zip(upper, lower, strict=True))]
-        for upper, lower in zip(greys[0::2].tolist(), greys[1::2].tolist(), strict=True)
-    ]
+    return [[int(grey) for grey in row] for row in greys]
 
 
 @cache
