@@ -77,5 +77,5 @@ def _collector(broker: Broker, ledger: Ledger) -> Collector | AmqpCollector:
     try:
         from central.intake.amqp_collector import AmqpCollector  # noqa: PLC0415  an extra that MQTT does not need
     except ImportError as error:
-        raise ConfigError(f"amqp:// needs pika ({error})", hint="pip install 'kiosk[centre]'") from error
+        raise ConfigError(f"amqp:// needs pika ({error})", hint="run `make centre` in the checkout") from error
     return AmqpCollector(broker, ledger)

@@ -17,7 +17,7 @@ SCRIPT = (ROOT / "setup.sh").read_text("utf-8")
 TOOLS = "awk bash cat cut date dirname env grep head ln ls mkdir sed sort stat stty tail tr true wc".split()
 PARTS = (
     "demo, centre, docs, sheets, test, test-all, check, bench, bench-collector, fuzz, audit, image, faults, test-image, "
-    "cluster, units, updates, page"
+    "cluster, units, boards, updates, page"
 )
 # A Python that has everything, and makes environments whose Python is itself.
 PYTHON = """
@@ -236,7 +236,7 @@ def test_words_of_apt_and_pip_go_into_the_log(run: Run, tmp_path: Path) -> None:
     done = run("python3", ".venv", "test", APT_SAYS="Unpacking libzbar0", PIP_SAYS="WARNING: Location 'x' is ignored")
     assert done.returncode == 0, done.stderr
     assert [re.sub(r"\d+ s$", "1 s", line) for line in done.stderr.splitlines()] == [
-        "setup: installing libzbar0 mosquitto fonts-dejavu-core shellcheck openssh-client e2fsprogs with apt",
+        "setup: installing libzbar0 mosquitto fonts-dejavu-core shellcheck openssh-client e2fsprogs node-qrcode-generator with apt",
         "setup: apt is done after 1 s",
         "setup: installing the project with [test] into .venv with pip",
         "setup: pip is done after 1 s",
