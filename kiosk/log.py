@@ -41,7 +41,8 @@ def hush() -> None:
     """Silence the libraries beneath this process and its children, before they are loaded; whoever sets a variable hears them again."""
     for name, value in HUSHED.items():
         os.environ.setdefault(name, value)
-    logging.getLogger("picamera2").setLevel(logging.WARNING)  # it tells each step of opening a camera
+    for name in ("picamera2", "PIL"):  # they tell each step of opening a camera, and each part of a picture
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 @contextmanager

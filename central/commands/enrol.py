@@ -59,5 +59,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _address(text: str) -> tuple[str, int]:
-    host, _, port = shared.host_port(text).rpartition(":")
+    host, _, port = text.rpartition(":")
+    shared.host_port(f"{host}:{port if port != '0' else 1}")  # to listen at 0 is to listen at any free port
     return host.strip("[]"), int(port)

@@ -165,7 +165,7 @@ def registry_in(folder: Path) -> Path:
 def host_port(text: str) -> str:
     """HOST:PORT."""
     if fault := forms.fault_of_address(text):
-        raise argparse.ArgumentTypeError("; ".join(fault))
+        raise argparse.ArgumentTypeError(f"{text!r}: {'; '.join(fault)}")
     return text
 
 

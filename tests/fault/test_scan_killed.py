@@ -52,7 +52,7 @@ def test_every_green_is_in_the_outbox(tmp_path: Path, scale: Any, tell: Any) -> 
         recorded = _entries(tmp_path) - before
         assert shown <= recorded, f"round {round_}: {shown} greens, {recorded} entries"
         greens += shown
-    assert greens >= 2 * kills
+    assert greens >= kills  # a receipt is shown whole, so that a second one may still wait for its turn
     outbox = Outbox.open_existing(tmp_path / "state" / "outbox.db", Settings())
     rows = outbox.head(0, 100_000)
     outbox.close()

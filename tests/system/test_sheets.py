@@ -77,6 +77,7 @@ def test_door_says_how_each_answer_looks_and_sounds(printed: Path) -> None:
         assert MEANINGS[name].partition(": ")[0] in door
 
 
+@pytest.mark.slow
 def test_door_promises_no_days_that_nobody_gave(make: ModuleType) -> None:
     """Without `--keep-days` the sheet names no number of days, and whom to ask; no days and none at all are refused."""
     silent, promising = (make.door("X", "0234", days) for days in (None, 30))
