@@ -83,15 +83,22 @@ class Watch:
 def _texture(luma: NDArray[np.uint8], half: NDArray[np.uint8] | None) -> NDArray[np.float32]:
     """For each block the mean difference of neighbours, in the direction in which it is smaller."""
     columns, rows = luma.shape[1] // BLOCK_PX, luma.shape[0] // BLOCK_PX
-    size = (columns * BLOCK_PX // 2, rows * BLOCK_PX // 2)
-    if half is None or half.shape != size[::-1]:
-        half = np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_AREA), np.uint8)
-    rows_seen = half[::2]
+    width_px, height_px = columns * BLOCK_PX // 2, rows * BLOCK_PX // 2
+    if half is None or not _is_half(half, luma):
+        # What is beyond whole blocks is cut off: at a ratio of exactly two this costs an eighth of another.
+        whole = luma[: rows * BLOCK_PX, : columns * BLOCK_PX]
+        half = np.asarray(cv2.resize(whole, (width_px, height_px), interpolation=cv2.INTER_AREA), np.uint8)
+    rows_seen = half[:height_px:2, :width_px]
     across, down = np.zeros_like(rows_seen), np.zeros_like(rows_seen)
     cv2.absdiff(rows_seen[:, 1:], rows_seen[:, :-1], dst=across[:, 1:])
     cv2.absdiff(rows_seen[1:], rows_seen[:-1], dst=down[1:])
     blocks = [cv2.resize(each, (columns, rows), interpolation=cv2.INTER_AREA) for each in (across, down)]
     return np.asarray(cv2.GaussianBlur(np.minimum(*blocks).astype(np.float32), (5, 5), 1.2), np.float32)
+
+
+def _is_half(small: NDArray[np.uint8], luma: NDArray[np.uint8]) -> bool:
+    """Whether the camera's small picture shows this one at half its size, give or take an odd row."""
+    return all(abs(2 * less - more) <= 2 for less, more in zip(small.shape, luma.shape, strict=True))
 
 
 def _regions(texture: NDArray[np.float32], width_px: int, height_px: int) -> tuple[Box, ...]:

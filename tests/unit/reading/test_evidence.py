@@ -1,0 +1,51 @@
+"""The cheap look: what the camera has made small is used as it is, and a picture of any size costs what its blocks cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from kiosk.lens import optics
+from kiosk.reading import evidence
+from kiosk.settings import loader
+
+ROOT = Path(__file__).resolve().parents[3]
+BOARDS = sorted((ROOT / "config" / "boards").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
+def test_boards_small_picture_is_used_as_it_is(path: Path) -> None:
+    """Both streams of each shipped board are whole blocks, and one is half the other: nothing has to be made smaller again."""
+    for lane in loader.load_board(path).lanes:
+        sides = (lane.camera.width_px, lane.camera.height_px)
+        assert [side % evidence.BLOCK_PX for side in sides] == [0, 0]
+        if lane.camera.source.startswith("picamera2:"):
+            small = optics.small_size_px(lane.camera)
+            assert small == (sides[0] // 2, sides[1] // 2)
+
+
+@pytest.mark.parametrize(("width_px", "height_px"), [(960, 540), (1296, 972), (1152, 648), (800, 600), (1283, 721)])
+def test_odd_sizes_are_cut_and_not_stretched(width_px: int, height_px: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture of whole blocks is looked at, at exactly half its size; with the camera's own half nothing is made at all."""
+    made: list[tuple[tuple[int, ...], tuple[int, int]]] = []
+    resize: Any = cv2.resize
+
+    def noted(source: Any, size: tuple[int, int], **how: int) -> Any:
+        made.append((source.shape, size))
+        return resize(source, size, **how)
+
+    luma = np.random.default_rng(1).integers(0, 255, (height_px, width_px), np.uint8)
+    half = np.ascontiguousarray(luma[::2, ::2])
+    monkeypatch.setattr("kiosk.reading.evidence.cv2.resize", noted)
+    evidence.Watch().look(luma)
+    (height, width), size = made[0]
+    assert (width, height) == (2 * size[0], 2 * size[1])
+    assert width_px - width < evidence.BLOCK_PX
+    assert height_px - height < evidence.BLOCK_PX
+    made.clear()
+    evidence.Watch().look(luma, half)
+    assert all(size == (width_px // 16, height_px // 16) for _, size in made)
