@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imaging import disk, host, parts, release
+from imaging import boot, disk, host, parts, release
 from imaging.layers import read_board
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def build(order: Order) -> Path:
             release.check_updatable(kernels, _versions(tree)["rauc"])
         _finish(tree, order)
         slots = [folder / f"boot-{letter}" for letter in "ab"]
-        _boot_folders(tree, slots, unpacked, board.tree)
+        _boot_folders(board, tree, slots, unpacked)
         image = _written(order, tree, slots, folder)
         for path in (slots[0] / part for part in ("vmlinuz", "initrd", board.tree) if part):
             if path.exists():
@@ -189,36 +189,29 @@ def _compile(tree: Path) -> None:
             host.run("chroot", tree, "/usr/bin/python3", *arguments, *(f"/{name}" for name in folders), env=env)
 
 
-def _boot_folders(tree: Path, slots: list[Path], unpacked: Path | None, device_tree: str) -> None:
+def _boot_folders(board: Board, tree: Path, slots: list[Path], unpacked: Path | None) -> None:
     """What the firmware reads of each slot; the two differ in the root that the kernel mounts."""
-    firmware = tree / "boot" / "firmware"
     first = slots[0]
     first.mkdir()
     if unpacked is None:
-        shutil.copytree(firmware, first, dirs_exist_ok=True)
-        kernels = sorted((tree / "boot").glob("vmlinuz-*-rpi-v8"))
-        if not kernels:
-            raise host.HostError("the maker's kernel package has left no vmlinuz-*-rpi-v8 in /boot")
-        shutil.copy(kernels[-1], first / "vmlinuz")
+        boot.slot(board.name, tree, first)
     else:
-        shutil.copy(parts.vmlinuz(unpacked), first / "vmlinuz")
+        shutil.copy(parts.vmlinuz(unpacked), first / boot.KERNEL)
         parts.initrd(unpacked, first / "initrd")
-        if device_tree:
-            shutil.copy(parts.device_tree(unpacked, device_tree), first / device_tree)
+        if board.tree:
+            shutil.copy(parts.device_tree(unpacked, board.tree), first / board.tree)
     for slot in slots[1:]:
         shutil.copytree(first, slot)
-    line = (FOLDER / "boot" / "cmdline.txt").read_text("utf-8").strip()
-    for slot, number in zip(slots, (5, 6), strict=True):
-        (slot / "cmdline.txt").write_text(line.replace("@ROOT@", str(number)) + "\n", "utf-8")
-    shutil.rmtree(firmware, ignore_errors=True)
+    boot.command_lines(slots)
 
 
 def _written(order: Order, tree: Path, slots: list[Path], folder: Path) -> Path:
     host.say("partitions")
     first = folder / "first"
     first.mkdir()
-    shutil.copy(FOLDER / "boot" / "autoboot.txt", first / "autoboot.txt")
-    shutil.copy(FOLDER / "boot" / "README.txt", first / "README.txt")
+    boot.first(order.board, tree, first)
+    # The slots have it; the root does without.
+    shutil.rmtree(tree / "boot" / "firmware", ignore_errors=True)
     state = folder / "state"
     for name in ("kiosk", "kiosk/etc", "systemd", "rauc"):
         (state / name).mkdir(parents=True)
