@@ -127,6 +127,9 @@ def tend(config: Config, stop: Callable[[], bool]) -> None:
     if seen.pending:
         say(State.WAITING, "until the trial of another version is over")
         return
+    if reason := updating.why_unfit(config.update.version_file, Path("/")):
+        say(State.FAILED, reason)
+        return
     if not _is_night(config):
         known = minute_of_day(SystemClock(config.state.runtime_dir).now()) is not None
         say(State.WAITING, f"until {config.update.window_from if known else 'the clock is set'}")

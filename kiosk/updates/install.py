@@ -48,11 +48,13 @@ class Places:
         inbox: The uplink's folder.
         data: Root's folder.
         version_file: Which version runs.
+        root: Where /proc is.
     """
 
     inbox: Path = Path("/var/lib/kiosk/update")
     data: Path = Path("/state/rauc")
     version_file: Path = Path("/usr/lib/kiosk/version")
+    root: Path = Path("/")
 
 
 def install(places: Places, keys: Mapping[bytes, Ed25519PublicKey]) -> bool:
@@ -77,6 +79,8 @@ def install(places: Places, keys: Mapping[bytes, Ed25519PublicKey]) -> bool:
     tries = before.tries + 1 if before.state is State.INSTALLING else 1
     mark_file = places.data / updating.INSTALL
     try:
+        if reason := updating.why_unfit(places.version_file, places.root):
+            raise UpdateError(reason)
         if key_of(order.update.version) < key_of(running):
             raise UpdateError(f"{order.update.version} is older than {running}, which runs here")
         if tries > TRIES:

@@ -4,13 +4,25 @@ An update is offered by a signed command (`kiosk.envelopes.remote`), fetched at 
 `kiosk update install` for the one that the firmware boots on trial, and kept or left by `kiosk prove`. Each of these leaves
 a small file; how the update stands is read off from them and told to nobody but the centre.
 
-Units: minutes of the day in local time.
+Units: minutes of the day in local time; `_s` seconds of Unix time.
+
+Sources:
+    [1] raspberrypi/rpi-eeprom, pull request 446: what `[tryboot]` and `tryboot_a_b` need came on 2022-10-18.
+    [2] raspberrypi/documentation, bootflow-legacy.adoc: a Zero 2 W has no EEPROM; its ROM reads the card itself.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
+
+from kiosk.language.message import Message, say
+
+NEEDED_BOOTLOADER_S = 1_666_051_200
+"""2022-10-18 [1]: an older one boots the slot that it always boots, and never a trial."""
+WITHOUT_TRIALS = frozenset({"zero2w"})
+"""Boards of which nobody has seen yet that their firmware boots a slot on trial [2]."""
 
 
 class State(StrEnum):
@@ -70,6 +82,27 @@ def is_night(minute: int, start: int, end: int) -> bool:
     if start == end:
         return True
     return start <= minute < end if start < end else minute >= start or minute < end
+
+
+def unfit(board: str, bootloader_s: int | None) -> Message:
+    """Why this board takes no update; empty if it does.
+
+    Args:
+        board: As the image calls it; empty where there is no image.
+        bootloader_s: When the bootloader in its EEPROM was made; None where it does not tell.
+    """
+    if board in WITHOUT_TRIALS:
+        return say(
+            "{board} takes no updates: that its firmware boots a version on trial has not been seen; write a new card instead",
+            board=board,
+        )
+    if bootloader_s is not None and bootloader_s < NEEDED_BOOTLOADER_S:
+        return say(
+            "the bootloader in the EEPROM is of {day} and knows no trial; write it anew with Raspberry Pi Imager, Misc utility images, "
+            "Bootloader (2022-10-18 or newer)",
+            day=datetime.fromtimestamp(bootloader_s, UTC).date(),
+        )
+    return Message("", {})
 
 
 def standing(found: Found) -> Mark:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from kiosk.disk import durable
 from kiosk.envelopes import remote
-from kiosk.updates.rules import Found, Mark, State, standing
+from kiosk.updates.rules import Found, Mark, State, standing, unfit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,10 +26,13 @@ if TYPE_CHECKING:
 
     from kiosk.config import Config
     from kiosk.envelopes.remote import Command
+    from kiosk.language.message import Message
 
 ORDER, FETCH, PART, BUNDLE, READY = "order.cose", "fetch.json", "bundle.part", "bundle.raucb", "ready"
 INSTALL, PENDING = "install.json", "pending"
 _LARGEST_BYTES = 4096
+_BOOTLOADER = "proc/device-tree/chosen/bootloader/build-timestamp"
+_CELL_BYTES = 4
 _REASON_CHARS = 200
 
 
@@ -54,6 +57,30 @@ def small_file(path: Path) -> bytes | None:
 def version_of(path: Path) -> str:
     """Of the image that runs; empty where there is none."""
     return (small_file(path) or b"").decode("ascii", "replace").strip()
+
+
+def why_unfit(version_file: Path, root: Path) -> Message:
+    """Why the board that this is takes no update; empty if it does.
+
+    Args:
+        version_file: The image's; the board's name lies beside it.
+        root: Where /proc is.
+    """
+    return unfit(board_of(version_file), bootloader_s(root))
+
+
+def board_of(version_file: Path) -> str:
+    """The board that the image was made for; empty where there is none."""
+    return version_of(version_file.with_name("board"))
+
+
+def bootloader_s(root: Path) -> int | None:
+    """When the bootloader in the board's EEPROM was made, Unix seconds; None where there is none, or it does not tell."""
+    try:
+        told = (root / _BOOTLOADER).read_bytes()
+    except OSError:
+        return None
+    return int.from_bytes(told) if len(told) == _CELL_BYTES else None
 
 
 def keep_order(state_dir: Path, message: bytes) -> None:
@@ -118,7 +145,7 @@ def report(config: Config, keys: Mapping[bytes, Ed25519PublicKey]) -> dict[str, 
     mark = standing(seen)
     return {
         "version": seen.running or None,
-        "board": version_of(config.update.version_file.with_name("board")) or None,
+        "board": board_of(config.update.version_file) or None,
         "wanted": seen.wanted or None,
         "order": mark.id or None,
         "state": mark.state.value,

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from kiosk.envelopes.remote import Command, Verb
 from kiosk.errors import UpdateError
 from kiosk.model import ClockQuality, Moment
 from kiosk.updates import fetch, install, updating
-from kiosk.updates.rules import Found, Mark, State, is_night, standing
+from kiosk.updates.rules import Found, Mark, State, is_night, standing, unfit
 from tests.bundle_server import NEW, Server
 
 KEY = Ed25519PrivateKey.generate()
@@ -412,3 +413,51 @@ def test_damaged_mark_says_nothing(tmp_path: Path, content: bytes) -> None:
     """A mark that cannot be read is no mark."""
     (tmp_path / "mark").write_bytes(content)
     assert updating.read_mark(tmp_path / "mark") is None
+
+
+@pytest.mark.parametrize(
+    ("board", "made", "reason"),
+    [
+        ("pi4", None, ""),
+        ("pi4", "2022-10-18", ""),
+        ("pi5", "2025-02-12", ""),
+        ("", None, ""),
+        ("pi4", "2022-10-17", "of 2022-10-17 and knows no trial"),
+        ("pi4", "2020-09-03", "Raspberry Pi Imager"),
+        ("zero2w", None, "write a new card instead"),
+    ],
+)
+def test_board_that_boots_no_trial_is_named(board: str, made: str | None, reason: str) -> None:
+    """By what it is and by how old its bootloader is; a board that tells nothing is not held back."""
+    made_s = None if made is None else int(datetime.fromisoformat(f"{made}T12:00:00+00:00").timestamp())
+    found = unfit(board, made_s)
+    assert reason in found
+    assert bool(found) is bool(reason)
+    assert len(found) <= 200  # as much as a status tells
+
+
+def test_age_of_the_bootloader_is_read(tmp_path: Path) -> None:
+    """A cell of four bytes, the highest first, as the firmware writes it into the device tree; anything else tells nothing."""
+    file = tmp_path / "proc/device-tree/chosen/bootloader/build-timestamp"
+    assert updating.bootloader_s(tmp_path) is None
+    file.parent.mkdir(parents=True)
+    for content, age_s in ((b"\x63\x4d\xec\x80", 0x634DEC80), (b"", None), (b"\x63\x4d\xec\x80\x00", None)):
+        file.write_bytes(content)
+        assert updating.bootloader_s(tmp_path) == age_s
+
+
+@pytest.mark.parametrize("step", ["fetch", "install"])
+def test_board_that_boots_no_trial_takes_no_update(
+    server: Server, config: Config, station: Callable[..., int], tmp_path: Path, step: str
+) -> None:
+    """Nothing is asked of the server and nothing of RAUC, and the status says why."""
+    config.state.dir.mkdir(exist_ok=True)
+    updating.keep_order(config.state.dir, _order(server.offer()))
+    if step == "install":
+        assert station("fetch") == 0
+    asked = len(server.asked)
+    config.update.version_file.with_name("board").write_text("zero2w\n")
+    assert station(step) == (0 if step == "fetch" else 22)
+    assert _stands(config) == ("failed", unfit("zero2w", None))
+    assert len(server.asked) == asked
+    assert not (tmp_path / "rauc.log").exists()
