@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from kiosk.model import ClockQuality, Moment
 
@@ -119,12 +120,20 @@ def judging_s(now: Moment) -> float | None:
     return None if now.quality is ClockQuality.UNSET else now.wall_ns / 1e9
 
 
-def minute_of_day(now: Moment) -> int | None:
-    """Local time, 0 to 1439; None from a clock that was never set."""
-    if now.quality is ClockQuality.UNSET:
-        return None
-    local = time.localtime(now.wall_ns / 1e9)
-    return local.tm_hour * 60 + local.tm_min
+def local_time(now: Moment, zone: str) -> datetime | None:
+    """Day and time as people have it at the door; None from a clock that was never set.
+
+    Args:
+        now: The clocks as they stand.
+        zone: As in `clock.zone`; the machine's own is never asked, for an image has none and would show UTC.
+    """
+    return None if now.quality is ClockQuality.UNSET else datetime.fromtimestamp(now.wall_ns / 1e9, ZoneInfo(zone))
+
+
+def minute_of_day(now: Moment, zone: str) -> int | None:
+    """The same in minutes, 0 to 1439."""
+    local = local_time(now, zone)
+    return None if local is None else local.hour * 60 + local.minute
 
 
 def stamp(now: Moment) -> str:

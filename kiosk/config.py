@@ -316,6 +316,15 @@ class Status(Section):
 ClockTime = Annotated[str, _formed(forms.fault_of_time)]
 
 
+class Clock(Section):
+    """By which clock people live at the door."""
+
+    zone: Annotated[str, _formed(forms.fault_of_zone)] = Field(
+        default=forms.DEFAULT_ZONE,
+        description="time zone of quiet hours, of the window for updates and of printed times, whatever the machine's is",
+    )
+
+
 class Sound(Section):
     """How loud, and when quieter."""
 
@@ -364,6 +373,7 @@ class Config(Section):
     outbox: Outbox = Outbox()
     uplink: Uplink = Uplink()
     status: Status = Status()
+    clock: Clock = Clock()
     sound: Sound = Sound()
     update: Update = Update()
     log: Log = Log()

@@ -6,13 +6,17 @@ and what to do.
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
 import unicodedata
+import zoneinfo
+from zoneinfo import ZoneInfo
 
 from kiosk.language.message import Message, say
 
 LONGEST_ID = 64
+DEFAULT_ZONE = "Asia/Ho_Chi_Minh"
 LARGEST_PORT = 65_535
 LONGEST_HOST = 253
 _ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
@@ -56,6 +60,18 @@ def fault_of_time(text: str) -> Fault | None:
     if _TIME.fullmatch(text):
         return None
     return say("{given!r} is no time of day", given=text), say('write "HH:MM" from "00:00" to "23:59"')
+
+
+def fault_of_zone(text: str) -> Fault | None:
+    """What keeps a text from being a time zone."""
+    try:
+        ZoneInfo(text)
+    except (KeyError, ValueError, OSError):  # unknown, an absolute path, a folder
+        near = difflib.get_close_matches(text, zoneinfo.available_timezones(), 1)
+        return say("{given!r} is no time zone", given=text), say(
+            "write one like {near}", near=(near or [DEFAULT_ZONE])[0]
+        )
+    return None
 
 
 def fault_of_address(text: str) -> Fault | None:

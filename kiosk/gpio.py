@@ -17,6 +17,7 @@ from gpiozero import PWMLED, DigitalOutputDevice, PWMOutputDevice
 from kiosk.clock import SystemClock, minute_of_day
 from kiosk.cues import levels_of, volume_percent_at
 from kiosk.errors import PanelError
+from kiosk.forms import DEFAULT_ZONE
 from kiosk.language.message import say
 from kiosk.panel import CuePlayer, NoOutputs
 
@@ -65,6 +66,7 @@ class GpioOutputs:
         sound: config.Sound,
         factory: Any = None,  # noqa: ANN401
         clock: Clock | None = None,
+        zone: str = DEFAULT_ZONE,
     ) -> None:
         """Take the pins.
 
@@ -73,6 +75,7 @@ class GpioOutputs:
             sound: Volume and quiet hours.
             factory: gpiozero's pin factory; None for the default one, lgpio on a Pi.
             clock: By which hours are quiet; None for the machine's.
+            zone: Whose hours they are.
 
         Raises:
             PanelError: A pin is in use, or there are none on this machine.
@@ -80,6 +83,7 @@ class GpioOutputs:
         self._settings = settings
         self._sound = sound
         self._clock = clock or SystemClock()
+        self._zone = zone
         self._devices: list[Any] = []
         self._leds: dict[str, _Pulsed] = {}
         leds, buzzer = settings.leds, settings.buzzer
@@ -128,7 +132,7 @@ class GpioOutputs:
         self._devices.clear()
 
     def _volume_percent(self) -> int:
-        return volume_percent_at(self._sound, minute_of_day(self._clock.now()))
+        return volume_percent_at(self._sound, minute_of_day(self._clock.now(), self._zone))
 
     def _kept(self, device: Any) -> Any:  # noqa: ANN401  gpiozero has no types
         self._devices.append(device)
@@ -189,7 +193,9 @@ class GpioLamp:
         self._device.close()
 
 
-def open_panel(settings: config.Panel, sound: config.Sound, clock: Clock | None = None) -> Panel:
+def open_panel(
+    settings: config.Panel, sound: config.Sound, clock: Clock | None = None, zone: str = DEFAULT_ZONE
+) -> Panel:
     """The panel on real pins, on gpiozero's mock pins, or on none.
 
     Raises:
@@ -197,7 +203,7 @@ def open_panel(settings: config.Panel, sound: config.Sound, clock: Clock | None 
     """
     if settings.kind == "none":
         return CuePlayer(NoOutputs())
-    return CuePlayer(GpioOutputs(settings, sound, pin_factory(settings.kind), clock))
+    return CuePlayer(GpioOutputs(settings, sound, pin_factory(settings.kind), clock, zone))
 
 
 def leave(settings: config.Panel, rgb: Rgb) -> None:

@@ -19,7 +19,7 @@ DEFAULT_LEDGER = "ledger.db"
 DEFAULT_FLEET = "fleet"
 DEFAULT_BROKER = "mqtt://127.0.0.1:1883"
 LEAST_TLS = "1.3"
-DEFAULT_ZONE = "Asia/Ho_Chi_Minh"
+DEFAULT_ZONE = forms.DEFAULT_ZONE
 
 
 def broker_of(arguments: argparse.Namespace, client_id: str) -> Broker:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from central import paper
 from central.commands import options as shared
@@ -82,6 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
             expires_s=0,
             wifi=_wifi(arguments),
             again=arguments.again,
+            zone=_zone(arguments.zone),
         )
         code = invitation.invite(registry, opened, wanted, round(arguments.hours * 3600))
     ends = datetime.now(arguments.zone) + timedelta(hours=arguments.hours)
@@ -103,6 +105,16 @@ def _known(value: object, option: str) -> str:
     if not isinstance(value, str):
         raise FleetError(f"{option} is missing", hint="give it; from then on the registry knows it")
     return value
+
+
+def _zone(zone: tzinfo) -> str:
+    """As stations know it, by its name: the office may also have it as a distance from UTC."""
+    if isinstance(zone, ZoneInfo):
+        return zone.key
+    hours, rest = divmod(zone.utcoffset(None) or timedelta(), timedelta(hours=1))
+    if rest:
+        raise FleetError("--zone: a station knows zones by name", hint="give one like Asia/Kolkata")
+    return f"Etc/GMT{-hours:+d}" if hours else "Etc/UTC"
 
 
 def _wifi(arguments: argparse.Namespace) -> Wifi | None:

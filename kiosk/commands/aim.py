@@ -145,7 +145,7 @@ def _voice(config: Config, lane: Lane, stack: ExitStack, *, silent: bool) -> Cal
     if silent:
         return lambda _cue: None
     if lane.panel.kind in {"gpio", "mock"}:
-        panel = opening.open_panel(lane.panel, config.sound)
+        panel = opening.open_panel(lane.panel, config.sound, zone=config.clock.zone)
         stack.callback(panel.close)
         return panel.show
     return lambda _cue: print("\a", end="", flush=True) if sys.stdout.isatty() else None

@@ -95,7 +95,7 @@ def _answer(config: Config, worst: Health) -> None:
         if health.read_marks(config.state.runtime_dir, f"scan-{lane.name}", health.FRESH_S) is not None:
             continue
         with suppress(KioskError):
-            panel = opening.open_panel(lane.panel, config.sound)
+            panel = opening.open_panel(lane.panel, config.sound, zone=config.clock.zone)
             try:
                 panel.show(CUES[_CUES[worst]])
                 time.sleep(ANSWER_S)

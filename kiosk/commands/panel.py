@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     unknown = [name for name in arguments.cues if name not in CUES]
     if unknown:
         raise ConfigError(f"there is no cue {unknown[0]!r}", hint=f"use one of: {', '.join(CUES)}")
-    panel = opening.open_panel(lane.panel, config.sound)
+    panel = opening.open_panel(lane.panel, config.sound, zone=config.clock.zone)
     try:
         for name in arguments.cues or CUES:
             cue = CUES[CueName(name)]

@@ -145,7 +145,9 @@ def open_parts(config: Config, lane: Lane, panel: Panel, camera: Camera | None =
 
 @contextmanager
 def _closing_panel(lane: Lane, config: Config) -> Iterator[Panel]:
-    panel = opening.open_panel(lane.panel, errand.sound_of(config), SystemClock(config.state.runtime_dir))
+    panel = opening.open_panel(
+        lane.panel, errand.sound_of(config), SystemClock(config.state.runtime_dir), config.clock.zone
+    )
     try:
         yield panel
     finally:

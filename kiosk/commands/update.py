@@ -131,7 +131,7 @@ def tend(config: Config, stop: Callable[[], bool]) -> None:
         say(State.FAILED, reason)
         return
     if not _is_night(config):
-        known = minute_of_day(SystemClock(config.state.runtime_dir).now()) is not None
+        known = minute_of_day(SystemClock(config.state.runtime_dir).now(), config.clock.zone) is not None
         say(State.WAITING, f"until {config.update.window_from if known else 'the clock is set'}")
         return
     say(State.FETCHING)
@@ -166,6 +166,6 @@ def _fetched(config: Config, offer: Offer, stop: Callable[[], bool]) -> bool:
 
 def _is_night(config: Config) -> bool:
     """Whether it is in the window; never, while nobody has told the time."""
-    minute = minute_of_day(SystemClock(config.state.runtime_dir).now())
+    minute = minute_of_day(SystemClock(config.state.runtime_dir).now(), config.clock.zone)
     start, end = (int(text[:2]) * 60 + int(text[3:]) for text in (config.update.window_from, config.update.window_to))
     return minute is not None and is_night(minute, start, end)

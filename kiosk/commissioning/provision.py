@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from kiosk import health
+from kiosk import forms, health
 from kiosk.clock import SystemClock
 from kiosk.commissioning import enrolment, identity, wifi
 from kiosk.envelopes import provisioning_code
@@ -322,4 +322,5 @@ def _settings_of(code: ProvisioningCode, folder: Path) -> dict[str, object]:
             "tls": {name: str(file) for name, file in tls.items()} | {"while_clock_unset": "ignore-dates"},
         },
         "trust": {"enrolment": code.enrolment},
+        **({} if code.zone == forms.DEFAULT_ZONE else {"clock": {"zone": code.zone}}),
     }

@@ -31,7 +31,9 @@ PURPOSE = b"kiosk-provision-1"
 LONGEST = 1500
 """Characters of a code."""
 CONTENT = -65_600
-"""The claim with everything but the times."""
+"""The claim with everything but the times and the zone."""
+ZONE = -65_601
+"""A claim of its own and not one more in the array: a station that does not know it reads the code all the same."""
 _DIRECTIONS = (Direction.IN, Direction.OUT, Direction.PASS)
 
 NOT_A_CODE, FORGED, EXPIRED, USED, SET_UP_ALREADY, NO_WIFI, NO_CENTRE, REFUSED, NOT_KEPT = range(1, 10)
@@ -81,6 +83,7 @@ class ProvisioningCode:
         expires_s: When it ends.
         wifi: The network to join; None for a cable, or for one that is set up already.
         again: Whether a station that is set up already may be set up anew with it.
+        zone: Its time zone; a station of before this was said goes on by its own.
     """
 
     kiosk: str
@@ -94,6 +97,7 @@ class ProvisioningCode:
     expires_s: int
     wifi: Wifi | None = None
     again: bool = False
+    zone: str = forms.DEFAULT_ZONE
 
 
 def why_of(number: object) -> Message | None:
@@ -122,11 +126,13 @@ def encode(code: ProvisioningCode, key: Ed25519PrivateKey) -> str:
         None if code.wifi is None else [code.wifi.name, code.wifi.password],
         code.again,
     ]
-    if _read(content, code.issued_s, code.expires_s) != code:
+    claims: dict[int, object] = {cose.IAT: code.issued_s, cose.EXP: code.expires_s, CONTENT: content}
+    if code.zone != forms.DEFAULT_ZONE:
+        claims[ZONE] = code.zone
+    if _read(content, code.issued_s, code.expires_s, claims.get(ZONE, forms.DEFAULT_ZONE)) != code:
         raise ProvisionError(
             NOT_A_CODE, say("a station would read it otherwise"), hint=say("report this as a mistake of ours")
         )
-    claims = {cose.IAT: code.issued_s, cose.EXP: code.expires_s, CONTENT: content}
     text = PREFIX + base45.encode(cose.sign(claims, key, PURPOSE))
     if len(text) > LONGEST:
         what = say("{length} characters are more than {most}", length=len(text), most=LONGEST)
@@ -156,7 +162,7 @@ def decode(text: str, fleet: Mapping[bytes, Ed25519PublicKey], now_s: int | None
         raise ProvisionError(NOT_A_CODE, say("the code is damaged")) from None
     match claims:
         case {cose.IAT: int(issued_s), cose.EXP: int(expires_s), -65_600: list(content)}:
-            code = _read(content, issued_s, expires_s)
+            code = _read(content, issued_s, expires_s, claims.get(ZONE, forms.DEFAULT_ZONE))
         case _:
             raise ProvisionError(NOT_A_CODE, say("the code is of another version of this software"))
     if now_s is not None and now_s >= code.expires_s:
@@ -164,7 +170,7 @@ def decode(text: str, fleet: Mapping[bytes, Ed25519PublicKey], now_s: int | None
     return code
 
 
-def _read(content: list[object], issued_s: int, expires_s: int) -> ProvisioningCode:
+def _read(content: list[object], issued_s: int, expires_s: int, zone: object) -> ProvisioningCode:
     match content:
         case [
             str(kiosk), str(site), list(lanes), str(broker), str(enrolment),
@@ -179,8 +185,10 @@ def _read(content: list[object], issued_s: int, expires_s: int) -> ProvisioningC
         raise ProvisionError(NOT_A_CODE, say("an address in it is not host:port"))
     if len(ca_sha256) != 32 or len(token) != 16:
         raise ProvisionError(NOT_A_CODE, say("its fingerprint or its token has another length"))
+    if not isinstance(zone, str) or forms.fault_of_zone(zone):
+        raise ProvisionError(NOT_A_CODE, say("its time zone is none that this station knows"))
     return ProvisioningCode(
-        kiosk, site, _lanes(lanes), broker, enrolment, ca_sha256, token, issued_s, expires_s, wifi_of(wifi), again
+        kiosk, site, _lanes(lanes), broker, enrolment, ca_sha256, token, issued_s, expires_s, wifi_of(wifi), again, zone
     )
 
 

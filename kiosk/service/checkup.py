@@ -25,7 +25,7 @@ from cryptography import x509
 
 from kiosk import health
 from kiosk.camera import PiCamera
-from kiosk.clock import SystemClock, judging_s
+from kiosk.clock import SystemClock, judging_s, local_time
 from kiosk.commissioning import provision
 from kiosk.cues import Cue, CueName, Step
 from kiosk.delivery import mqtt
@@ -202,7 +202,7 @@ def _panel(config: Config, lane: Lane) -> Found:
         return Health.OK, say("there is none")
     steps = tuple(Step(rgb, 0, STEP_MS) for _, rgb in _PARADE)
     beeps = lane.panel.buzzer.kind != "none"
-    panel = opening.open_panel(lane.panel, config.sound)
+    panel = opening.open_panel(lane.panel, config.sound, zone=config.clock.zone)
     try:
         panel.show(Cue(CueName.AIM, (*steps, Step((255, 255, 255), 1320, STEP_MS))))
         time.sleep((len(steps) + 1) * STEP_MS / 1000)
@@ -301,9 +301,10 @@ def _board(root: Path) -> Found:
 
 def _clock(config: Config) -> Found:
     now = SystemClock(config.state.runtime_dir).now()
-    if now.quality is ClockQuality.UNSET:
+    local = local_time(now, config.clock.zone)
+    if local is None:
         return Health.WARNING, joined("; ", [say("nobody has told the time since the start"), _TIME_SERVER])
-    said = Message(datetime.fromtimestamp(now.wall_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M UTC"), {})
+    said = Message(f"{local:%Y-%m-%d %H:%M} ({config.clock.zone})", {})
     if now.quality is ClockQuality.SYNCED:
         return Health.OK, said
     return Health.WARNING, joined("; ", [say("{time}, estimated", time=said), _TIME_SERVER])

@@ -42,6 +42,7 @@ class _Given(BaseModel):
     lanes: list[Section]
     uplink: _GivenUplink
     trust: Section
+    clock: Section = {}
 
 
 def load(path: Path, *, for_link: bool = True) -> Config:
@@ -168,6 +169,7 @@ def _joined(values: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         "lanes": lanes,
         "uplink": {**uplink, **given["uplink"], "tls": tls},
         "trust": {**(values.get("trust") or {}), **given["trust"]},
+        "clock": {**(values.get("clock") or {}), **given["clock"]},
     }
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kiosk import camera, gpio
 from kiosk.errors import CameraError, PanelError
+from kiosk.forms import DEFAULT_ZONE
 from kiosk.lens.lamp import LitCamera
 from kiosk.panel import CuePlayer
 
@@ -73,7 +74,9 @@ def open_lamp(lane: config.Lane) -> Lamp:
     return gpio.open_lamp(lane.panel.kind, lane.lamp)
 
 
-def open_panel(settings: config.Panel, sound: config.Sound, clock: Clock | None = None) -> Panel:
+def open_panel(
+    settings: config.Panel, sound: config.Sound, clock: Clock | None = None, zone: str = DEFAULT_ZONE
+) -> Panel:
     """The panel of any kind, on pins or in the terminal.
 
     Raises:
@@ -83,7 +86,7 @@ def open_panel(settings: config.Panel, sound: config.Sound, clock: Clock | None 
         from kiosk.sim.terminal import TerminalOutputs  # noqa: PLC0415  as above
 
         return CuePlayer(TerminalOutputs())
-    return gpio.open_panel(settings, sound, clock)
+    return gpio.open_panel(settings, sound, clock, zone)
 
 
 def _simulated(rest: str, settings: config.Camera) -> Camera:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
-import time
 from collections.abc import Iterator
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 import pytest
 from gpiozero.pins.mock import MockFactory, MockPWMPin
@@ -214,10 +215,12 @@ def test_hours_are_quiet_by_the_stations_clock(
     pins: MockFactory, hour: int, quality: ClockQuality, duty: float
 ) -> None:
     """Not by the machine's, which may show any hour; before the time is known, answers are heard as by day."""
-    wall_s = time.mktime((2026, 11, 30, hour, 0, 0, 0, 0, -1))
+    wall_s = datetime(2026, 11, 30, hour, tzinfo=ZoneInfo("Asia/Tokyo")).timestamp()
     clock = SimpleNamespace(now=lambda: Moment(int(wall_s) * 10**9, "boot", 1, quality))
     settings = Settings.model_validate({"kind": "mock"})
-    outputs = GpioOutputs(settings, Sound(volume_percent=100, quiet_volume_percent=0), pins, cast(Clock, clock))
+    outputs = GpioOutputs(
+        settings, Sound(volume_percent=100, quiet_volume_percent=0), pins, cast(Clock, clock), "Asia/Tokyo"
+    )
     outputs.set(DARK, 1000)
     assert pins.pin(18).state == pytest.approx(duty, abs=1e-3)
     outputs.close()

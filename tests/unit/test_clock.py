@@ -5,14 +5,29 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiosk.clock import EARLIEST_NS, LATEST_NS, SystemClock, corrected, keep_anchor, minute_of_day, stamp, uuid7
+from kiosk.clock import (
+    EARLIEST_NS,
+    LATEST_NS,
+    SystemClock,
+    corrected,
+    keep_anchor,
+    local_time,
+    minute_of_day,
+    stamp,
+    uuid7,
+)
+from kiosk.config import Config
+from kiosk.cues import volume_percent_at
 from kiosk.model import ClockQuality, Moment
+from kiosk.updates.rules import is_night
 
 UNSET = Moment(1_000, "boot-1", 5_000, ClockQuality.UNSET)
 NOW = Moment(1_800_000_000_000_000_000, "boot-1", 9_000, ClockQuality.SYNCED)
@@ -147,10 +162,29 @@ def test_clock_that_is_set_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_hour_of_a_clock_that_was_never_set_is_unknown() -> None:
-    """Else it is the door's own."""
-    local = time.localtime(NOW.wall_ns // 10**9)
-    assert minute_of_day(NOW) == local.tm_hour * 60 + local.tm_min
-    assert minute_of_day(UNSET) is None
+    """No hour is guessed."""
+    assert minute_of_day(UNSET, "Asia/Ho_Chi_Minh") is None
+    assert local_time(UNSET, "Asia/Ho_Chi_Minh") is None
+
+
+@pytest.mark.parametrize("machine", ["UTC", "America/New_York", "Asia/Ho_Chi_Minh"])
+@pytest.mark.parametrize("zone", ["Asia/Ho_Chi_Minh", "Europe/Berlin", "Asia/Kathmandu"])
+def test_hours_are_those_of_the_door(
+    make_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, machine: str, zone: str
+) -> None:
+    """Each hour of a day: quiet from 21 to 6 and updates from 1 to 4 where the door is, whatever zone the machine has, or none."""
+    monkeypatch.setenv("TZ", machine)
+    time.tzset()
+    config = make_config(clock={"zone": zone})
+    start, end = (int(text[:2]) * 60 for text in (config.update.window_from, config.update.window_to))
+    for hour in range(24):
+        at = datetime(2026, 11, 30, hour, 15, tzinfo=ZoneInfo(config.clock.zone))
+        minute = minute_of_day(Moment(int(at.timestamp()) * 10**9, "boot", 1, ClockQuality.SYNCED), config.clock.zone)
+        assert minute == hour * 60 + 15
+        assert volume_percent_at(config.sound, minute) == (20 if hour >= 21 or hour < 6 else 80)
+        assert is_night(minute, start, end) is (1 <= hour < 4)
+    monkeypatch.undo()
+    time.tzset()
 
 
 def test_files_are_named_by_a_day_that_is_known() -> None:

@@ -18,6 +18,7 @@ from kiosk.envelopes.provisioning_code import (
     NOT_A_CODE,
     PREFIX,
     PURPOSE,
+    ZONE,
     ProvisioningCode,
     Wifi,
     decode,
@@ -58,7 +59,15 @@ def _signed(content: object, expires: object = NOW_S + 60) -> str:
     return PREFIX + base45.encode(cose.sign(claims, KEY, PURPOSE))
 
 
-@pytest.mark.parametrize("code", [CODE, replace(CODE, wifi=None, again=False), replace(CODE, wifi=Wifi("open", ""))])
+@pytest.mark.parametrize(
+    "code",
+    [
+        CODE,
+        replace(CODE, wifi=None, again=False),
+        replace(CODE, wifi=Wifi("open", "")),
+        replace(CODE, zone="Europe/Berlin"),
+    ],
+)
 def test_code_says_what_was_put_in(code: ProvisioningCode) -> None:
     """All of it comes back, with the clock set or not."""
     text = encode(code, KEY)
@@ -147,3 +156,18 @@ _PARTS = st.none() | st.booleans() | st.integers(0, 9) | st.text(max_size=5) | s
 def test_any_signed_content_is_refused_cleanly(content: list[object]) -> None:
     """The same for what the fleet's key has signed."""
     assert _number(_signed(content)) == NOT_A_CODE
+
+
+@pytest.mark.parametrize("zone", ["Asia/Saigonn", "/etc/passwd", "", "../UTC", 7, None])
+def test_zone_that_is_none_is_refused(zone: object) -> None:
+    """A station would tell its hours by no clock at all."""
+    claims = {cose.IAT: NOW_S, cose.EXP: NOW_S + 60, CONTENT: CONTENT_OF, ZONE: zone}
+    assert _number(PREFIX + base45.encode(cose.sign(claims, KEY, PURPOSE))) == NOT_A_CODE
+
+
+def test_zone_is_no_part_of_what_older_stations_read() -> None:
+    """The usual one makes the code no longer, and another is a claim beside the array that they take apart."""
+    message = base45.decode(encode(replace(CODE, zone="Asia/Tokyo"), KEY).removeprefix(PREFIX))
+    claims = cose.verify(message, FLEET, PURPOSE)
+    assert claims.pop(ZONE) == "Asia/Tokyo"
+    assert claims == cose.verify(base45.decode(encode(CODE, KEY).removeprefix(PREFIX)), FLEET, PURPOSE)

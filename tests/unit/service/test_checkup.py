@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 import trustme
@@ -190,7 +191,8 @@ def test_dark_camera_is_told(make_config: Callable[..., Config], tmp_path: Path)
 def test_clock_tells_its_quality(make_config: Callable[..., Config]) -> None:
     """A wall time, and a remedy unless it is synchronised."""
     found, says = checkup._clock(make_config())
-    assert "UTC" in says
+    assert datetime.now(ZoneInfo("Asia/Ho_Chi_Minh")).strftime("%Y-%m-%d %H:") in says
+    assert "(Asia/Ho_Chi_Minh)" in says
     assert found is Health.OK or "UDP 123" in says
 
 
@@ -204,7 +206,7 @@ def test_guessed_day_judges_nothing(
     tls = {"cert_file": str(tmp_path / "cert.pem"), "key_file": str(tmp_path / "cert.pem")}
     config = make_config(uplink={"brokers": ["mqtts://a:8883"], "tls": tls})
     found, says = checkup._clock(config)
-    assert (found, "UTC" in says, "UDP 123" in says) == (Health.WARNING, False, True)
+    assert (found, "Asia" in says, "UDP 123" in says) == (Health.WARNING, False, True)
     found, says = checkup._certificate(config)
     assert found is Health.WARNING
     assert says.endswith("nobody knows before the clock is set")
