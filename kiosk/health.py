@@ -10,6 +10,8 @@ Units: `_s` seconds, `_ms` milliseconds, `_ns` nanoseconds, `_mb` megabytes, `_c
 
 Sources:
     [1] raspberrypi/documentation, vcgencmd get_throttled: bits 0 to 3 are now, 16 to 19 since boot.
+    [2] raspberrypi/linux, drivers/hwmon/raspberrypi-hwmon.c: `in0_lcrit_alarm` is 1 while the supply is too weak, 0 while it is not. A
+        Pi 5's firmware is `soc@107c000000:firmware`, where get_throttled may be missing.
 """
 
 from __future__ import annotations
@@ -45,7 +47,9 @@ DISK_TIMES = 4
 """Times `outbox.min_free_mb` left: time to look after the disk."""
 
 _TEMPERATURE = Path("sys/class/thermal/thermal_zone0/temp")
-_THROTTLED = Path("sys/devices/platform/soc/soc:firmware/get_throttled")
+_THROTTLED = "sys/devices/platform/soc*/*firmware/get_throttled"
+_HWMON, _VOLT = "sys/class/hwmon/hwmon*/name", "rpi_volt"
+CONTROLLERS = Path("sys/fs/cgroup/cgroup.controllers")
 _THROTTLED_BITS = {
     0: "under-voltage", 1: "frequency-capped", 2: "throttled", 3: "temperature-limit",
     16: "was-under-voltage", 17: "was-frequency-capped", 18: "was-throttled", 19: "was-at-temperature-limit",
@@ -188,18 +192,48 @@ def last_will(config: Config) -> bytes:
 
 
 def board_facts(root: Path = Path("/")) -> dict[str, Any]:
-    """Temperature, throttling and load, each None where the board does not tell.
+    """Temperature, throttling and load, each None where the board does not tell; throttling by the firmware, or by its alarm [2].
 
     Args:
         root: Where /sys and /proc are.
     """
     millidegrees = _number(root / _TEMPERATURE, 10)
-    bits = _number(root / _THROTTLED, 16)
     return {
         "temperature_c": None if millidegrees is None else millidegrees / 1000,
-        "throttled": None if bits is None else [word for bit, word in _THROTTLED_BITS.items() if bits >> bit & 1],
+        "throttled": _throttled(root),
         "load": round(os.getloadavg()[0], 2),
     }
+
+
+def _throttled(root: Path) -> list[str] | None:
+    """What holds the board back, or has since its start; None where it does not tell."""
+    for path in sorted(root.glob(_THROTTLED)):
+        bits = _number(path, 16)
+        if bits is not None:
+            return [word for bit, word in _THROTTLED_BITS.items() if bits >> bit & 1]
+    for path in sorted(root.glob(_HWMON)):
+        if _first_line(path) == _VOLT and (alarm := _number(path.with_name("in0_lcrit_alarm"), 10)) is not None:
+            return [_THROTTLED_BITS[0]] * bool(alarm)
+    return None
+
+
+def limits_hold(root: Path = Path("/")) -> bool | None:
+    """Whether the kernel bounds the memory of a service; None where it does not tell.
+
+    Args:
+        root: Where /sys is.
+    """
+    try:
+        return "memory" in (root / CONTROLLERS).read_text("ascii").split()
+    except (OSError, ValueError):
+        return None
+
+
+def _first_line(path: Path) -> str:
+    try:
+        return path.read_text("ascii", "replace").strip()
+    except OSError:
+        return ""
 
 
 def _head(config: Config, state: str) -> dict[str, Any]:

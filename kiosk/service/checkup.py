@@ -35,6 +35,7 @@ from kiosk.language.message import Message, joined, say
 from kiosk.model import ClockQuality
 from kiosk.outbox import Outbox
 from kiosk.sealer import Sealer
+from kiosk.service import board
 from kiosk.service.aim import Gauge, Verdict, best_of, verdict_of
 from kiosk.settings.loader import NOBODY
 from kiosk.sim import opening
@@ -113,7 +114,10 @@ def _checks(config: Config, root: Path) -> Iterator[tuple[Message, Callable[[], 
         yield say("outbox"), partial(_outbox, config)
     yield say("disk"), partial(_disk, config)
     yield say("card"), partial(_card, root)
-    yield say("board"), partial(_board, root)
+    yield say("board"), lambda: _told(board.strain(root))
+    if board.is_pi(root):
+        yield say("limits"), lambda: _told(board.limits(root))
+        yield say("updates"), lambda: _told(board.updates(config, root))
     yield say("clock"), partial(_clock, config)
     if not set_up:
         yield say("fleet's key"), partial(_fleet_keys, config)
@@ -285,18 +289,9 @@ def _card(root: Path) -> Found:
     return Health.OK, say("this machine has no memory card")
 
 
-def _board(root: Path) -> Found:
-    facts = health.board_facts(root)
-    temperature_c, throttled = facts["temperature_c"], facts["throttled"]
-    said = say("temperature unknown")
-    if temperature_c is not None:
-        said = Message("{temperature_c:.0f} °C", {"temperature_c": temperature_c})
-    if not throttled:
-        return Health.OK, said
-    remedy = say("give it air or shade")
-    if any("under-voltage" in word for word in throttled):
-        remedy = say("use the maker's power supply and a short, thick cable")
-    return Health.WARNING, joined("; ", [joined(", ", [said, *throttled]), remedy])
+def _told(told: board.Told) -> Found:
+    well, says = told
+    return (Health.OK if well else Health.WARNING), says
 
 
 def _clock(config: Config) -> Found:

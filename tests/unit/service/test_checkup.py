@@ -147,18 +147,6 @@ def test_worn_card_is_told(tmp_path: Path, life: str, spare: str, expected: Heal
     assert checkup._card(tmp_path / "none")[0] is Health.OK
 
 
-def test_weak_supply_is_told(tmp_path: Path) -> None:
-    """Under-voltage has another remedy than heat."""
-    throttled = tmp_path / "sys/devices/platform/soc/soc:firmware/get_throttled"
-    throttled.parent.mkdir(parents=True)
-    throttled.write_text("50000")
-    assert "power supply" in checkup._board(tmp_path)[1]
-    throttled.write_text("8")
-    assert "air or shade" in checkup._board(tmp_path)[1]
-    throttled.write_text("0")
-    assert checkup._board(tmp_path)[0] is Health.OK
-
-
 @pytest.mark.parametrize(("days", "expected"), [(-3, Health.FAILED), (5, Health.WARNING), (300, Health.OK)])
 def test_certificate_that_runs_out_is_told(
     make_config: Callable[..., Config], tmp_path: Path, days: int, expected: Health
