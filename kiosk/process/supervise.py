@@ -38,7 +38,8 @@ FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 LIVED_S = 60.0
 STOP_S = 5.0
-SILENT_S = 10.0
+SILENT_S = 30.0
+"""As `WatchdogSec` of kiosk-scan.service: a card may stall a commit for 12 s without being broken."""
 EPITAPH_S = 10.0
 """Longest time that is left to what is done after a process has died."""
 FINAL_CODES = frozenset({0, 2})

@@ -9,7 +9,7 @@ import pytest
 
 from tests.units import machine
 
-WATCHDOG_S = 10.0
+WATCHDOG_S = 30.0
 CONFIG = """\
 kiosk: {id: test-1, site: office-1}
 update: {window_from: "00:00", window_to: "00:00"}

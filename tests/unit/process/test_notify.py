@@ -101,6 +101,28 @@ def test_process_that_hangs_is_started_again(monkeypatch: pytest.MonkeyPatch, tm
         supervise.Supervisor([child]).stop()
 
 
+def test_card_that_stalls_costs_no_restart() -> None:
+    """A commit of 4, 7 or 12 s is waited for, by systemd as long as here; what is silent beyond that hangs."""
+    unit = (Path(__file__).resolve().parents[3] / "systemd/system/kiosk-scan.service").read_text("utf-8")
+    assert f"\nWatchdogSec={supervise.SILENT_S:.0f}\n" in unit
+    child = _child(ALIVE_ONCE)
+    now_s = time.monotonic()
+
+    def is_watched() -> bool:
+        child.tend(now_s)
+        return child._listener is not None and child._listener.is_watched
+
+    try:
+        until(is_watched)
+        for stall_s in (4, 7, 12, 29):
+            child.tend(now_s + stall_s)
+            assert child.restarts == 0
+        child.tend(now_s + supervise.SILENT_S + 1)
+        assert child.restarts == 1
+    finally:
+        supervise.Supervisor([child]).stop()
+
+
 @pytest.mark.parametrize("program", [QUIET, READY, LIVELY])
 def test_process_that_works_or_never_spoke_is_left_alone(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     """Silence means nothing before the first sign of life; to be ready is none: mosquitto says that and no more."""
