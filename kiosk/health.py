@@ -4,7 +4,8 @@ A mark is a small JSON file, replaced by renaming, so that a reader sees the old
 tells of finished work (frames decoded, entries committed, receipts taken) and when it was written; a mark that is older
 than `FRESH_S` is no longer believed, because its process hangs or is gone.
 
-    scan-<lane>.json   written by a lane's scan process       uplink.json   written by the uplink
+    scan-<lane>.json     written by a lane's scan process       uplink.json   written by the uplink
+    camera-<lane>.json   its starts, counted by itself
 
 Units: `_s` seconds, `_ms` milliseconds, `_ns` nanoseconds, `_mb` megabytes, `_c` degrees Celsius.
 
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 FRESH_S = 15.0
+FRAMES_OF_A_CAMERA = 50
+"""Decoded in one start: more than a camera that starts and stalls gives."""
+_EVER_S = 1e12
 STOPPED = "stopped"
 """The state of an uplink that was told to end; the centre is told the same."""
 OUTBOX_SHARE = 0.8
@@ -141,6 +145,34 @@ def read_marks(runtime_dir: Path, name: str, fresh_s: float) -> dict[str, Any] |
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return marks if isinstance(marks, dict) and 0 <= age_ns <= fresh_s * 1e9 else None
+
+
+def camera_marks(lane: str) -> str:
+    """The name of the marks in which a lane's starts are counted."""
+    return f"camera-{lane}"
+
+
+def mark_camera_start(runtime_dir: Path, lane: str, boot_ns: int) -> None:
+    """Count that a lane opens its camera, since the last time that one gave pictures: a scan process does it before it tries.
+
+    Args:
+        runtime_dir: The folder.
+        lane: Its name.
+        boot_ns: Now.
+    """
+    before = read_marks(runtime_dir, camera_marks(lane), _EVER_S)
+    last = read_marks(runtime_dir, f"scan-{lane}", _EVER_S)
+    marks = {"written_boot_ns": boot_ns, "since_boot_ns": boot_ns, "starts": 1}
+    try:
+        if before is not None and (last is None or not _gave_pictures(last, int(before["since_boot_ns"]))):
+            marks |= {"since_boot_ns": int(before["since_boot_ns"]), "starts": int(before["starts"]) + 1}
+    except (KeyError, TypeError, ValueError):  # not ours
+        pass
+    write_marks(runtime_dir, camera_marks(lane), marks)
+
+
+def _gave_pictures(scan: dict[str, Any], since_boot_ns: int) -> bool:
+    return int(scan["frames"]) >= FRAMES_OF_A_CAMERA and int(scan["written_boot_ns"]) >= since_boot_ns
 
 
 def status_message(  # noqa: PLR0913  a status has many parts

@@ -35,6 +35,7 @@ from kiosk.orders.inbox import Inbox
 from kiosk.outbox import Outbox
 from kiosk.process.notify import Notifier
 from kiosk.tending.chores import Chores
+from kiosk.tending.mender import Mender
 from kiosk.tending.teller import Teller
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Uplink:
         self._inbox = Inbox(config, outbox, clock, config_file)
         self._teller = Teller(config, outbox, self.session, self._inbox, clock)
         self._chores = Chores(config, outbox, clock, time.monotonic())
+        self._mender = Mender(config, clock)
 
     def step(self) -> None:
         """One round: do what the session says, take what the link brings, look after the rest.
@@ -170,6 +172,7 @@ class Uplink:
             if not self._time.awaited(now_s):
                 self._resends.tend(self._link, now_s)
         self._chores.tend(now_s)
+        self._mender.tend(now_s, online=self.session.state is State.ONLINE)
 
 
 def run(config: Config, *, stop: Callable[[], bool], config_file: Path | None = None) -> None:

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kiosk import log, scanner
+from kiosk import health, log, scanner
 from kiosk.clock import SystemClock
 from kiosk.commands.options import add_config, add_lane, lane_named
 from kiosk.commands.signals import until_signalled
@@ -126,7 +126,9 @@ def open_parts(config: Config, lane: Lane, panel: Panel, camera: Camera | None =
     with ExitStack() as stack:
         outbox = Outbox.open(config.state.dir / "outbox.db", config.outbox)
         stack.callback(outbox.close)
+        clock = SystemClock(config.state.runtime_dir)
         if camera is None:
+            health.mark_camera_start(config.state.runtime_dir, lane.name, clock.boot_ns())
             camera = opening.open_lit_camera(lane)
             stack.callback(camera.close)
         yield Parts(
@@ -139,7 +141,7 @@ def open_parts(config: Config, lane: Lane, panel: Panel, camera: Camera | None =
             trust=TrustFolder(config.credentials.trust_dir, trust_list.path_of(config), config.trust.fleet_key_file),
             outbox=outbox,
             panel=panel,
-            clock=SystemClock(config.state.runtime_dir),
+            clock=clock,
         )
 
 

@@ -34,7 +34,7 @@ JOURNAL_LINES = 3000
 SERVICES = (
     "kiosk-scan.service", "kiosk-uplink.service", "kiosk.target", "kiosk-provision.service", "kiosk-code.service",
     "kiosk-config.service", "kiosk-wifi.service", "kiosk-wpa.service", "kiosk-fetch.service", "kiosk-update.service",
-    "kiosk-prove.service", "rauc.service", "kiosk-calm.service", "kiosk-reboot.service", "kiosk-grow.service",
+    "kiosk-prove.service", "rauc.service", "kiosk-calm.service", "kiosk-reboot.service", "kiosk-link.service", "kiosk-grow.service",
 )  # fmt: skip
 """All of ours but SSH's, which would tell who has logged in from where."""
 MARKS = ("scan-*.json", "uplink.json", "panel-*.json", "provision.json")
