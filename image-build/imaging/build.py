@@ -64,6 +64,7 @@ def build(order: Order) -> Path:
     board = read_board(FOLDER, order.board)
     lists = host.archives(order.archives)
     order.work.mkdir(parents=True, exist_ok=True)
+    host.check_keyrings([*lists["debian"], *(lists.get("raspberrypi", []) if board.real else [])], order.archives)
     if board.real:
         _reach(lists.get("raspberrypi", []), order.archives)
     host.prepare(lists.get("builder", []), order.work)

@@ -32,6 +32,9 @@ PACKAGES = {
 """The command that proves a package is there."""
 ALSO = ("libc6-dev-arm64-cross", "qemu-user-static")
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
+RPI_FINGERPRINT = "CF8A1AF502A2AA2D763BAE7E82B129927FA3303E"
+"""Of the key that signs the maker's archive."""
+_SIGNED_BY = re.compile(r"signed-by=([^\s\]]+)")
 _MAGIC = (
     r":kiosk-aarch64:M::\x7f\x45\x4c\x46\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00"
     r":\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:{interpreter}:OPF"
@@ -63,8 +66,38 @@ def run(*argv: str | Path, env: dict[str, str] | None = None, cwd: Path | None =
 
 
 def archives(file: Path) -> dict[str, list[str]]:
-    """Lists of archives by name, lines as apt has them."""
-    return {name: [str(line) for line in lines] for name, lines in yaml.safe_load(file.read_text("utf-8")).items()}
+    """Lists of archives by name, lines as apt has them; a keyring may be named from the list's own folder."""
+    folder = file.resolve().parent
+    lists = yaml.safe_load(file.read_text("utf-8"))
+    return {
+        name: [_SIGNED_BY.sub(lambda found: f"signed-by={folder / found[1]}", str(line)) for line in lines]
+        for name, lines in lists.items()
+    }
+
+
+def check_keyrings(lines: Sequence[str], file: Path) -> None:
+    """See that apt will be able to believe these archives.
+
+    Args:
+        lines: As `archives` gives them.
+        file: Where they were written, for the message.
+
+    Raises:
+        HostError: A keyring is not there, with where it comes from.
+    """
+    for line in lines:
+        found = _SIGNED_BY.search(line)
+        if found is None or Path(found[1]).is_file():
+            continue
+        if "raspberrypi" not in line:
+            raise HostError(
+                f"there is no keyring {found[1]}, which {file} names: apt-get install debian-archive-keyring"
+            )
+        raise HostError(
+            f"there is no keyring {found[1]}, which {file} names: take it from the folder keydir of github.com/raspberrypi/rpi-image-gen, "
+            f"see that `gpg --show-keys` says {RPI_FINGERPRINT} of it, and put it there, or name another place as signed-by= in a file "
+            "of your own with make image ARCHIVES=FILE; docs/image.md tells the steps"
+        )
 
 
 def prepare(builder_archive: Sequence[str], work: Path) -> None:
