@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import argparse
 
     from central.intake.amqp_collector import AmqpCollector
-    from central.ledgers.ledger import Ledger
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -60,22 +59,23 @@ def run(arguments: argparse.Namespace) -> int:
         group=arguments.group,
         protocol=arguments.protocol,
     )
+    make = _maker(broker)  # what is wrong with the address is said before a ledger is begun
     ledger = open_ledger(arguments.ledger)
     try:
-        _collector(broker, ledger).run(lambda: bool(asked))
+        make(broker, ledger).run(lambda: bool(asked))
     finally:
         ledger.close()
     return 0
 
 
-def _collector(broker: Broker, ledger: Ledger) -> Collector | AmqpCollector:
+def _maker(broker: Broker) -> type[Collector | AmqpCollector]:
     if not broker.url.startswith(("amqp://", "amqps://")):
         check_url(broker.url)
-        return Collector(broker, ledger)
+        return Collector
     if broker.group is not None or broker.kiosk != "+":
         raise ConfigError("--group and --kiosk are for MQTT", hint="collectors on AMQP share one queue by themselves")
     try:
         from central.intake.amqp_collector import AmqpCollector  # noqa: PLC0415  an extra that MQTT does not need
     except ImportError as error:
         raise ConfigError(f"amqp:// needs pika ({error})", hint="run `make centre` in the checkout") from error
-    return AmqpCollector(broker, ledger)
+    return AmqpCollector

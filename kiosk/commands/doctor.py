@@ -122,5 +122,6 @@ def _accept(config: Config, path: Path | None, found: list[Finding]) -> int:
             say("cannot write {path}: {reason}", path=path, reason=error.strerror),
             hint=say("name another file with --report"),
         ) from error
-    print(f"\n{told(say('report: {path}', path=path))}")
+    print()
+    print(told(say("report: {path}", path=path)))
     return failed

@@ -591,14 +591,18 @@ def test_export_to_a_file_is_private(tmp_path: Path, make_entry: Make, capsys: p
 @pytest.mark.parametrize(
     "words", [["collect", "--broker", "http://x"], ["entries", "--since", "soon"], ["audit", "--kiosk", "A/+"], []]
 )
-def test_wrong_words_at_the_centre_are_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """A sentence and an exit code, not a traceback."""
+def test_wrong_words_at_the_centre_are_refused(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sentence and an exit code, not a traceback; and nothing has been begun."""
+    monkeypatch.chdir(tmp_path)
     try:
         code: object = central(words)
     except SystemExit as ended:
         code = ended.code
     assert code in {2, 13}
     assert capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_output_into_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
