@@ -28,6 +28,7 @@ shell: $(VENV)/.ready-demo ## a shell in which `kiosk` and `central` are on the 
 	@bash --rcfile <(printf '[ ! -r ~/.bashrc ] || . ~/.bashrc\n. %q\n' "$(BIN)/activate") -i
 
 centre: $(VENV)/.ready-centre ## set up what a centre needs beyond a station: printing, PostgreSQL's and RabbitMQ's clients
+	@echo "$(BIN)/central is ready; make shell puts it on the path"
 
 # Coverage is judged over both halves: the first leaves what it saw, and a stamp when it was whole and passed.
 test: $(VENV)/.ready-test ## set up, then run the tests that are quick and need little: minutes; ARGS="-k outbox" narrows it
@@ -150,6 +151,7 @@ sheets: $(VENV)/.ready-sheets ## print the door's sheet, the technician's and th
 	$(BIN)/python docs/sheets/make.py build/sheets --office "$(OFFICE)" --contact "$(CONTACT)" $(if $(KEEP_DAYS),--keep-days "$(KEEP_DAYS)")
 
 setup: $(VENV)/.ready-test-all ## install what the tests need, and run none
+	@echo "$(VENV) has all that make test and make test-all need"
 
 $(VENV)/.ready-%: pyproject.toml setup.sh
 	@./setup.sh "$(PYTHON)" "$(VENV)" $*
