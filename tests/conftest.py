@@ -120,16 +120,20 @@ class FleetBroker(Mosquitto):
         self.identity("central-collector")
 
     def settings(self) -> str:
-        """The shipped file."""
+        """What Debian 12 and 13 ship as mosquitto.conf, but for its places; the shipped file lies beside it, as it does at a centre."""
         text = (ROOT / "config" / "broker" / "mosquitto.conf").read_text()
         for shipped, here in (
             ("listener 8883\n", f"listener {self.port} 127.0.0.1\n"),
             ("/etc/mosquitto/kiosk/", f"{self.fleet}/"),
-            ("/var/lib/mosquitto/", f"{self._folder}/"),
         ):
             assert shipped in text
             text = text.replace(shipped, here)
-        return text + self.extra
+        (self._folder / "conf.d").mkdir(exist_ok=True)
+        (self._folder / "conf.d" / "kiosk.conf").write_text(text + self.extra)
+        return (
+            f"pid_file {self._folder}/mosquitto.pid\npersistence true\npersistence_location {self._folder}/\n"
+            f"log_dest stderr\ninclude_dir {self._folder}/conf.d\n"
+        )
 
     def identity(self, name: str) -> dict[str, str]:
         """A client's files, as `uplink.tls` names them."""

@@ -32,6 +32,23 @@ pytestmark = [
 WAIT_S = 10.0
 
 
+def test_brokers_log_tells_what_matters(fleet_broker: Any) -> None:
+    """A message a second, kept each second, is no line a second: what is left is who came, who went, and what is wrong."""
+    peer = Peer(fleet_broker, "central-collector")
+    station = fleet_broker.identity("door-a")
+    assert station
+    sender = Peer(fleet_broker, "door-a")
+    for number in range(25):
+        sender.client.publish("kiosks/door-a/status", f"{number}", 1, retain=True)
+        time.sleep(0.1)
+    sender.close()
+    peer.close()
+    log = (fleet_broker._folder / "mosquitto.log").read_text()
+    assert "door-a" in log
+    assert "Saving in-memory database" not in log
+    assert "Error" not in log
+
+
 class Peer:
     """A client at the broker with somebody's certificate, which notes what it is told."""
 
