@@ -289,8 +289,8 @@ def test_stolen_card_tells_nothing(
     if mode == "required":
         assert counts == dict.fromkeys(places, 0)
     else:
-        # What a few leave behind is gone from the files, and only a mounted card shows the blocks that files have left.
-        if life.how == "mounted" or len(people) == PEOPLE:
+        # Debian's SQLite overwrites what it deletes: files that are copied are clean, the blocks of a mounted card are not.
+        if life.how == "mounted":
             assert counts["card"] > 0.1 * len(people), counts
         assert counts["traffic"] == counts["ledger"] == len(people)
 
