@@ -169,7 +169,7 @@ def _joined(values: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         "lanes": lanes,
         "uplink": {**uplink, **given["uplink"], "tls": tls},
         "trust": {**(values.get("trust") or {}), **given["trust"]},
-        "clock": {**(values.get("clock") or {}), **given["clock"]},
+        "clock": {**(values.get("clock") or {}), **(given.get("clock") or {})},
     }
 
 
