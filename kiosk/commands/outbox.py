@@ -6,8 +6,9 @@ import argparse
 import json
 import re
 import sys
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from kiosk.cli import values
 from kiosk.clock import SystemClock, corrected, judging_s
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
             "waiting": outbox.depth(),
         }
         now = SystemClock(config.state.runtime_dir).now()
-        rows = [_row(seq, body, now) for seq, body in outbox.head(outbox.settled, arguments.limit)]
+        rows = [_row(seq, body, now, config.clock.zone) for seq, body in outbox.head(outbox.settled, arguments.limit)]
     finally:
         outbox.close()
     if arguments.json:
@@ -66,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _row(seq: int, body: bytes, now: Moment) -> dict[str, object]:
+def _row(seq: int, body: bytes, now: Moment, zone: str) -> dict[str, object]:
     """One entry, with the time that it would be sent with now; None for one that nobody knows."""
     try:
         entry = wire.decode_entry(body)
@@ -76,7 +77,7 @@ def _row(seq: int, body: bytes, now: Moment) -> dict[str, object]:
     at_s = judging_s(at)
     return {
         "seq": seq,
-        "at": None if at_s is None else datetime.fromtimestamp(at_s, UTC).isoformat(timespec="seconds"),
+        "at": None if at_s is None else datetime.fromtimestamp(at_s, ZoneInfo(zone)).isoformat(timespec="seconds"),
         "clock": at.quality.value,
         "lane": entry.lane,
         "direction": entry.direction.value,

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from kiosk import health
 from kiosk.clock import SystemClock
@@ -63,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(message.decode())
     else:
-        _print_tree(json.loads(message))
+        _print_tree(json.loads(message), config.clock.zone)
     status = json.loads(message)
     well = state == "online" and all(not lane["fault"] for lane in status["lanes"]) and bool(status["lanes"])
     return 0 if well else 1
@@ -75,20 +76,20 @@ def _last_try(board: Config) -> str:
     return str(marks.get("reason") or marks.get("state") or "")
 
 
-def _print_tree(values: dict[str, Any], indent: str = "") -> None:
+def _print_tree(values: dict[str, Any], zone: str, indent: str = "") -> None:
     """The status as a person reads it: in its own words, without what only programs need."""
     for name, value in values.items():
         if name in _LEFT_OUT or (name == "update" and value is None):
             continue
         if isinstance(value, dict) and value and name != "at":
             print(f"{indent}{name}:")
-            _print_tree(value, indent + "  ")
+            _print_tree(value, zone, indent + "  ")
         elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
             for item in value:
                 print(f"{indent}{name.removesuffix('s')}:")
-                _print_tree(item, indent + "  ")
+                _print_tree(item, zone, indent + "  ")
         else:
-            print(f"{indent}{_CALLED.get(name, name):{24 - len(indent)}} {_said(name, value)}")
+            print(f"{indent}{_CALLED.get(name, name):{24 - len(indent)}} {_said(name, value, zone)}")
 
 
 _LEFT_OUT = frozenset({"v", "boot_id", "boot_ns", "id"})
@@ -101,7 +102,7 @@ _ABSENT = {
 }  # fmt: skip
 
 
-def _said(name: str, value: Any) -> str:  # noqa: ANN401  whatever JSON holds
+def _said(name: str, value: Any, zone: str) -> str:  # noqa: ANN401  whatever JSON holds
     """One value, with its unit in words."""
     if value is None:
         return _ABSENT.get(name, "none")
@@ -109,11 +110,11 @@ def _said(name: str, value: Any) -> str:  # noqa: ANN401  whatever JSON holds
         case "at" if value["clock"] == ClockQuality.UNSET.value:
             return "unset: nobody has told the time since it was switched on"
         case "at":
-            return f"{_time(value['wall_ns'])}, {value['clock']}"
+            return f"{_time(value['wall_ns'], zone)}, {value['clock']}"
         case "last_scan_wall_ns":
-            return _time(value)
+            return _time(value, zone)
         case "trust_issued_s":
-            return f"of {_time(value * 10**9)}"
+            return f"of {_time(value * 10**9, zone)}"
         case "written_boot_ns":
             return f"{_duration((time.clock_gettime_ns(time.CLOCK_BOOTTIME) - value) // 10**9)} ago"
         case "uptime_s" | "oldest_age_s":
@@ -123,9 +124,9 @@ def _said(name: str, value: Any) -> str:  # noqa: ANN401  whatever JSON holds
     return "none" if value in ("", {}) else str(value)
 
 
-def _time(wall_ns: int) -> str:
-    """In this machine's zone, which is told."""
-    return datetime.fromtimestamp(wall_ns // 10**9, UTC).astimezone().isoformat(" ")
+def _time(wall_ns: int, zone: str) -> str:
+    """In the door's zone, which is told."""
+    return datetime.fromtimestamp(wall_ns // 10**9, ZoneInfo(zone)).isoformat(" ")
 
 
 def _duration(seconds: int) -> str:
