@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -161,3 +162,20 @@ def test_buffers_are_found_under_the_name_that_is_asked_for() -> None:
     assert [re.findall(r'KERNEL=="([^"]+)"', rule) for rule in rules] == [["linux,cma"], ["system"]]
     assert ["bcm2712" in rule for rule in rules] == [False, True]
     assert "link_priority=-50" in rules[0]  # so the system's wins where both are
+
+
+def test_wifi_stays_awake_and_knows_its_channels(tmp_path: Path) -> None:
+    """The tool and the list are packages of each real board; the rule calls the tool; the list is the one that the maker's kernel believes."""
+    for board in REAL:
+        assert {"iw", "wireless-regdb", "wpasupplicant"} <= set(read_board(FOLDER, board).packages)
+    firmware = tmp_path / "usr/lib/firmware"
+    firmware.mkdir(parents=True)
+    (tmp_path / "etc/alternatives").mkdir(parents=True)
+    for name in ("regulatory.db", "regulatory.db.p7s"):
+        (firmware / f"{name}-upstream").touch()
+        (tmp_path / "etc/alternatives" / name).symlink_to(f"/usr/lib/firmware/{name}-debian")
+    subprocess.run([FOLDER / "install/rpi.sh", tmp_path], check=True, timeout=30)
+    for name in ("regulatory.db", "regulatory.db.p7s"):
+        assert str((tmp_path / "etc/alternatives" / name).readlink()) == f"/usr/lib/firmware/{name}-upstream"
+    rule = (tmp_path / "usr/lib/udev/rules.d/60-kiosk-wireless.rules").read_text()
+    assert 'RUN+="/usr/sbin/iw dev $name set power_save off"' in rule
