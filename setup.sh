@@ -27,7 +27,7 @@ faults   | test     | libzbar0 mosquitto e2fsprogs
 test-image | test   | libzbar0 mosquitto openssh-client
 cluster  | test     | libzbar0 mosquitto rabbitmq-server
 units    | test     | libzbar0 mosquitto mmdebstrap systemd-container
-boards   | boards   | libzbar0 gcc libc6-dev
+boards   | boards   | libzbar0 gcc libc6-dev dosfstools mtools
 updates  | test     | libzbar0 mosquitto rauc squashfs-tools user-mode-linux dbus-daemon mtools dosfstools e2fsprogs fdisk
 page     | page     | libzbar0 mosquitto fonts-dejavu-core node-qrcode-generator chromium chromium-driver webkit2gtk-driver xvfb
 "
