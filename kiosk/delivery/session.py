@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from kiosk.delivery.batch_size import BatchSize
 from kiosk.delivery.routes import Attempts, Failure, routes_of
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ Action = Connect | Publish | Drop | Wait
 class _Flight:
     mid: int
     through: int
+    entries: int
     acknowledged: bool = False
 
 
@@ -131,9 +133,11 @@ class Session:
     _flights: deque[_Flight] = field(default_factory=deque)
     _unacknowledged: set[int] = field(default_factory=set)
     _attempts: Attempts = field(init=False)
+    _size: BatchSize = field(init=False)
 
     def __post_init__(self) -> None:
-        """Begin with the first route."""
+        """Begin with the first route, and with batches of the size that is wished for."""
+        self._size = BatchSize(self.rules.batch)
         self._attempts = Attempts(self.rules.routes, self.rules.longest_pause_s, self.random)
 
     @property
@@ -194,9 +198,10 @@ class Session:
         """
         if not self._flights:
             self._progress_s = now_s
+        entries = max(1, through - self._position)
         self._position = through
         self._sent = max(self._sent, through)
-        self._flights.append(_Flight(mid, through))
+        self._flights.append(_Flight(mid, through, entries))
         self._unacknowledged.add(mid)
 
     def resent(self, mid: int) -> None:
@@ -220,7 +225,7 @@ class Session:
             return 0
         through = 0
         while self._flights and self._flights[0].acknowledged:
-            through = self._flights.popleft().through
+            through = self._landed()
             self._progress_s = now_s
             self._proven()
         return through
@@ -237,7 +242,7 @@ class Session:
             return through
         through = min(through, self._sent)
         while self._flights and self._flights[0].through <= through:
-            self._flights.popleft()
+            self._landed()
             self._progress_s = now_s
             self._proven()
         if through > self._position:
@@ -275,10 +280,11 @@ class Session:
         self._settled = settled
         if self._flights and now_s - self._progress_s >= timeout_s:
             self._patience = min(2 * self._patience, MOST_PATIENCE)
+            self._size.failed(self._flights[0].entries)  # some brokers acknowledge what is too large, and drop it
             self.rewind(now_s, settled)
         has_room = len(self._flights) < self._window and len(self._unacknowledged) < self._broker_window
         if self._position < last_seq and has_room:
-            return Publish(self._position, self.rules.batch)
+            return Publish(self._position, self._size.now)
         return Wait(IDLE_S)
 
     def _proven(self) -> None:
@@ -287,7 +293,15 @@ class Session:
         self._patience = 1
         self._attempts.proven()
 
+    def _landed(self) -> int:
+        """The oldest batch has arrived; its last number."""
+        flight = self._flights.popleft()
+        self._size.came_through(flight.entries)
+        return flight.through
+
     def _leave(self) -> None:
+        if self._flights:  # what was on its way may have been more than the broker takes
+            self._size.failed(max(flight.entries for flight in self._flights))
         self.state = State.OFFLINE
         self._flights.clear()
         self._unacknowledged.clear()

@@ -534,6 +534,40 @@ def test_password_opens_the_door(make_config: Callable[..., Config], broker: Any
         mqtt.probe(config, broker.url, 5.0)
 
 
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+@pytest.mark.parametrize("limit", ["max_packet_size 2000", "message_size_limit 2000"])
+def test_backlog_drains_below_a_brokers_limit(
+    make_config: Callable[..., Config],
+    make_entry: Callable[..., Entry],
+    broker: Any,
+    tmp_path: Path,
+    judge_ledger: Callable[[str, int], None],
+    protocol: str,
+    limit: str,
+) -> None:
+    """A broker that hangs up on large messages, or drops them, gets smaller ones: what was gathered in an outage is delivered."""
+    broker.kill()
+    broker.extra = limit
+    broker.start()
+    config = make_config(
+        uplink={
+            "brokers": [broker.url], "protocol": protocol, "compress": False, "batch_entries": 100, "backoff_max_s": 1.0,
+            "receipt_timeout_s": 1.0,
+        }
+    )  # fmt: skip
+    outbox = Outbox.open(config.state.dir / "outbox.db", config.outbox)
+    for number in range(40):
+        outbox.append(make_entry(number))
+    ledger = str(tmp_path / "ledger.db")
+    centre = collecting(Broker(broker.url), Path(ledger))
+    running = delivering(config)
+    until(lambda: outbox.depth() == 0, longest_s=60)
+    running.stop()
+    centre.stop()
+    outbox.close()
+    judge_ledger(ledger, 40)
+
+
 def test_broker_that_is_not_there_is_named(make_config: Callable[..., Config], broker: Any) -> None:
     """The address and the reason, and no waiting."""
     broker.kill()

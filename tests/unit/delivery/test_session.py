@@ -73,12 +73,12 @@ def test_receipt_that_overtakes_a_rewind_saves_sending_again() -> None:
     """What was sent before the patience ended counts when its receipt comes late."""
     session = _online()
     assert _send(session, 0, 10) == [10]
-    assert _send(session, 0, 10, now_s=6) == [10]
+    assert _send(session, 0, 10, now_s=6) == [5]
     session.receipt(10, 6)
-    assert _send(session, 10, 50, now_s=6) == [20, 30, 40, 50]
+    assert _send(session, 10, 50, now_s=6) == [15, 20, 25, 30]
     session.rewind(7, 10)
     assert session.receipt(30, 7) == 30
-    assert _send(session, 30, 50, now_s=7) == [40, 50]
+    assert _send(session, 30, 50, now_s=7) == [35, 40, 45, 50]
 
 
 def test_window_is_kept_below_the_brokers_receive_maximum() -> None:
@@ -132,7 +132,7 @@ def test_new_connection_begins_behind_what_is_settled() -> None:
     assert session.state is State.OFFLINE
     assert isinstance(session.next(100, 10, 100), Connect)
     session.connected(100, 10, 100)
-    assert _send(session, 10, 100, 100) == [20]
+    assert _send(session, 10, 100, 100) == [15]  # half as much: it may have been too large for the broker
 
 
 def test_unreachable_broker_is_left_for_the_next_one() -> None:
@@ -270,7 +270,7 @@ def test_everything_is_delivered_whatever_is_lost(seed: int) -> None:
     session = _session()
     now_s, settled, last_seq, delivered, mid = 0.0, 0, 37, 0, 0
     wire: list[tuple[int, int]] = []
-    for _ in range(3000):
+    for _ in range(12_000):
         now_s += random.random() / 4
         match session.next(now_s, settled, last_seq):
             case Connect():

@@ -1,0 +1,54 @@
+"""How many entries go into one message: as many as are wished for, until a broker has shown that it takes fewer.
+
+Brokers have limits of which a station may never be told: MQTT 3.1.1 knows no way, and many only hang up, or acknowledge a message and
+drop it. So a batch that did not come through is halved, down to a single entry, and grows again with what does: at once below the size
+that failed, and above it ever less often, so that a limit that stands is not run against all day. Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+FIRST_PATIENCE = 8
+MOST_PATIENCE = 1024
+
+
+@dataclass
+class BatchSize:
+    """The size of the next batch.
+
+    Attributes:
+        most: Entries in a batch, at most.
+        now: Entries in the next one, at most.
+    """
+
+    most: int
+    now: int = field(init=False)
+    _ceiling: int = field(init=False)
+    _proven: int = 0
+    _patience: int = FIRST_PATIENCE
+
+    def __post_init__(self) -> None:
+        """Begin with what is wished for."""
+        self.now = self._ceiling = self.most
+
+    def failed(self, entries: int) -> None:
+        """A batch of so many entries has not come through, for whatever reason."""
+        self.now = self._ceiling = max(1, min(self.now, entries) // 2)
+        self._proven = 0
+        self._patience = min(2 * self._patience, MOST_PATIENCE)
+
+    def came_through(self, entries: int) -> None:
+        """A batch of so many entries has arrived; a smaller one than was allowed tells nothing."""
+        if entries < self.now:
+            return
+        if self.now == self.most:
+            self._patience = FIRST_PATIENCE
+            return
+        if self.now < self._ceiling:
+            self.now = min(2 * self.now, self._ceiling)
+            return
+        self._proven += 1
+        if self._proven >= self._patience:
+            self._proven = 0
+            self.now = self._ceiling = min(2 * self._ceiling, self.most)
