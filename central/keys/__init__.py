@@ -1,1 +1,1 @@
-"""The only rooms with private keys: the authority's, the fleet's, and the way back to names; whoever shows pages stays out."""
+"""Where the authority's private keys and the fleet's signing key are read, and the way back to names; whoever shows pages stays out."""
