@@ -20,10 +20,12 @@ Sources:
         that were set since to the buffer that it queues. picamera2/job.py: `get_result` takes a timeout.
     [3] libcamera, controls: SensorTimestamp is CLOCK_BOOTTIME; ExposureTime and LensPosition are those of the frame.
     [4] github.com/raspberrypi/picamera2, issues 340, 1278 and 1333.
+    [5] picamera2, `create_video_configuration`: each stream gets `buffer_count` buffers, the raw one too; libcamera has its own.
 """
 
 from __future__ import annotations
 
+import errno
 import itertools
 import threading
 import time
@@ -35,7 +37,7 @@ import numpy as np
 
 from kiosk.errors import CameraError, CameraStalledError
 from kiosk.language.message import say
-from kiosk.lens import optics
+from kiosk.lens import optics, sensors
 from kiosk.lens.frame import Frame
 
 if TYPE_CHECKING:
@@ -49,6 +51,10 @@ if TYPE_CHECKING:
 CLOSE_S = 3.0
 OPEN_S = 15.0
 BUFFERS = 4
+_START_ERRORS = (OSError, RuntimeError, ValueError)
+_MORE_MEMORY = say(
+    "give the camera more memory (`dtoverlay=cma,cma-256` in config.txt, `cma-128` on a Zero 2 W), or ask for fewer pixels"
+)
 
 
 class PiCamera:
@@ -131,18 +137,40 @@ class PiCamera:
         known = picamera2.global_camera_info()
         if number >= len(known):
             raise CameraError(say("there is no camera {number}: {count} found", number=number, count=len(known)))
+        try:
+            return self._started(picamera2, number, settings)
+        except _START_ERRORS as error:
+            if settings.region == optics.WHOLE:
+                raise CameraError(
+                    say("camera {number} does not start: {reason}", number=number, reason=error), hint=_hint(error)
+                ) from error
+            refused = error
+        # A view without the region reads most codes; a camera that does not start reads none.
+        whole = settings.model_copy(update={"region": optics.WHOLE})
+        try:
+            camera = self._started(picamera2, number, whole)
+        except _START_ERRORS as error:
+            raise CameraError(
+                say("camera {number} does not start: {reason}", number=number, reason=error), hint=_hint(error)
+            ) from error
+        hint = _hint(refused) or "set it to [0.0, 0.0, 1.0, 1.0]"
+        unused = f"`camera.region` is not used, the whole view is shown: the camera does not start with it ({refused}); {hint}"
+        self.warnings = (unused, *self.warnings)
+        return camera
+
+    def _started(self, picamera2: Any, number: int, settings: config.Camera) -> Any:  # noqa: ANN401  it has no types
         camera = picamera2(number)
         try:
             self._configure(camera, settings)
             camera.start()
-        except (OSError, RuntimeError, ValueError) as error:
+        except _START_ERRORS:
             camera.close()
-            raise CameraError(say("camera {number} does not start: {reason}", number=number, reason=error)) from error
+            raise
         return camera
 
     def _configure(self, camera: Any, settings: config.Camera) -> None:  # noqa: ANN401  picamera2 has no types
-        modes = () if settings.region == optics.WHOLE else optics.modes_of(camera.sensor_modes)
         array_px = camera.camera_properties.get("PixelArraySize")
+        modes = sensors.modes_of(array_px, getattr(camera, "_raw_modes", None))
         plan = optics.plan_for(settings, camera.camera_controls, array_px, modes)
         streams_px = {"main": plan.frame_px} | ({} if plan.small_px is None else {"lores": plan.small_px})
         sensor = plan.mode and {"output_size": plan.mode.size_px, "bit_depth": plan.mode.bit_depth}
@@ -150,6 +178,7 @@ class PiCamera:
             camera.create_video_configuration(
                 **{name: {"size": size_px, "format": "YUV420"} for name, size_px in streams_px.items()},
                 **({} if sensor is None else {"sensor": sensor}),
+                raw=None,  # nobody looks at it, and its buffers are the largest [5]
                 controls=plan.controls,
                 buffer_count=BUFFERS,
             )
@@ -216,6 +245,11 @@ class V4l2Camera:
                 self._changed.notify_all()
             if not good:
                 return
+
+
+def _hint(error: Exception) -> str | None:
+    """What to do where the board has too little memory for the camera; None leaves the usual words."""
+    return _MORE_MEMORY if isinstance(error, OSError) and error.errno == errno.ENOMEM else None
 
 
 def open_camera(settings: config.Camera) -> Camera:

@@ -50,6 +50,7 @@ OUTBOX_SHARE = 0.8
 DISK_TIMES = 4
 """Times `outbox.min_free_mb` left: time to look after the disk."""
 
+_LANE_WARNINGS = {"trust_fault": "trust-fault", "camera_fault": "camera-fault"}
 _TEMPERATURE = Path("sys/class/thermal/thermal_zone0/temp")
 _THROTTLED = "sys/devices/platform/soc*/*firmware/get_throttled"
 _HWMON, _VOLT = "sys/class/hwmon/hwmon*/name", "rpi_volt"
@@ -79,6 +80,7 @@ class ScanMarks:
         last_scan_wall_ns: When the last code was answered, Unix time; None before the first, and while the clock is unset.
         fault: What keeps it from recording, one sentence; empty if nothing does.
         trust_fault: Why it refuses the list of whom to believe, or of what is revoked, that lies there; empty if it does not.
+        camera_fault: What its camera does not give as it is set; empty if it gives all.
     """
 
     lane: str
@@ -95,6 +97,7 @@ class ScanMarks:
     last_scan_wall_ns: int | None
     fault: str
     trust_fault: str = ""
+    camera_fault: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -200,7 +203,7 @@ def status_message(  # noqa: PLR0913  a status has many parts
     """
     disk = os.statvfs(config.state.dir)
     lanes = [_lane(config, lane.name) for lane in config.lanes]
-    distrusts = any(lane.get("trust_fault") for lane in lanes)
+    of_lanes = [word for key, word in _LANE_WARNINGS.items() if any(lane.get(key) for lane in lanes)]
     return _dump(
         {
             **_head(config, state),
@@ -208,7 +211,7 @@ def status_message(  # noqa: PLR0913  a status has many parts
             "version": __version__,
             "uptime_s": now.boot_ns // 1_000_000_000,
             "outbox": _outbox(outbox, now, disk),
-            "warnings": [*_warnings(config, outbox, now, disk), *["trust-fault"] * distrusts, *warnings],
+            "warnings": [*_warnings(config, outbox, now, disk), *of_lanes, *warnings],
             "lanes": lanes,
             "board": board_facts(),
             "commands": commands,

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from kiosk.cues import CUES, Cue, CueName, cue_for
 from kiosk.errors import CameraEndedError, OutboxError, SealError
 from kiosk.judge import Judge
+from kiosk.lens.frame import warnings_of
 from kiosk.log import line
 from kiosk.model import Credential, Decision, Entry, Recorded, Refused, RefusedReason, Repeat
 from kiosk.orders.errand import Errands
@@ -101,7 +102,7 @@ class Scanner:
         self._judge = Judge(parts.sightings, parts.policy, parts.local, parts.trust, parts.clock)
         self._recorder = Recorder(config, lane, parts.sealer, parts.outbox, parts.clock)
         self._light = StandingLight(lane.name, config.state.runtime_dir, parts.panel)
-        self._tally = Tally(lane.name, config.state.runtime_dir)
+        self._tally = Tally(lane.name, config.state.runtime_dir, "; ".join(warnings_of(parts.camera)))
         errands = Errands(config, lane.name, parts.panel, parts.clock)
         hands = (parts.outbox, parts.sealer, parts.trust, parts.clock)
         self._upkeep = Upkeep(self._light, self._tally, errands, *hands)

@@ -23,6 +23,7 @@ from kiosk.credential import compile_local
 from kiosk.cues import CUES, CueName
 from kiosk.decoder import Decoder
 from kiosk.errors import CameraError, NotProvisionedError, OutboxError, RestartRequestedError
+from kiosk.lens.frame import warnings_of
 from kiosk.orders import errand
 from kiosk.outbox import Outbox
 from kiosk.policy import Policy, Rules
@@ -79,6 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
             _log.info(log.line("scanning", lane=lane.name, direction=lane.direction.value, outbox=parts.outbox.id))
             for warning in parts.sealer.warnings(parts.clock.now()):
                 _log.warning(log.line("seal", lane=lane.name, warning=warning, mode=config.seal.mode))
+            for warning in warnings_of(parts.camera):
+                _log.warning(log.line("camera-fault", lane=lane.name, warning=warning))
             parts = replace(parts, set_up=first_start.again(config, jumper.closed))
             scanner.run(
                 Scanner(config, lane, parts),

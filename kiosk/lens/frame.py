@@ -50,3 +50,9 @@ class Camera(Protocol):
 
     def close(self) -> None:
         """Let go of the camera, within a few seconds; harmless when repeated."""
+
+
+def warnings_of(camera: Camera) -> tuple[str, ...]:
+    """What the settings cannot get from a camera, each with its remedy; a recorded or simulated one has none."""
+    warnings: tuple[str, ...] = getattr(camera, "warnings", ())
+    return warnings

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kiosk.lens.frame import warnings_of
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -92,6 +94,11 @@ class LitCamera:
         self._brightness: deque[float] = deque(maxlen=FRAMES)
         if settings.when == "always":
             lamp.light(lit=True)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The camera's."""
+        return warnings_of(self._camera)
 
     def next_frame(self, timeout_s: float) -> Frame:
         """Wait for a frame exposed after the last one returned; the lamp follows it.

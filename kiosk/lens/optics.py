@@ -8,7 +8,7 @@ the smallest that holds the whole region and has a pixel for every pixel of the 
 Units: `_px` pixels (of the sensor where a crop is meant), `_us` microseconds.
 
 Sources:
-    [1] picamera2, `_make_libcamera_config` (`score_mode`) and `sensor_modes`: size, crop_limits, fps, bit_depth.
+    [1] picamera2, `_make_libcamera_config` (`score_mode`).
     [2] libcamera, controls: ScalerCrop is in native sensor pixels even when the sensor bins; AfMode 0 manual, 2 continuous;
         AfRange 1 macro, 2 full; AfSpeed 1 fast; AfMetering 1 windows; FrameDurationLimits clips ExposureTime.
     [3] libcamera, ipa/rpi/controller/rpi/af.cpp: focus windows are in sensor pixels; without one, the middle half by the
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from kiosk.language.message import say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from kiosk.config import Camera
 
@@ -39,6 +39,10 @@ _AF_SPEED = {"normal": 0, "fast": 1}
 _AF_METERING_WINDOWS = 1
 _SLACK_PX = 4
 """Rounding of shares, and of what a mode reads, is no reason to refuse it."""
+_MODE_UNKNOWN = (
+    "how this sensor of {} x {} pixels reads `camera.region` is not known: it may show another place, or an enlarged one; "
+    "compare with `kiosk aim`, or set it to [0.0, 0.0, 1.0, 1.0]"
+)
 _ENOUGH = 0.98
 """Modes that read a few pixels more than they give are not called binned."""
 
@@ -115,6 +119,8 @@ def plan_for(
         mode = mode_for(modes, crop_px, settings.width_px, settings.fps)
     controls = controls_for(settings, known, crop_px)
     warnings = () if array_px is None else tuple(_warnings(settings, array_px, crop_px, mode))
+    if crop_px is not None and mode is None:
+        warnings = (*warnings, _MODE_UNKNOWN.format(*array_px or ()))
     if crop_px is None and settings.region != WHOLE:
         warnings = (say("this camera cannot crop; `camera.region` is not used: set it to [0.0, 0.0, 1.0, 1.0]"),)
     return Plan(frame_px, small_size_px(settings), controls, crop_px, mode, warnings)
@@ -136,15 +142,6 @@ def crop_of(region: tuple[float, float, float, float], array_px: tuple[int, int]
     """
     left, top, width, height = region
     return round(left * array_px[0]), round(top * array_px[1]), round(width * array_px[0]), round(height * array_px[1])
-
-
-def modes_of(listed: Iterable[Mapping[str, Any]]) -> tuple[SensorMode, ...]:
-    """picamera2's `sensor_modes`; those that tell too little are left out."""
-    return tuple(
-        SensorMode(tuple(mode["size"]), tuple(mode["crop_limits"]), float(mode["fps"]), int(mode["bit_depth"]))
-        for mode in listed
-        if {"size", "crop_limits", "fps", "bit_depth"} <= mode.keys() and mode["crop_limits"][2] > 0
-    )
 
 
 def mode_for(modes: tuple[SensorMode, ...], crop_px: CropPx, width_px: int, fps: int) -> SensorMode | None:

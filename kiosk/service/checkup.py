@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 from cryptography import x509
 
 from kiosk import health
-from kiosk.camera import PiCamera
 from kiosk.clock import SystemClock, judging_s, local_time
 from kiosk.commissioning import provision
 from kiosk.cues import Cue, CueName, Step
@@ -32,6 +31,7 @@ from kiosk.delivery import mqtt
 from kiosk.envelopes.provisioning_code import why_of
 from kiosk.errors import ConfigError, KioskError, NotProvisionedError, OutboxError
 from kiosk.language.message import Message, joined, say
+from kiosk.lens.frame import warnings_of
 from kiosk.model import ClockQuality
 from kiosk.outbox import Outbox
 from kiosk.sealer import Sealer
@@ -169,6 +169,9 @@ def _at_work(marks: dict[str, Any], root: Path) -> Found:
         return Health.OK, joined("; ", [say("at work: waits for its provisioning code"), to_try])
     fps, recorded = marks.get("fps"), marks.get("recorded")
     said = say("at work: {fps} frames a second, {recorded} recorded", fps=fps, recorded=recorded)
+    limits = marks.get("camera_fault")
+    if limits:
+        return Health.WARNING, joined("; ", [Message(str(limits), {}), said, to_try])
     return Health.OK, joined("; ", [said, to_try])
 
 
@@ -194,7 +197,7 @@ def _camera(lane: Lane) -> Found:
         small_height_px, small_width_px = frame.small.shape
         seen.append(say("small {width_px} x {height_px} px", width_px=small_width_px, height_px=small_height_px))
     seen.append(say("brightness {mean:.0f} of 255, blur {blur_px:.1f} px", mean=view.mean, blur_px=view.blur_px))
-    troubles: list[str] = list(camera.warnings if isinstance(camera, PiCamera) else ())
+    troubles: list[str] = list(warnings_of(camera))
     verdict = verdict_of(view)
     if verdict in _SEEN_WRONG:
         troubles.insert(0, joined("; ", [verdict.value, say("aim it with `kiosk aim`")]))

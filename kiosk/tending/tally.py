@@ -19,8 +19,16 @@ MARKS_EVERY_NS = 2_000_000_000
 class Tally:
     """One lane's. One thread only."""
 
-    def __init__(self, lane: str, runtime_dir: Path) -> None:
+    def __init__(self, lane: str, runtime_dir: Path, camera_fault: str = "") -> None:
+        """Nothing has been counted yet.
+
+        Args:
+            lane: Its name.
+            runtime_dir: Where marks are written.
+            camera_fault: What its camera does not give as it is set; empty if it gives all.
+        """
         self._lane = lane
+        self._camera_fault = camera_fault
         self._runtime_dir = runtime_dir
         self._frames = 0
         self._frames_at_write = 0
@@ -79,6 +87,7 @@ class Tally:
             last_scan_wall_ns=self._last_scan_wall_ns(now),
             fault=fault,
             trust_fault=trust_fault,
+            camera_fault=self._camera_fault,
         )
         write_marks(self._runtime_dir, f"scan-{self._lane}", marks.to_dict())
 

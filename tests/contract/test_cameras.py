@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 import threading
@@ -21,7 +22,7 @@ from kiosk.camera import PiCamera, V4l2Camera
 from kiosk.config import Camera as Settings
 from kiosk.config import Lane
 from kiosk.errors import CameraEndedError, CameraError, CameraStalledError
-from kiosk.lens.frame import Camera
+from kiosk.lens.frame import Camera, warnings_of
 from kiosk.service import checkup
 from kiosk.sim import opening
 from kiosk.sim.door import PatientDoor, SimulatedDoor
@@ -80,11 +81,9 @@ class FakePicamera2:
     script: Callable[[int], int | None] = staticmethod(lambda number: number + 1)
     controls: tuple[str, ...] = ("AfMode", "AfSpeed", "AfMetering", "AfWindows", "ScalerCrop")
     properties: dict[str, object] = {"PixelArraySize": (4608, 2592)}  # noqa: RUF012
-    sensor_modes: list[dict[str, object]] = [  # noqa: RUF012  those of an IMX708
-        {"size": (1536, 864), "crop_limits": (768, 432, 3072, 1728), "fps": 120.13, "bit_depth": 10},
-        {"size": (2304, 1296), "crop_limits": (0, 0, 4608, 2592), "fps": 56.03, "bit_depth": 10},
-        {"size": (4608, 2592), "crop_limits": (0, 0, 4608, 2592), "fps": 14.35, "bit_depth": 10},
-        {"format": "YUYV"},
+    memory_mb = 64
+    _raw_modes: list[dict[str, object]] = [  # noqa: RUF012  those of an IMX708; what is listed allocates nothing
+        {"format": "SBGGR10_CSI2P", "size": size} for size in ((1536, 864), (2304, 1296), (4608, 2592))
     ]
     hangs_on_close = False
     tells = True
@@ -108,10 +107,28 @@ class FakePicamera2:
     def global_camera_info(cls) -> list[dict[str, object]]:
         return cls.cameras
 
+    @property
+    def sensor_modes(self) -> list[dict[str, object]]:
+        """As in the real one: each mode is configured, with its raw buffers."""
+        for mode in self._raw_modes:
+            self.configure({"main": {"size": (640, 480)}, "raw": mode, "buffer_count": 4})
+        return []
+
     def create_video_configuration(self, **configuration: object) -> dict[str, object]:
-        return configuration
+        return {"raw": {"size": (2304, 1296)}} | configuration
 
     def configure(self, configuration: dict[str, Any]) -> None:
+        """Take the buffers from the board's memory: YUV420 has 1.5 bytes a pixel, packed raw 1.25.
+
+        libcamera reads the sensor into four raw buffers of its own, or two beside those that were asked for.
+        """
+        mode_px = (configuration.get("sensor") or {}).get("output_size", (2304, 1296))
+        raw = configuration.get("raw")
+        count = configuration["buffer_count"]
+        streams = [(configuration[name]["size"], 1.5 * count) for name in ("main", "lores") if name in configuration]
+        streams.append((raw["size"], 1.25 * (count + 2)) if raw else (mode_px, 1.25 * 4))
+        if sum(width * height * each for (width, height), each in streams) > self.memory_mb * 2**20:
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
         self.configured = configuration
         if "ScalerCrops" in self.camera_controls:
             self.set_controls({"ScalerCrops": [(0, 0, 4608, 2592)] * 2})
@@ -450,6 +467,70 @@ def test_region_has_the_sensors_own_pixels(picamera2: type[FakePicamera2]) -> No
     PiCamera(0, _settings()).close()
     assert "sensor" not in picamera2.instances[1].configured
     assert picamera2.instances[1].set_later == {"ScalerCrops": [(0, 0, 4608, 2592)] * 2}
+
+
+SMALL_REGION = {
+    "region": [0.361, 0.361, 0.278, 0.278],
+    "width_px": 1280,
+    "height_px": 720,
+    "small_width_px": 640,
+    "fps": 14,
+}
+
+
+def test_region_starts_in_the_memory_of_our_card(picamera2: type[FakePicamera2]) -> None:
+    """64 MB: listing the modes allocates nothing, the sensor's largest mode brings no raw buffers along."""
+    camera = PiCamera(0, _settings(**SMALL_REGION))
+    assert camera.next_frame(1.0).luma.shape == (720, 1280)
+    camera.close()
+    fake = picamera2.instances[0]
+    assert fake.configured["sensor"]["output_size"] == (4608, 2592)
+    assert fake.configured["raw"] is None
+    assert camera.warnings == ()
+    with pytest.raises(OSError, match="allocate"):
+        _ = fake.sensor_modes
+
+
+@pytest.mark.parametrize(
+    "refusal", [OSError(errno.ENOMEM, "Cannot allocate memory"), RuntimeError("Camera did not start properly.")]
+)
+@pytest.mark.parametrize("step", ["configure", "start"])
+def test_region_that_does_not_start_is_the_whole_view(
+    picamera2: type[FakePicamera2], monkeypatch: pytest.MonkeyPatch, step: str, refusal: Exception
+) -> None:
+    """A door that reads larger codes, with a warning in doctor, instead of one that is dead for ever."""
+    real = getattr(picamera2, step)
+
+    def short_of_memory(self: FakePicamera2, *arguments: dict[str, Any]) -> None:
+        if (arguments[0] if arguments else self.configured).get("sensor"):
+            raise refusal
+        real(self, *arguments)
+
+    monkeypatch.setattr(picamera2, step, short_of_memory)
+    lane = Lane.model_validate({"camera": SMALL_REGION, "lamp": {"when": "always"}, "panel": {"kind": "mock"}})
+    camera = opening.open_lit_camera(lane)
+    assert camera.next_frame(1.0).luma.shape == (720, 1280)
+    camera.close()
+    (warning,) = warnings_of(camera)
+    assert (
+        f"`camera.region` is not used, the whole view is shown: the camera does not start with it ({refusal})"
+        in warning
+    )
+    assert ("dtoverlay=cma" if isinstance(refusal, OSError) else "set it to [0.0, 0.0, 1.0, 1.0]") in warning
+    first, second = picamera2.instances
+    assert first.closed
+    assert "ScalerCrop" not in second.configured["controls"]
+    found, says = checkup._camera(lane)
+    assert (found, warning in says) == (checkup.Health.WARNING, True)
+
+
+def test_whole_view_without_memory_is_named(picamera2: type[FakePicamera2]) -> None:
+    """Nothing is left to fall back to: the sentence says what to give."""
+    picamera2.memory_mb = 1
+    for settings in ({}, SMALL_REGION):
+        with pytest.raises(CameraError, match=r"does not start: .*Cannot allocate memory; give the camera more memory"):
+            PiCamera(0, _settings(**settings))
+    assert all(fake.closed for fake in picamera2.instances)
 
 
 def test_doctor_says_what_the_sensor_cannot_give(picamera2: type[FakePicamera2]) -> None:

@@ -7,27 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kiosk.config import Camera
-from kiosk.lens import optics
+from kiosk.lens import optics, sensors
 from kiosk.lens.optics import SensorMode
 
-IMX708 = (
-    SensorMode((1536, 864), (768, 432, 3072, 1728), 120.13, 10),
-    SensorMode((2304, 1296), (0, 0, 4608, 2592), 56.03, 10),
-    SensorMode((4608, 2592), (0, 0, 4608, 2592), 14.35, 10),
-)
-IMX219 = (
-    SensorMode((640, 480), (1000, 752, 1280, 960), 206.65, 10),
-    SensorMode((1640, 1232), (0, 0, 3280, 2464), 41.85, 10),
-    SensorMode((1920, 1080), (680, 692, 1920, 1080), 47.57, 8),
-    SensorMode((1920, 1080), (680, 692, 1920, 1080), 47.57, 10),
-    SensorMode((3280, 2464), (0, 0, 3280, 2464), 21.19, 10),
-)
-OV5647 = (
-    SensorMode((640, 480), (16, 0, 2560, 1920), 58.92, 10),
-    SensorMode((1296, 972), (0, 0, 2592, 1944), 46.34, 10),
-    SensorMode((1920, 1080), (348, 434, 1928, 1080), 32.81, 10),
-    SensorMode((2592, 1944), (0, 0, 2592, 1944), 15.63, 10),
-)
+OV5647, IMX219, IMX708 = (sensors.MODES[size_px] for size_px in ((2592, 1944), (3280, 2464), (4608, 2592)))
 ALL = ("ScalerCrop", "AfMode")
 ARRAY_PX = (4608, 2592)
 
@@ -131,14 +114,22 @@ def test_rate_decides_between_modes_with_enough_pixels() -> None:
 
 
 def test_region_that_no_mode_reads_is_left_to_the_camera() -> None:
-    """No mode is asked for, and none that tells too little is looked at."""
-    assert optics.mode_for(IMX219[2:4], (0, 0, 100, 100), 100, 30) is None
+    """No mode is asked for, and it is said that the view may be another."""
+    assert optics.mode_for(IMX219[2:3], (0, 0, 100, 100), 100, 30) is None
     assert optics.mode_for((), (0, 0, 100, 100), 100, 30) is None
-    listed: list[dict[str, object]] = [
-        {"format": "YUYV"},
-        {"size": (4, 2), "crop_limits": (0, 0, 0, 0), "fps": 1.0, "bit_depth": 8},
-    ]
-    assert optics.modes_of(listed) == ()
+    plan = optics.plan_for(_settings(region=[0.4, 0.4, 0.5, 0.5]), ALL, (4656, 3496), sensors.modes_of((4656, 3496)))
+    assert plan.mode is None
+    assert "how this sensor of 4656 x 3496 pixels reads `camera.region` is not known" in plan.warnings[-1]
+
+
+def test_sensor_is_known_by_its_size_and_by_what_the_kernel_lists() -> None:
+    """Each of the maker's modules; a mode that this board's kernel lacks is not asked for."""
+    for array_px, modes in sensors.MODES.items():
+        assert sensors.modes_of(array_px) == modes
+        assert any(mode.holds((0, 0, *array_px)) and mode.size_px == array_px for mode in modes)
+        assert all(mode.crop_px[0] + mode.crop_px[2] <= array_px[0] for mode in modes)
+    assert sensors.modes_of((4608, 2592), [{"size": (2304, 1296)}, {"format": "YUYV"}]) == IMX708[1:2]
+    assert sensors.modes_of((1, 1)) == sensors.modes_of(None) == ()
 
 
 @pytest.mark.parametrize(
