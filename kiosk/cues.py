@@ -227,6 +227,8 @@ _RECORDED = {
 }
 RECEIPTS = frozenset(_RECORDED.values())
 """The answers that say that an entry is on the disk."""
+ERRANDS = frozenset({CueName.IDENTIFY, CueName.SELF_TEST})
+"""What the centre asks for waits until the people at the door have been answered."""
 MOST_RECEIPTS = 8
 """How many may wait to be shown: as many people at once as one camera sees."""
 _REFUSED = {
@@ -277,7 +279,7 @@ def levels_of(rgb: Rgb, colours: tuple[str, ...]) -> dict[str, int]:
 def in_turn(playing: Cue | None, waiting: tuple[Cue, ...], newest: tuple[Cue, ...]) -> tuple[bool, tuple[Cue, ...]]:
     """What a panel plays next, when new answers come: a receipt comes first and is shown whole, whatever is beside it.
 
-    Any other answer belongs to whoever stands there now, so the newest replace those before.
+    Any other answer belongs to whoever stands there now, so the newest replace those before; what the centre asks for comes last.
 
     Args:
         playing: What plays now; None for a standing cue, or nothing.
@@ -290,8 +292,10 @@ def in_turn(playing: Cue | None, waiting: tuple[Cue, ...], newest: tuple[Cue, ..
     if not newest:
         return False, waiting
     receipts = [cue for cue in (*waiting, *newest) if cue.name in RECEIPTS]
-    others = [cue for cue in newest if cue.name not in RECEIPTS]
-    return playing is not None and playing.name not in RECEIPTS, (*receipts[:MOST_RECEIPTS], *others)
+    errands = {cue.name: cue for cue in (*waiting, *newest) if cue.name in ERRANDS}
+    others = [cue for cue in newest if cue.name not in RECEIPTS | ERRANDS]
+    broken_off = playing is not None and playing.name not in RECEIPTS
+    return broken_off, (*receipts[:MOST_RECEIPTS], *others, *errands.values())
 
 
 def volume_percent_at(sound: Sound, minute_of_day: int | None) -> int:

@@ -13,6 +13,9 @@ from datetime import date
 from kiosk.model import BirthDate
 
 LONGEST_NAME = 100
+SPARE = 4
+"""How many times as long a name may be written as it is: blanks and marks go, but somebody's patience ends."""
+LONGEST_BIRTH = 64
 FIRST_YEAR, LAST_YEAR = 1800, 2200
 
 _DDMMYYYY = re.compile(r"([0-9]{2})(/?)([0-9]{2})\2([0-9]{4})")
@@ -32,6 +35,8 @@ def name_of(text: str, longest: int = LONGEST_NAME) -> str | None:
         text: What the code says.
         longest: In characters.
     """
+    if len(text) > SPARE * longest:
+        return None
     seen = "".join(
         letter
         for at, letter in enumerate(text)
@@ -80,6 +85,8 @@ def known_birth_of(text: str) -> BirthDate | None:
     Args:
         text: With or without a time of day behind it.
     """
+    if len(text) > LONGEST_BIRTH:
+        return None
     written = re.split(r"T| +(?=[0-9]{1,2}:)", tidy(text), maxsplit=1)[0]
     if len(written) == len("yyyyMMdd") and _number(written):
         by_year = _partly(int(written[:4]), int(written[4:6]), int(written[6:]))

@@ -110,6 +110,18 @@ def test_receipt_is_shown_whole_before_anything_else(player: CuePlayer, recorder
     assert answers == [*[CueName.RECORDED_IN] * 4, CueName.REPEAT]
 
 
+def test_errand_waits_for_the_people_at_the_door(player: CuePlayer, recorder: Recorder) -> None:
+    """What the centre asks for is shown after receipts, and is not lost when further answers come."""
+    errand = Cue(CueName.IDENTIFY, (Step((255, 255, 255), 2637, 20),))
+    player.show(Cue(CueName.RECORDED_IN, (Step((0, 255, 0), 1000, 100),)))
+    until(lambda: CueName.RECORDED_IN in recorder.names)
+    player.show(errand)
+    player.show(QUICK, OTHER)
+    until(lambda: recorder.names[-1] is None and CueName.IDENTIFY in recorder.names)
+    answers = [name for name in recorder.names if name is not None]
+    assert answers == [CueName.RECORDED_IN, CueName.REPEAT, CueName.IDENTIFY]
+
+
 def test_standing_cue_goes_on_and_sounds_once(player: CuePlayer, recorder: Recorder) -> None:
     """It shines whenever nothing plays, comes back after an answer, and is silent after its first round."""
     player.stand(STANDING)

@@ -82,6 +82,13 @@ def test_name_is_one_line_of_what_can_be_seen(written: str, kept: str) -> None:
     assert _credential(_changed(CCCD, 2, written)).name == kept
 
 
+@pytest.mark.parametrize("letter", ["\u200c", "\u200d", "\u0301", " ", "ً", "ي\u200c"])
+def test_endless_name_costs_nothing(letter: str) -> None:
+    """Whatever somebody fills a code with: what is far too long is not looked at letter by letter."""
+    assert classify(_changed(CCCD, 2, f"A{letter * 100_000}B").encode()) == Malformed("cccd", "name")
+    assert classify(_changed(NATIONAL, 2, "1987-" + letter * 100_000).encode()) != classify(NATIONAL.encode())
+
+
 def test_what_cannot_be_seen_around_a_field_is_not_part_of_it() -> None:
     """A card whose printer left blanks or marks around its fields is the same card."""
     text = "|".join(f"\u200e {field}\u00a0" for field in CCCD.split("|"))
