@@ -2,7 +2,8 @@
 
     NZCP:/1/ → base32 → COSE_Sign1 (ES256) → CWT: 1 issuer (did:web:…), 4 expires, 5 not before, "vc" → credentialSubject
 
-The key is that of the issuer's DID document whose id is the issuer, `#` and the key's id.
+The key is that of the issuer's DID document whose id is the issuer, `#` and the key's id. Whose a pass is comes first: how an issuer
+signs that is not believed here, and by which key, makes its pass no damaged one.
 
 Source: nzcp.covid19.health.nz, version 1.
 """
@@ -19,6 +20,8 @@ from kiosk.errors import CborError, CoseError
 from kiosk.model import Credential, Malformed, Unproven, UnprovenReason
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kiosk.credential.trust import Trust
 
 NZCP = "nzcp"
@@ -39,16 +42,25 @@ def parse(code: bytes, trust: Trust, now_s: float | None) -> Credential | Unprov
         claims = cbor.loads(opened.payload, cbor.THEIRS)
     except (binascii.Error, CoseError, CborError):
         return Malformed(NZCP, "envelope")
-    kid = opened.headers.get(cose.KID)
-    if not isinstance(claims, dict) or not isinstance(kid, bytes) or opened.headers.get(cose.ALG) != cose.ES256:
+    if not isinstance(claims, dict) or not isinstance(claims.get(cose.ISS), str):
         return Malformed(NZCP, "envelope")
     if trust.nzcp is None:
         return Unproven(NZCP, UnprovenReason.NO_TRUST_LIST)
-    key = trust.nzcp.get(f"{claims.get(cose.ISS)}#{kid.decode('utf-8', 'replace')}")
+    kid = opened.headers.get(cose.KID)
+    if claims[cose.ISS] not in {each.issuer for each in trust.nzcp.values()}:
+        return Unproven(NZCP, UnprovenReason.UNKNOWN_ISSUER)
+    if not isinstance(kid, bytes) or opened.headers.get(cose.ALG) != cose.ES256:
+        return Malformed(NZCP, "envelope")
+    key = trust.nzcp.get(f"{claims[cose.ISS]}#{kid.decode('utf-8', 'replace')}")
     if key is None:
         return Unproven(NZCP, UnprovenReason.UNKNOWN_ISSUER)
     if not proof.is_es256(key.key, opened.signature, opened.signed_bytes()):
         return Unproven(NZCP, UnprovenReason.NOT_GENUINE)
+    return _holder(claims, now_s)
+
+
+def _holder(claims: Mapping[object, object], now_s: float | None) -> Credential | Malformed:
+    """What a pass whose signature holds says of its holder."""
     try:
         result, flags = proof.result_at(now_s, proof.seconds_of(claims, cose.NBF), proof.seconds_of(claims, cose.EXP))
     except ValueError:

@@ -3,7 +3,7 @@
     shc:/ → pairs of digits (value + 45 = character) → JWS: header.payload.signature, base64url
     payload: raw deflate of JSON: iss, nbf, exp, vc.credentialSubject.fhirBundle with a Patient in it
 
-ES256 only. The JSON is read by pydantic's reader, which bounds its depth and takes no NaN. A card that is spread over
+ES256 only. An issuer is believed by its own keys alone, whoever else's key it names. The JSON is read by pydantic's reader, which bounds its depth and takes no NaN. A card that is spread over
 several codes (`shc:/2/3/…`) is put together in `kiosk.credential.chunks`. Of the bundle only the Patient is looked at.
 
 Source: spec.smarthealth.cards, version 1.4.
@@ -57,14 +57,16 @@ def parse(code: bytes, trust: Trust, now_s: float | None) -> Credential | Unprov
     header = _json(header_json)
     text = proof.inflated(payload, proof.RAW) if payload else None
     claims = _json(text)
-    if header is None or header.get("alg") != "ES256" or header.get("zip") != "DEF" or claims is None:
+    if header is None or header.get("zip") != "DEF" or claims is None:
         return Malformed(SHC, "envelope")
     if trust.shc is None:
         return Unproven(SHC, UnprovenReason.NO_TRUST_LIST)
     known = trust.shc.get(str(header.get("kid")), ())
-    keys = [key.key for key in known if key.issuer in {None, str(claims.get("iss"))}]
+    keys = [key.key for key in known if key.issuer == claims.get("iss")]
     if not keys:
         return Unproven(SHC, UnprovenReason.UNKNOWN_ISSUER)
+    if header.get("alg") != "ES256":
+        return Malformed(SHC, "envelope")
     signed = jws[: jws.rindex(b".")]
     if not any(proof.is_es256(key, signature or b"", signed) for key in keys):
         return Unproven(SHC, UnprovenReason.NOT_GENUINE)

@@ -2,7 +2,7 @@
 
     hc1-keys.json      the gateway's list of certificates ([{"kid", "country", "rawData"}] or {"certificates": […]}), or keys
                        by their id ({"eu_keys": {KID: [{"subjectPk", "keyUsage"}]}})
-    shc-keys.json      a directory's snapshot ({"issuerInfo": [{"issuer": {"iss"}, "keys": […]}]}), or a JWK set
+    shc-keys.json      a directory's snapshot ({"issuerInfo": [{"issuer": {"iss"}, "keys": […]}]}), or one issuer of it
     nzcp-keys.json     a DID document with its verification methods
     passes/*.pem       public keys (Ed25519) of the offices whose passes and lists of revocations are believed
     revoked/*.cose     signed lists of what is revoked
@@ -78,10 +78,10 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True)
 class IssuerKey:
-    """A P-256 key that only this issuer's codes are verified with; None: any issuer's, because its id is its hash."""
+    """A P-256 key that only this issuer's codes are verified with."""
 
     key: EllipticCurvePublicKey
-    issuer: str | None = None
+    issuer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ class _Did(_Form):
 _HC1_FORM: TypeAdapter[list[_Certificate] | _Certificates | _DutchKeys] = TypeAdapter(
     list[_Certificate] | _Certificates | _DutchKeys
 )
-_SHC_FORM: TypeAdapter[_Directory | _JwkSet] = TypeAdapter(_Directory | _JwkSet)
+_SHC_FORM: TypeAdapter[_Directory | _IssuerInfo | _JwkSet] = TypeAdapter(_Directory | _IssuerInfo | _JwkSet)
 _NZCP_FORM: TypeAdapter[_Did] = TypeAdapter(_Did)
 
 
@@ -227,14 +227,17 @@ def shc_keys(text: bytes) -> dict[str, tuple[IssuerKey, ...]]:
     """The keys in `shc-keys.json`, by their ids.
 
     Raises:
-        TrustError: It is of no known form, or a key in it cannot be used.
+        TrustError: It is of no known form, says of no keys whose they are, or a key in it cannot be used.
     """
     listed = _read(_SHC_FORM, text, "shc-keys.json")
-    if isinstance(listed, _JwkSet):
-        return _grouped((key.kid, IssuerKey(_point(key))) for key in listed.keys)
-    return _grouped(
-        (key.kid, IssuerKey(_point(key), info.issuer.iss)) for info in listed.issuerInfo for key in info.keys
-    )
+    issuers = listed.issuerInfo if isinstance(listed, _Directory) else [listed]
+    named = [info for info in issuers if isinstance(info, _IssuerInfo)]
+    if len(named) < len(issuers):
+        raise TrustError(
+            'shc-keys.json does not say whose keys these are; write "issuer": {"iss": "https://…"} beside "keys", with the'
+            " address under which the issuer publishes them"
+        )
+    return _grouped((key.kid, IssuerKey(_point(key), info.issuer.iss)) for info in named for key in info.keys)
 
 
 def nzcp_keys(text: bytes) -> dict[str, IssuerKey]:

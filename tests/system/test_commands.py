@@ -145,7 +145,7 @@ def test_reading_puts_a_card_in_several_codes_together(
     keys = tmp_path / "keys"
     keys.mkdir()
     options = ["--trust", str(keys), "--at", datetime.fromtimestamp(NOW_S, UTC).isoformat()]
-    (keys / "shc-keys.json").write_text(json.dumps({"keys": [cards.jwk()]}))
+    (keys / "shc-keys.json").write_text(json.dumps({"issuer": {"iss": cards.iss}, "keys": [cards.jwk()]}))
 
     def read(*names: str) -> list[str]:
         pictures = [str(tmp_path / f"{name}.png") for name in names]
@@ -168,7 +168,7 @@ def test_reading_judges_by_no_day_that_was_guessed(
     """On a machine whose clock was never set it says that nobody knows, unless a time is named."""
     cards, keys = CardIssuer(), tmp_path / "keys"
     keys.mkdir()
-    (keys / "shc-keys.json").write_text(json.dumps({"keys": [cards.jwk()]}))
+    (keys / "shc-keys.json").write_text(json.dumps({"issuer": {"iss": cards.iss}, "keys": [cards.jwk()]}))
     cv2.imwrite(str(tmp_path / "card.png"), code_picture(cards.shc(cards.shc_claims()), 4))
     monkeypatch.setattr(SystemClock, "_quality", lambda _self, _wall_ns: ClockQuality.UNSET)
     for options, told in (([], "time-not-judged"), (["--at", "1970-01-01T00:00+00:00"], "not-yet-valid")):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from kiosk.trust.issuers import TrustFolder
 AUTHORITY = HealthAuthority("v")
 CARDS = CardIssuer()
 OFFICE = Office()
+ISSUER: dict[str, Any] = {"issuer": {"iss": CARDS.iss}, "keys": [CARDS.jwk()]}
+STRANGE_ISSUER: dict[str, Any] = {"issuer": {"iss": "https://other.example"}, "keys": [CARDS.jwk()]}
 
 
 def _base64(data: bytes) -> str:
@@ -76,12 +79,34 @@ def test_uses_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [{"keys": [CARDS.jwk()]}, {"issuerInfo": [{"issuer": {"iss": CARDS.iss}, "keys": [CARDS.jwk()]}]}]
+    "content", [ISSUER | {"name": "A clinic"}, {"issuerInfo": [ISSUER]}, {"issuerInfo": [STRANGE_ISSUER, ISSUER]}]
 )
 def test_card_issuers_are_read(tmp_path: Path, content: object) -> None:
-    """A JWK set and a directory's snapshot verify the same card."""
+    """One issuer with its keys and a directory's snapshot verify the same card, whoever else is in it."""
     trust = issuers.load(_written(tmp_path, "shc-keys.json", content))
     assert isinstance(classify(CARDS.shc(CARDS.shc_claims()), (), trust, NOW_S), Credential)
+
+
+@pytest.mark.parametrize("content", [{"keys": [CARDS.jwk()]}, {"keys": []}], ids=["a key", "none"])
+def test_keys_of_nobody_are_refused_with_the_remedy(tmp_path: Path, content: object) -> None:
+    """A JWK set does not say whose it is: it would vouch for cards of any issuer."""
+    _written(tmp_path, "shc-keys.json", content)
+    with pytest.raises(
+        TrustError, match=re.escape('whose keys these are; write "issuer": {"iss": "https://…"} beside')
+    ):
+        issuers.load(tmp_path)
+
+
+@pytest.mark.parametrize("content", [STRANGE_ISSUER, {"issuerInfo": [STRANGE_ISSUER]}, {"issuerInfo": [
+    STRANGE_ISSUER, {"issuer": {"iss": CARDS.iss}, "keys": [CardIssuer().jwk() | {"kid": "k2"}]}]}])  # fmt: skip
+def test_an_issuer_is_bound_to_its_keys(tmp_path: Path, content: object) -> None:
+    """A key that belongs to one issuer verifies no card that says another, not even one who is known by other keys."""
+    trust = issuers.load(_written(tmp_path, "shc-keys.json", content))
+    own = classify(CARDS.shc(CARDS.shc_claims() | {"iss": STRANGE_ISSUER["issuer"]["iss"]}), (), trust, NOW_S)
+    assert isinstance(own, Credential)
+    for said in (CARDS.iss, f"{STRANGE_ISSUER['issuer']['iss']}/", None, [CARDS.iss]):
+        verdict = classify(CARDS.shc(CARDS.shc_claims() | {"iss": said}), (), trust, NOW_S)
+        assert verdict == Unproven("shc", UnprovenReason.UNKNOWN_ISSUER)
 
 
 def test_did_documents_are_read(tmp_path: Path) -> None:
@@ -121,8 +146,8 @@ WRONG: dict[str, tuple[str, object]] = {
     "another curve": ("hc1-keys.json", {"eu_keys": {"AAAA": [{"subjectPk": _base64(_spki(ec.generate_private_key(ec.SECP256K1())))}]}}),
     "a short key": ("hc1-keys.json", {"eu_keys": {"AAAA": [{"subjectPk": _base64(_spki(SHORT))}]}}),
     "an Ed25519 key": ("hc1-keys.json", {"eu_keys": {"AAAA": [{"subjectPk": _base64(_spki(STRANGER))}]}}),
-    "no point": ("shc-keys.json", {"keys": [POINTLESS]}),
-    "no base64 in a JWK": ("shc-keys.json", {"keys": [CARDS.jwk() | {"y": "A"}]}),
+    "no point": ("shc-keys.json", ISSUER | {"keys": [POINTLESS]}),
+    "no base64 in a JWK": ("shc-keys.json", ISSUER | {"keys": [CARDS.jwk() | {"y": "A"}]}),
     "no methods": ("nzcp-keys.json", {"id": "did:web:x", "verificationMethod": []}),
     "no PEM": ("passes/x.pem", b"x"),
     "another key": ("passes/x.pem", CARDS.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)),
