@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from kiosk.clock import judging_s
 from kiosk.credential import NOBODY, chunks, classify
+from kiosk.model import WrongCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -51,7 +52,9 @@ class Judge:
         return self._chunks.join(self._sightings.observe(readings, exposed_at_boot_ns), exposed_at_boot_ns)
 
     def verdict_on(self, sighting: Sighting) -> Verdict:
-        """What the code is."""
+        """What the code is; of what is no QR code only that, whatever stands in it."""
+        if sighting.symbology:
+            return WrongCode(sighting.symbology, len(sighting.payload))
         trust = NOBODY if self._trust is None else self._trust.trust
         verdict = classify(sighting.payload, self._local, trust, judging_s(self._clock.now()))
         return chunks.judged(sighting, verdict)

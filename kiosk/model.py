@@ -64,12 +64,14 @@ class Reading:
         corners_px: Four corners in the frame, clockwise from the symbol's own upper left.
         exposed_at_boot_ns: When the frame was exposed.
         strategy: Which decoding pass read it, for the technician and the benchmarks.
+        symbology: What it is if it is no QR code: "aztec", "micro-qr", "rmqr", "data-matrix" or "pdf417"; empty for a QR code.
     """
 
     payload: bytes = field(repr=False)
     corners_px: tuple[PointPx, PointPx, PointPx, PointPx]
     exposed_at_boot_ns: int
     strategy: str = ""
+    symbology: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +82,13 @@ class Sighting:
         payload: Its bytes.
         first_seen_boot_ns: Exposure of the first frame with it, counted from boot.
         chunks: The codes that it was put together from; empty if it is one.
+        symbology: As in `Reading`: what is no QR code is told by that alone, whatever stands in it.
     """
 
     payload: bytes = field(repr=False)
     first_seen_boot_ns: int
     chunks: tuple[bytes, ...] = field(default=(), repr=False)
+    symbology: str = ""
 
     @property
     def codes(self) -> tuple[bytes, ...]:
@@ -196,8 +200,8 @@ class WrongCode:
     """A code that is no personal credential.
 
     Attributes:
-        kind: "payment", "link" (a place's posted code, too), "wifi" or "unknown"; of our own "provisioning", "label", "phone-number",
-            "pass-link" or "page-icon".
+        kind: "payment", "link" (a place's posted code, too), "wifi", "shlink" or "unknown"; of our own "provisioning", "label",
+            "phone-number", "pass-link" or "page-icon"; of what is no QR code its symbology.
         size_bytes: Length of the code, all that is kept of an unknown one.
     """
 

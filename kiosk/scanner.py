@@ -25,6 +25,7 @@ from kiosk.lens.frame import warnings_of
 from kiosk.log import line
 from kiosk.model import Credential, Decision, Entry, Recorded, Refused, RefusedReason, Repeat
 from kiosk.orders.errand import Errands
+from kiosk.reading.others import Others
 from kiosk.recorder import Recorder
 from kiosk.tending.light import StandingLight
 from kiosk.tending.tally import Tally
@@ -102,6 +103,7 @@ class Scanner:
         self._judge = Judge(parts.sightings, parts.policy, parts.local, parts.trust, parts.clock)
         self._recorder = Recorder(config, lane, parts.sealer, parts.outbox, parts.clock)
         self._light = StandingLight(lane.name, config.state.runtime_dir, parts.panel)
+        self._others = Others()
         self._tally = Tally(lane.name, config.state.runtime_dir, "; ".join(warnings_of(parts.camera)))
         errands = Errands(config, lane.name, parts.panel, parts.clock)
         hands = (parts.outbox, parts.sealer, parts.trust, parts.clock)
@@ -121,6 +123,7 @@ class Scanner:
         frame = self._parts.camera.next_frame(self._lane.camera.timeout_s)
         started_ns = time.perf_counter_ns()
         readings = self._parts.decoder.read(frame)
+        readings += self._others.look(frame, has_read=bool(readings), has_texture=len(self._parts.decoder.tried) > 1)
         decode_ms = (time.perf_counter_ns() - started_ns) / 1e6
         if look is not None:
             look(frame, readings)
@@ -145,7 +148,8 @@ class Scanner:
 
     def _answer(self, sighting: Sighting, strategy: str, decode_ms: float) -> Scan:
         verdict = self._judge.verdict_on(sighting)
-        special = None if self._parts.set_up is None else self._parts.set_up(sighting.payload)
+        set_up = None if sighting.symbology else self._parts.set_up
+        special = None if set_up is None else set_up(sighting.payload)
         if special is not None:
             refused = Refused(RefusedReason.WRONG_CODE)
             return Scan(sighting, verdict, refused, None, special, strategy, decode_ms, 0.0)

@@ -22,7 +22,7 @@ class Sightings:
 
     def __init__(self, gone_ns: int) -> None:
         self._gone_ns = gone_ns
-        self._last_seen_boot_ns: dict[bytes, int] = {}
+        self._last_seen_boot_ns: dict[tuple[str, bytes], int] = {}
 
     def observe(self, readings: Sequence[Reading], now_boot_ns: int) -> list[Sighting]:
         """Take one frame's readings.
@@ -35,15 +35,16 @@ class Sightings:
             The sightings that began with this frame, in the order of the readings.
         """
         self._last_seen_boot_ns = {
-            payload: seen for payload, seen in self._last_seen_boot_ns.items() if now_boot_ns - seen <= self._gone_ns
+            code: seen for code, seen in self._last_seen_boot_ns.items() if now_boot_ns - seen <= self._gone_ns
         }
         begun = []
         for reading in readings:
-            if reading.payload not in self._last_seen_boot_ns:
-                begun.append(Sighting(reading.payload, reading.exposed_at_boot_ns))
-            self._last_seen_boot_ns[reading.payload] = now_boot_ns
+            code = reading.symbology, reading.payload  # a card's text in another symbol does not hide the card
+            if code not in self._last_seen_boot_ns:
+                begun.append(Sighting(reading.payload, reading.exposed_at_boot_ns, symbology=reading.symbology))
+            self._last_seen_boot_ns[code] = now_boot_ns
         return begun
 
     def forget(self, payload: bytes) -> None:
         """Let this code count as new when it is next seen, though it has not left."""
-        self._last_seen_boot_ns.pop(payload, None)
+        self._last_seen_boot_ns.pop(("", payload), None)

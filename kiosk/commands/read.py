@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC
@@ -23,16 +24,21 @@ from kiosk.clock import SystemClock, judging_s
 from kiosk.commands.options import add_json
 from kiosk.credential import NOBODY, chunks, classify, masked
 from kiosk.decoder import examine_picture
+from kiosk.language.terminal import told
 from kiosk.lens import picture
 from kiosk.lens.picture import PictureError
 from kiosk.log import printable
 from kiosk.model import Credential, Malformed, Sighting, Unproven, UnprovenReason, WrongCode
+from kiosk.reading import others
 from kiosk.service import vectors
 from kiosk.trust import issuers
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from kiosk.decoder import Tried
     from kiosk.model import Reading, Verdict
@@ -52,6 +58,12 @@ _DOUBTS = {
 
 _WRONG = {
     "wifi": "a Wi-Fi network",
+    "shlink": "a SMART Health Link, which says where a health card lies, and is none",
+    "aztec": "an Aztec code, a kind that is not read here",
+    "micro-qr": "a Micro QR code, a kind that is not read here",
+    "rmqr": "an rMQR code, a kind that is not read here",
+    "data-matrix": "a Data Matrix code, a kind that is not read here",
+    "pdf417": "a PDF417 code, a kind that is not read here",
     "provisioning": "a provisioning code, which sets a station up",
     "label": "the label of a station's box",
     "phone-number": "the number by which a phone says its key, for `central pass issue --holder-key`",
@@ -75,7 +87,10 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Read all pictures; 0 if there was a code in any, 1 if in none. With `--vectors`: 1 if any verdict differs."""
+    """Read all pictures; 0 if there was a code in any, 1 if in none, 2 if one could not be opened: it is named, and the others are read.
+
+    With `--vectors`: 1 if any verdict differs.
+    """
     if arguments.vectors is not None:
         return _judge_vectors(arguments.vectors)
     if not arguments.paths:
@@ -83,9 +98,19 @@ def run(arguments: argparse.Namespace) -> int:
     trust = NOBODY if arguments.trust is None else issuers.load(arguments.trust)
     now_s = judging_s(SystemClock().now()) if arguments.at is None else arguments.at
     classified = partial(classify, trust=trust, now_s=now_s)
-    found, held = False, chunks.Chunks()
+    found, broken, held = False, False, chunks.Chunks()
     for path in _pictures(arguments.paths):
-        readings, tried = examine_picture(picture.luma_of(path))
+        try:
+            luma = _luma(path)
+        except PictureError as error:
+            broken = True
+            print(f"kiosk: {told(error.sentence)}", file=sys.stderr, flush=True)
+            if arguments.json:
+                print(json.dumps({"file": str(path), "error": str(error)}, ensure_ascii=False), flush=True)
+            continue
+        readings, tried = examine_picture(luma)
+        if not readings and luma.size:
+            readings = others.symbols(luma, others.IN_A_PICTURE)
         found = found or bool(readings)
         judged = _judged(readings, held, classified)
         lines = _as_json(path, judged, tried) if arguments.json else _as_text(path, judged)
@@ -93,14 +118,23 @@ def run(arguments: argparse.Namespace) -> int:
             lines += _explained(tried)
         for text in lines:
             print(printable(text), flush=True)
-    return 0 if found else 1
+    return PictureError.exit_code if broken else 0 if found else 1
+
+
+def _luma(path: Path) -> NDArray[np.uint8]:
+    if not path.exists():
+        raise PictureError(f"{path} does not exist")
+    return picture.luma_of(path)
 
 
 def _judged(readings: list[Reading], held: chunks.Chunks, classified: Classified) -> Judged:
     """Each code with its verdict; a card in several codes whose last one is here stands where that one is."""
-    judged = []
-    for sighting in held.join([Sighting(reading.payload, 0) for reading in readings], 0):
+    judged: Judged = []
+    for sighting in held.join([Sighting(each.payload, 0, symbology=each.symbology) for each in readings], 0):
         last = [reading for reading in readings if reading.payload in sighting.codes][-1]
+        if sighting.symbology:
+            judged.append((last, WrongCode(sighting.symbology, len(sighting.payload))))
+            continue
         verdict = chunks.judged(sighting, classified(sighting.payload))
         judged.append((replace(last, payload=sighting.payload), verdict))
     return judged
@@ -152,10 +186,8 @@ def _pictures(paths: list[Path]) -> Iterator[Path]:
             yield from sorted(
                 inner for inner in path.rglob("*") if inner.suffix.lower() in picture.SUFFIXES and inner.is_file()
             )
-        elif path.is_file():
-            yield path
         else:
-            raise PictureError(f"{path} does not exist")
+            yield path
 
 
 def _as_object(reading: Reading, verdict: Verdict) -> dict[str, object]:

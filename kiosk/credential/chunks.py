@@ -56,7 +56,7 @@ class Chunks:
         for sighting in begun:
             joined.append(sighting)
             chunk = _CHUNK.fullmatch(stripped(sighting.payload))
-            if chunk is None or not int(chunk[1]) <= int(chunk[2]):
+            if chunk is None or sighting.symbology or not int(chunk[1]) <= int(chunk[2]):
                 continue
             if int(chunk[2]) != self._of:
                 self._of, self._held = int(chunk[2]), {}

@@ -15,6 +15,7 @@ from kiosk.model import WrongCode
 _KINDS = (
     (re.compile(b"000201"), "payment"),  # EMVCo's payload format indicator, as in VietQR
     (re.compile(b"(?i)wifi:"), "wifi"),
+    (re.compile(b"(?i)(https?://[^#]*#)?shlink:/"), "shlink"),  # SMART Health Link, behind a viewer's address or not
     (re.compile(provisioning_code.PREFIX.encode()), "provisioning"),
     (re.compile(b"KL1:"), "label"),  # `central label`
     (re.compile(rb"1[0-9]{87}\Z"), "phone-number"),  # the key of a phone, as the page of moving passes shows it
@@ -25,9 +26,9 @@ _LINKS = (b"http://", b"https://")
 
 def kind_of(code: bytes) -> WrongCode:
     """Its kind, as `WrongCode` lists them."""
-    if code[:8].lower().startswith(_LINKS):
-        return WrongCode("pass-link" if _brings_a_pass(code) else "link", len(code))
     kind = next((kind for form, kind in _KINDS if form.match(code)), "unknown")
+    if kind == "unknown" and code[:8].lower().startswith(_LINKS):
+        kind = "pass-link" if _brings_a_pass(code) else "link"
     return WrongCode(kind, len(code))
 
 

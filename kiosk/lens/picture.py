@@ -55,6 +55,8 @@ def luma_of(path: Path | BinaryIO) -> NDArray[np.uint8]:
     except OSError as error:
         reason = error.strerror or "it is damaged or cut short"
         raise PictureError(f"{path} cannot be read: {reason}") from error
+    except Exception as error:  # whatever else a decoder of Pillow's raises over a damaged file
+        raise PictureError(f"{path} is no picture that can be decoded ({type(error).__name__})") from error
 
 
 def _luma(picture: Image.Image) -> NDArray[np.uint8]:

@@ -176,6 +176,36 @@ def test_reading_judges_by_no_day_that_was_guessed(
         assert told in capsys.readouterr().out
 
 
+def test_a_broken_file_in_a_folder_is_named_and_the_others_are_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What cannot be opened costs exit code 2 and a sentence, and no other file its line, wherever in the row it stands."""
+    picture = code_picture(b"046090000123||Nguyen Van A|01021990|Nam|Hue|15062021", 4)
+    assert cv2.imwrite(str(tmp_path / "b.png"), picture)
+    assert cv2.imwrite(str(tmp_path / "e.jpg"), picture)
+    whole = (tmp_path / "b.png").read_bytes()
+    broken = {
+        "a.png": whole[: len(whole) // 2],
+        "c.png": b"",
+        "d.tiff": b"II*\0" + b"\xff" * 40,
+        "f.webp": b"RIFF\x10\0\0\0WEBPVP8 ",
+        "g.gif": b"GIF89a" + bytes(9),
+    }
+    for name, content in broken.items():
+        (tmp_path / name).write_bytes(content)
+    assert kiosk(["read", str(tmp_path), str(tmp_path / "none.png"), str(tmp_path / "e.jpg")]) == 2
+    told = capsys.readouterr()
+    assert [line.split(": ")[0] for line in told.out.splitlines()] == [
+        str(tmp_path / name) for name in ("b.png", "e.jpg", "e.jpg")
+    ]
+    named = [line.removeprefix("kiosk: ").split(" ")[0] for line in told.err.splitlines()]
+    assert named == [str(tmp_path / name) for name in (*broken, "none.png")]
+    assert kiosk(["read", "--json", str(tmp_path)]) == 2
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {Path(line["file"]).name for line in lines if "error" in line} == set(broken)
+    assert sum(len(line.get("codes", ())) for line in lines) == 2
+
+
 def test_reading_without_a_code_or_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 1 if there is no code anywhere, 2 with a sentence if there is no picture."""
     cv2.imwrite(str(tmp_path / "empty.png"), np.zeros((90, 90), np.uint8))

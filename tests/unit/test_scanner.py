@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zxingcpp
 
 from central.keys.keystore import KeyStore
 from kiosk.config import Config, Sound
@@ -60,6 +61,7 @@ class Camera:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.held_up: tuple[bytes, ...] = ()
+        self.beside: np.ndarray[Any, np.dtype[np.uint8]] | None = None
         self.frames_left = 10**9
 
     def next_frame(self, timeout_s: float) -> Frame:
@@ -72,6 +74,8 @@ class Camera:
         for place, payload in enumerate(self.held_up):
             picture = code_picture(payload, 4)
             canvas[10 : 10 + picture.shape[0], 10 + place * 360 : 10 + place * 360 + picture.shape[1]] = picture
+        if self.beside is not None:
+            canvas[-self.beside.shape[0] :, -self.beside.shape[1] :] = self.beside
         return Frame(canvas, self._clock.boot)
 
     def close(self) -> None:
@@ -224,6 +228,26 @@ def test_code_held_up_is_one_entry_and_one_green(door: Door) -> None:
     assert (entry.kiosk, entry.site, entry.lane, entry.direction.value) == ("test-1", "office-1", "north", "in")
     assert entry.person == (("number", "046090000123"), ("name", "Nguyen Van A"), ("birth_year", "1990"))
     assert entry.at == Moment(1_800_000_000 * S + 100 * S + S // 10, "boot-1", 100 * S + S // 10, ClockQuality.SYNCED)
+
+
+@pytest.mark.parametrize("kind", ["Aztec", "RMQRCode"])
+def test_a_symbol_that_is_no_qr_code_is_a_wrong_code(
+    make_config: Callable[..., Config], kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With a card's text or a provisioning code in it: one answer while it is held up, no entry; a card beside it is recorded."""
+    caplog.set_level(logging.INFO)
+    door = Door(make_config())
+    set_up: list[bytes] = []
+    door.scanner = Scanner(door.config, door.config.lanes[0], replace(door.parts, set_up=set_up.append))
+    text = CARD.decode() if kind == "Aztec" else "KS1:AAAA"
+    symbol = zxingcpp.create_barcode(text, getattr(zxingcpp.BarcodeFormat, kind)).to_image(scale=4)
+    door.camera.beside = np.asarray(symbol)
+    assert door.show(frames=40) == [CueName.WRONG_CODE]
+    assert "result=refused reason=wrong-code document=" + {"Aztec": "aztec", "RMQRCode": "rmqr"}[kind] in caplog.text
+    assert (door.entries, set_up) == ([], [])
+    assert door.show(CARD, frames=20) == [CueName.RECORDED_PASS]
+    assert set_up == [CARD]
+    door.outbox.close()
 
 
 def test_green_comes_after_the_commit(door: Door) -> None:
