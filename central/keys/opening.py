@@ -90,17 +90,27 @@ def note(ledger: Ledger, reason: str, scope: str) -> Opening:
         SealError: There is no reason.
         LedgerError: It could not be written, so nothing may be opened.
     """
-    reason = "".join(letter for letter in reason if letter.isprintable()).strip()
-    if not 3 <= len(reason) <= LONGEST_REASON:
-        raise SealError(
-            f"a reason has 3 to {LONGEST_REASON} characters", hint="say why, as in --reason 'case 2026/114'"
-        )
-    opening = Opening(time.time_ns(), _user(), reason, scope)
+    opening = Opening(time.time_ns(), user(), reason_of(reason), scope)
     ledger.note_opening(opening)
     return opening
 
 
-def _user() -> str:
+def reason_of(text: str) -> str:
+    """The reason in a text, on one line.
+
+    Raises:
+        SealError: There is none.
+    """
+    reason = "".join(letter for letter in text if letter.isprintable()).strip()
+    if not 3 <= len(reason) <= LONGEST_REASON:
+        raise SealError(
+            f"a reason has 3 to {LONGEST_REASON} characters", hint="say why, as in --reason 'case 2026/114'"
+        )
+    return reason
+
+
+def user() -> str:
+    """Who is at this machine."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a user without a name

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from uuid import UUID
 
+    from central.ledgers.findings import Boot, Trouble, Twice
     from kiosk.delivery.wire import Batch, Receipt
     from kiosk.model import Entry
 
@@ -95,6 +96,27 @@ class Opening:
     scope: str
 
 
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """An operator's word on a finding of the audit: one line, kept as it was written.
+
+    Attributes:
+        at_ns: When.
+        who: The user of the machine on which it was done.
+        reason: The reason that was given.
+        finding: Its name.
+        count: How much evidence there was.
+        covers: Up to where it was known, as in `central.ledgers.findings.Finding`.
+    """
+
+    at_ns: int
+    who: str
+    reason: str
+    finding: str
+    count: int
+    covers: int
+
+
 class Ledger(Protocol):
     """Where entries end. One thread at a time; several processes may hold one ledger."""
 
@@ -146,6 +168,25 @@ class Ledger(Protocol):
 
     def streams(self, kiosk: str | None = None) -> list[Stream]:
         """The deliveries of every outbox file, for the proof."""
+
+    def boots(self, kiosk: str | None = None) -> list[Boot]:
+        """Every start of every machine, in order of arrival."""
+
+    def twice(self, kiosk: str | None = None) -> list[Twice]:
+        """Every entry whose number has another one, too, in order of station, outbox, number and arrival."""
+
+    def troubles(self, kiosk: str | None = None) -> list[Trouble]:
+        """Every row that was set aside under its number."""
+
+    def note_closing(self, closing: Closing) -> None:
+        """Add an operator's word, durably before this returns.
+
+        Raises:
+            LedgerError: It has not been written.
+        """
+
+    def closings(self) -> list[Closing]:
+        """The operators' words, oldest first."""
 
     def close(self) -> None:
         """Let go of it."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack, contextmanager
+from dataclasses import astuple
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -28,7 +29,8 @@ from psycopg.rows import namedtuple_row
 from pydantic_core import to_json
 
 from central.ledgers import postgres_sql as sql
-from central.ledgers.ledger import Aside, Opening, Row, Stream
+from central.ledgers.findings import TWICE, Boot, Trouble, Twice
+from central.ledgers.ledger import Aside, Closing, Opening, Row, Stream
 from central.ledgers.runs import covered, gaps_of, through_of
 from kiosk.delivery.wire import Batch, Poison, Receipt, boxes_of, sealed_of
 from kiosk.errors import LedgerError
@@ -184,6 +186,31 @@ class PostgresLedger:
         with self._named("read"):
             return [_stream(row) for row in self._all(sql.STREAMS, {"kiosk": kiosk})]
 
+    def boots(self, kiosk: str | None = None) -> list[Boot]:
+        """Every start of every machine."""
+        with self._named("read"):
+            return [Boot(*row) for row in self._all(sql.BOOTS, {"kiosk": kiosk})]
+
+    def twice(self, kiosk: str | None = None) -> list[Twice]:
+        """Every entry whose number has another one, too."""
+        with self._named("read"):
+            return [Twice(*row) for row in self._all(sql.TWICE, {"kiosk": kiosk})]
+
+    def troubles(self, kiosk: str | None = None) -> list[Trouble]:
+        """Every row that was set aside under its number."""
+        with self._named("read"):
+            return [Trouble(*row) for row in self._all(sql.TROUBLES, {"kiosk": kiosk})]
+
+    def note_closing(self, closing: Closing) -> None:
+        """Add an operator's word; a trigger keeps it from being changed."""
+        with self._named("write"):
+            self._connection.execute(sql.NOTE_CLOSING, astuple(closing))
+
+    def closings(self) -> list[Closing]:
+        """The operators' words, oldest first."""
+        with self._named("read"):
+            return [Closing(*row) for row in self._all(sql.CLOSED)]
+
     def close(self) -> None:
         """Let go of the connection."""
         self._connection.close()
@@ -206,7 +233,7 @@ class PostgresLedger:
                 elif row[0] not in repeated:
                     counts[stream][1] += place in old
                 elif place not in old:  # both entries are kept, the conflict is set aside for the audit
-                    away.append((batch.kiosk, stream, row[0], "number used twice", row[1].id.bytes))
+                    away.append((batch.kiosk, stream, row[0], TWICE, row[1].id.bytes))
         self._set_aside(away, received_ns)
         changed = [(stream, *count) for stream, count in counts.items() if any(count)]
         if changed:

@@ -6,7 +6,7 @@ Where rows are locked or inserted, they are in order of their key, so that no tw
 
 from __future__ import annotations
 
-VERSION = 2
+VERSION = 3
 PAGE_ROWS = 5000
 
 OPENINGS = """
@@ -17,6 +17,14 @@ CREATE TABLE ledger.opening (
 CREATE FUNCTION ledger.opening_stays() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN RAISE EXCEPTION 'the audit stays'; END $$;
 CREATE TRIGGER opening_stays BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger.opening
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.opening_stays();
+"""
+CLOSINGS = """
+CREATE TABLE ledger.closing (
+    line bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at_ns bigint NOT NULL, who text NOT NULL, reason text NOT NULL,
+    finding text NOT NULL, count bigint NOT NULL, covers bigint NOT NULL
+);
+CREATE TRIGGER closing_stays BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger.closing
     FOR EACH STATEMENT EXECUTE FUNCTION ledger.opening_stays();
 """
 SCHEMA = f"""
@@ -45,9 +53,11 @@ CREATE TABLE ledger.aside (
 );
 CREATE INDEX aside_by_stream ON ledger.aside (stream);
 {OPENINGS}
+{CLOSINGS}
 """
 MIGRATIONS = {
     1: f"ALTER TABLE ledger.entry ADD COLUMN sealed text NOT NULL DEFAULT '[]'; {OPENINGS}",
+    2: CLOSINGS,
 }
 """What makes the next version of a version."""
 STAGING = """
@@ -114,6 +124,24 @@ WHERE stream.stream = ANY(%s) GROUP BY stream.stream
 """
 NOTE_OPENING = "INSERT INTO opening (at_ns, who, reason, scope) VALUES (%s, %s, %s, %s)"
 OPENED = "SELECT at_ns, who, reason, scope FROM opening ORDER BY line"
+BOOTS = """
+SELECT kiosk, outbox, boot_id, min(seq) AS first, max(seq) AS last, min(received_ns) AS first_received,
+    max(received_ns) AS last_received, min(wall_ns) FILTER (WHERE clock <> 'unset') AS first_wall,
+    max(wall_ns) FILTER (WHERE clock <> 'unset') AS last_wall
+FROM entry JOIN stream USING (stream) WHERE %(kiosk)s::text IS NULL OR kiosk = %(kiosk)s
+GROUP BY stream.stream, kiosk, outbox, boot_id ORDER BY min(received_ns)
+"""
+TWICE = """
+SELECT kiosk, outbox, seq, boot_id, received_ns FROM entry JOIN stream USING (stream)
+JOIN (SELECT stream, seq FROM entry GROUP BY stream, seq HAVING count(*) > 1) AS number USING (stream, seq)
+WHERE %(kiosk)s::text IS NULL OR kiosk = %(kiosk)s ORDER BY kiosk, stream, seq, received_ns
+"""
+TROUBLES = """
+SELECT stream.kiosk, outbox, seq, reason FROM aside JOIN stream USING (stream)
+WHERE %(kiosk)s::text IS NULL OR stream.kiosk = %(kiosk)s ORDER BY stream, seq
+"""
+NOTE_CLOSING = "INSERT INTO closing (at_ns, who, reason, finding, count, covers) VALUES (%s, %s, %s, %s, %s, %s)"
+CLOSED = "SELECT at_ns, who, reason, finding, count, covers FROM closing ORDER BY line"
 COUNT_ENTRIES = (
     "SELECT count(*) FROM entry JOIN stream USING (stream) WHERE %(kiosk)s::text IS NULL OR kiosk = %(kiosk)s"
 )

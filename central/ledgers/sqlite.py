@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import astuple
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from pydantic_core import to_json
 
-from central.ledgers.ledger import Aside, Opening, Row, Stream
+from central.ledgers.findings import TWICE, Boot, Trouble, Twice
+from central.ledgers.ledger import Aside, Closing, Opening, Row, Stream
 from central.ledgers.runs import gaps_of, runs_of
 from kiosk.delivery.wire import Batch, Poison, Receipt, boxes_of, sealed_of
 from kiosk.errors import LedgerError
@@ -29,7 +31,7 @@ BUSY_S = 30.0
 PAGE_BYTES = 8192
 """Twice SQLite's own: entries come in bulk, and fewer, larger pages take them in four fifths of the time."""
 APPLICATION_ID = 0x4B4C4447  # "KLDG"
-VERSION = 2
+VERSION = 3
 
 _OPENINGS = """
 CREATE TABLE IF NOT EXISTS opening (
@@ -39,6 +41,16 @@ CREATE TABLE IF NOT EXISTS opening (
 CREATE TRIGGER IF NOT EXISTS opening_stays BEFORE DELETE ON opening BEGIN SELECT raise(ABORT, 'the audit stays'); END;
 
 CREATE TRIGGER IF NOT EXISTS opening_as_it_was BEFORE UPDATE ON opening BEGIN SELECT raise(ABORT, 'the audit stays'); END;
+"""
+_CLOSINGS = """
+CREATE TABLE IF NOT EXISTS closing (
+    line INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, who TEXT NOT NULL, reason TEXT NOT NULL, finding TEXT NOT NULL,
+    count INTEGER NOT NULL, covers INTEGER NOT NULL
+);
+
+CREATE TRIGGER IF NOT EXISTS closing_stays BEFORE DELETE ON closing BEGIN SELECT raise(ABORT, 'the audit stays'); END;
+
+CREATE TRIGGER IF NOT EXISTS closing_as_it_was BEFORE UPDATE ON closing BEGIN SELECT raise(ABORT, 'the audit stays'); END;
 """
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
@@ -62,12 +74,14 @@ CREATE TABLE IF NOT EXISTS aside (
     body BLOB NOT NULL, received_ns INTEGER NOT NULL
 );
 {_OPENINGS}
+{_CLOSINGS}
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 COMMIT;
 """
 _MIGRATIONS = {
     1: ("ALTER TABLE entry ADD COLUMN sealed TEXT NOT NULL DEFAULT '[]'", *_OPENINGS.split("\n\n")),
+    2: tuple(_CLOSINGS.split("\n\n")),
 }
 """What makes the next version of a version."""
 _INSERT_ENTRY = """
@@ -78,6 +92,20 @@ INSERT INTO stream (kiosk, outbox, oldest) VALUES (?, ?, ?)
 ON CONFLICT (kiosk, outbox) DO UPDATE SET oldest = max(oldest, excluded.oldest)
 """
 _INSERT_ASIDE = "INSERT INTO aside VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING"
+_BOOTS = """
+SELECT kiosk, outbox, boot_id, min(seq), max(seq), min(received_ns), max(received_ns),
+    min(CASE WHEN clock <> 'unset' THEN wall_ns END), max(CASE WHEN clock <> 'unset' THEN wall_ns END)
+FROM entry JOIN stream USING (stream) WHERE ? IS NULL OR kiosk = ? GROUP BY stream, boot_id ORDER BY min(received_ns)
+"""
+_TWICE = """
+SELECT kiosk, outbox, seq, boot_id, received_ns FROM entry JOIN stream USING (stream)
+JOIN (SELECT stream, seq FROM entry GROUP BY stream, seq HAVING count(*) > 1) USING (stream, seq)
+WHERE ? IS NULL OR kiosk = ? ORDER BY kiosk, stream, seq, received_ns
+"""
+_TROUBLES = """
+SELECT stream.kiosk, outbox, seq, reason FROM aside JOIN stream USING (stream)
+WHERE ? IS NULL OR stream.kiosk = ? ORDER BY stream, seq
+"""
 _SELECT = """
 SELECT entry.*, stream.kiosk, stream.outbox FROM entry JOIN stream USING (stream)
 WHERE (? IS NULL OR stream.kiosk = ?)
@@ -195,9 +223,38 @@ class SqliteLedger:
         with self._named("read"):
             return [self._report(row) for row in self._connection.execute(query, (kiosk, kiosk)).fetchall()]
 
+    def boots(self, kiosk: str | None = None) -> list[Boot]:
+        """Every start of every machine."""
+        return [Boot(kiosk, UUID(outbox), *rest) for kiosk, outbox, *rest in self._of(_BOOTS, kiosk)]
+
+    def twice(self, kiosk: str | None = None) -> list[Twice]:
+        """Every entry whose number has another one, too."""
+        return [Twice(kiosk, UUID(outbox), *rest) for kiosk, outbox, *rest in self._of(_TWICE, kiosk)]
+
+    def troubles(self, kiosk: str | None = None) -> list[Trouble]:
+        """Every row that was set aside under its number."""
+        return [Trouble(kiosk, UUID(outbox), *rest) for kiosk, outbox, *rest in self._of(_TROUBLES, kiosk)]
+
+    def note_closing(self, closing: Closing) -> None:
+        """Add an operator's word; triggers keep it from being changed."""
+        query = "INSERT INTO closing (at_ns, who, reason, finding, count, covers) VALUES (?, ?, ?, ?, ?, ?)"
+        with self._named("write"), self._transaction():
+            self._connection.execute(query, astuple(closing))
+
+    def closings(self) -> list[Closing]:
+        """The operators' words, oldest first."""
+        with self._named("read"):
+            query = "SELECT at_ns, who, reason, finding, count, covers FROM closing ORDER BY line"
+            return [Closing(*row) for row in self._connection.execute(query)]
+
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
+
+    def _of(self, query: str, kiosk: str | None) -> list[sqlite3.Row]:
+        """The rows of one station, or of all."""
+        with self._named("read"):
+            return self._connection.execute(query, (kiosk, kiosk)).fetchall()
 
     def _stream(self, batch: Batch) -> int:
         key = (batch.kiosk, str(batch.outbox))
@@ -249,7 +306,7 @@ class SqliteLedger:
         for seq, entry in rows:
             key = (entry.id.bytes,)
             if self._connection.execute("SELECT 1 FROM entry WHERE id = ?", key).fetchone() is None:
-                self._set_aside(kiosk, stream, seq, "number used twice", entry.id.bytes, received_ns)
+                self._set_aside(kiosk, stream, seq, TWICE, entry.id.bytes, received_ns)
 
     def _set_aside(
         self, kiosk: str, stream: int | None, seq: int | None, reason: str, body: bytes, received_ns: int

@@ -21,12 +21,13 @@ from hypothesis import strategies as st
 from bench.postgres import Postgres
 from central.intake.gathering import Intake, Message
 from central.ledgers.choice import open_ledger
-from central.ledgers.ledger import Aside, Ledger, Opening
+from central.ledgers.findings import TWICE, Boot, Trouble, Twice
+from central.ledgers.ledger import Aside, Closing, Ledger, Opening
 from central.ledgers.postgres import PostgresLedger
 from central.ledgers.sqlite import SqliteLedger
 from kiosk.delivery.wire import Batch, Poison, Receipt, encode_batch, encode_entry
 from kiosk.errors import LedgerError
-from kiosk.model import Entry, Sealed
+from kiosk.model import ClockQuality, Entry, Moment, Sealed
 
 OUTBOX = UUID(int=1)
 Make = Callable[[int], Entry]
@@ -199,22 +200,62 @@ def test_audit_of_openings_only_grows(place: str, make_entry: Make) -> None:
     ledger.close()
 
 
-def test_ledger_of_the_version_before_is_carried_on(place: str, make_entry: Make) -> None:
+def test_words_on_findings_only_grow(place: str) -> None:
+    """As those on openings: in order, also for the next who looks, and neither changed nor removed."""
+    ledger = open_ledger(place)
+    lines = [Closing(at_ns, "clerk", f"reason {at_ns}", "test-1/two-machines", at_ns, 2**62) for at_ns in (3, 1, 2)]
+    for line in lines:
+        ledger.note_closing(line)
+    for change in ("UPDATE {}closing SET count = 9", "DELETE FROM {}closing"):
+        with pytest.raises((sqlite3.Error, psycopg.Error), match="the audit stays"):
+            _execute(place, change)
+    ledger.close()
+    ledger = open_ledger(place)
+    assert ledger.closings() == lines
+    ledger.close()
+
+
+def test_starts_and_numbers_that_came_twice_are_known(ledger: Ledger, make_entry: Make) -> None:
+    """Each start's numbers, arrivals and own times by file; each entry of a number that has two; each row set aside."""
+    other, times = UUID(int=2), [Moment(at, boot, at, clock) for at, boot, clock in (
+        (10, "a", ClockQuality.UNSET), (20, "a", ClockQuality.SYNCED), (30, "a", ClockQuality.ESTIMATED),
+        (5, "b", ClockQuality.UNSET), (40, "b", ClockQuality.UNSET))]  # fmt: skip
+    entries = [replace(make_entry(number), at=at) for number, at in enumerate(times)]
+    ledger.store([_batch({1: entries[0], 2: entries[1]})], [], 100)
+    ledger.store([_batch({1: entries[2]}, other), _batch({2: entries[3], 3: Poison(3, b"?", "rotten")})], [], 200)
+    ledger.store([_batch({1: replace(entries[4], kiosk="b")}, UUID(int=3), "b")], [], 300)
+    first, *then = ledger.boots("test-1")
+    assert first == Boot("test-1", OUTBOX, "a", 1, 2, 100, 100, 20, 20)
+    assert set(then) == {
+        Boot("test-1", other, "a", 1, 1, 200, 200, 30, 30), Boot("test-1", OUTBOX, "b", 2, 2, 200, 200)
+    }  # fmt: skip
+    assert {boot.kiosk for boot in ledger.boots()} == {"test-1", "b"}
+    twice = [Twice("test-1", OUTBOX, 2, "a", 100), Twice("test-1", OUTBOX, 2, "b", 200)]
+    assert ledger.twice() == ledger.twice("test-1") == twice
+    troubles = [Trouble("test-1", OUTBOX, 2, TWICE), Trouble("test-1", OUTBOX, 3, "rotten")]
+    assert ledger.troubles() == ledger.troubles("test-1") == troubles
+    assert (ledger.twice("b"), ledger.troubles("b")) == ([], [])
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_ledger_of_the_version_before_is_carried_on(place: str, make_entry: Make, version: int) -> None:
     """What is in it stays, sealed entries can be added, and the next start finds nothing to do."""
     ledger = open_ledger(place)
     old = make_entry(1)
     _store(ledger, _batch({1: old}))
     ledger.close()
-    _execute(place, "ALTER TABLE {}entry DROP COLUMN sealed", "DROP TABLE {}opening")
-    if place.startswith("postgresql"):
-        _execute(place, "DROP FUNCTION ledger.opening_stays", "UPDATE ledger.about SET version = 1")
-    else:
-        _execute(place, "PRAGMA user_version = 1")
+    is_postgres = place.startswith("postgresql")
+    _execute(place, "DROP TABLE {}closing")
+    if version == 1:
+        _execute(place, "ALTER TABLE {}entry DROP COLUMN sealed", "DROP TABLE {}opening")
+        _execute(place, *["DROP FUNCTION ledger.opening_stays"] * is_postgres)
+    _execute(place, ("UPDATE ledger.about SET version = %d" if is_postgres else "PRAGMA user_version = %d") % version)
     new = replace(make_entry(2), person=(), sealed=(Sealed("00" * 8, "x25519", b"box"),))
     for seq in (2, 3):
         ledger = open_ledger(place)
         _store(ledger, _batch({2: new}))
         ledger.note_opening(Opening(seq, "clerk", "reason", "all"))
+        ledger.note_closing(Closing(seq, "clerk", "reason", "test-1/missing", 1, 1))
         assert [row.entry for row in ledger.entries()] == [old, new]
         ledger.close()
 
@@ -377,7 +418,7 @@ def test_database_that_cannot_be_trusted_is_refused(postgres: Postgres) -> None:
         connection.execute("DROP SCHEMA ledger")
         open_ledger(url).close()
         connection.execute("UPDATE ledger.about SET version = 9")
-        with pytest.raises(LedgerError, match="has version 9, not 2"):
+        with pytest.raises(LedgerError, match="has version 9, not 3"):
             open_ledger(url)
         connection.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
     with pytest.raises(LedgerError, match="has server_encoding=LATIN1"):
