@@ -43,6 +43,10 @@ FRESH_S = 15.0
 FRAMES_OF_A_CAMERA = 50
 """Decoded in one start: more than a camera that starts and stalls gives."""
 _EVER_S = 1e12
+SHARED = "identity-shared"
+"""The warning that another station comes to the broker under this one's name."""
+SHARED_S = 3600
+"""So long after it was last seen."""
 STOPPED = "stopped"
 """The state of an uplink that was told to end; the centre is told the same."""
 OUTBOX_SHARE = 0.8
@@ -148,6 +152,19 @@ def read_marks(runtime_dir: Path, name: str, fresh_s: float) -> dict[str, Any] |
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return marks if isinstance(marks, dict) and 0 <= age_ns <= fresh_s * 1e9 else None
+
+
+def shared_ago_s(taken_over_boot_ns: object, boot_ns: int) -> int | None:
+    """How long ago another station took this one's place at the broker; None if it did not within `SHARED_S`.
+
+    Args:
+        taken_over_boot_ns: When it last did, as the uplink's marks have it; None if it never did.
+        boot_ns: Now.
+    """
+    if not isinstance(taken_over_boot_ns, int):
+        return None
+    ago_s = (boot_ns - taken_over_boot_ns) // 1_000_000_000
+    return ago_s if 0 <= ago_s <= SHARED_S else None
 
 
 def camera_marks(lane: str) -> str:

@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING
 from kiosk import health
 from kiosk.clock import SystemClock
 from kiosk.commissioning import provision
-from kiosk.delivery import session, wire
+from kiosk.delivery import rival, session, wire
 from kiosk.delivery.batches import Batches
 from kiosk.delivery.centre_time import CentreTime
 from kiosk.delivery.drain import Drain
 from kiosk.delivery.mqtt import Acknowledged, Closed, Event, Link, Ready, Received, open_link
 from kiosk.delivery.resends import Resends
+from kiosk.delivery.rival import Rival
 from kiosk.delivery.routes import Failure
 from kiosk.delivery.session import Connect, Drop, Publish, Session, State, Wait
 from kiosk.errors import LinkError, RestartRequestedError, WireError
@@ -66,6 +67,7 @@ class Uplink:
         self._teller = Teller(config, outbox, self.session, self._inbox, clock)
         self._chores = Chores(config, outbox, clock, time.monotonic())
         self._mender = Mender(config, clock)
+        self._rival = Rival()
 
     def step(self) -> None:
         """One round: do what the session says, take what the link brings, look after the rest.
@@ -107,6 +109,7 @@ class Uplink:
             self._link = open_link(self._config, route, health.last_will(self._config), self._inbox.topics)
         except LinkError as error:
             _log.warning(line("not-connected", broker=route.url, protocol=route.protocol, reason=error))
+            self._rival.kept_out()
             self.session.failed(now_s, Failure.UNREACHABLE)
 
     def _take(self, timeout_s: float) -> None:
@@ -121,6 +124,7 @@ class Uplink:
             case Ready(receive_maximum):
                 route = self.session.route
                 _log.info(line("online", broker=route.url, protocol=route.protocol, waiting=self._outbox.depth()))
+                self._rival.let_in(now_s)
                 self.session.connected(now_s, self._outbox.settled, receive_maximum)
                 self._teller.hurry()
                 self._time.begin(now_s)
@@ -134,9 +138,17 @@ class Uplink:
                 self.session.failed(now_s, Failure.REFUSED)
                 self._drop(f"publish refused: {refusal}")
             case Closed(reason, None):
-                self.session.lost(now_s)
+                if reason == rival.CLOSED and self._rival.has_thrown_out(now_s, idle=self.session.idle):
+                    self._teller.taken_over(rival.SUSPECTED)
+                    self.session.failed(now_s, Failure.TAKEN_OVER)
+                else:
+                    self.session.lost(now_s)
                 self._drop(reason)
             case Closed(reason, failure):
+                if failure is Failure.TAKEN_OVER:
+                    self._teller.taken_over(rival.TAKEN_OVER)
+                else:
+                    self._rival.kept_out()
                 self.session.failed(now_s, failure or Failure.UNREACHABLE)
                 self._drop(reason)
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import argparse
 
     from kiosk.config import Config
+    from kiosk.model import Moment
 
 LAST_TRY_S = 7 * 86_400.0
 
@@ -56,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
             now,
             state,
             uplink.get("commands"),
-            provision.warnings(config, now),
+            [*provision.warnings(config, now), *_of_identity(uplink, now)],
             uplink.get("trust_issued_s"),
         )
     finally:
@@ -68,6 +69,11 @@ def run(arguments: argparse.Namespace) -> int:
     status = json.loads(message)
     well = state == "online" and all(not lane["fault"] for lane in status["lanes"]) and bool(status["lanes"])
     return 0 if well else 1
+
+
+def _of_identity(uplink: dict[str, Any], now: Moment) -> list[str]:
+    is_shared = health.shared_ago_s(uplink.get("taken_over_boot_ns"), now.boot_ns) is not None
+    return [health.SHARED] * is_shared
 
 
 def _last_try(board: Config) -> str:
@@ -102,6 +108,11 @@ _ABSENT = {
 }  # fmt: skip
 
 
+_MEANING = {
+    health.SHARED: "another station uses this identity; see the line `broker` of `kiosk doctor`",
+}  # fmt: skip
+
+
 def _said(name: str, value: Any, zone: str) -> str:  # noqa: ANN401  whatever JSON holds
     """One value, with its unit in words."""
     if value is None:
@@ -120,7 +131,7 @@ def _said(name: str, value: Any, zone: str) -> str:  # noqa: ANN401  whatever JS
         case "uptime_s" | "oldest_age_s":
             return _duration(value)
     if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"
+        return ", ".join(f"{each}: {_MEANING[each]}" if each in _MEANING else str(each) for each in value) or "none"
     return "none" if value in ("", {}) else str(value)
 
 

@@ -12,7 +12,8 @@ one node, and with that node's death the station could subscribe nowhere else (s
 Units: `_s` seconds.
 
 Sources:
-    [1] MQTT 5.0, 3.2.2.3.3 (Receive Maximum), 3.4.2.1 (PUBACK reason codes of 0x80 and above are refusals).
+    [1] MQTT 5.0, 3.2.2.3.3 (Receive Maximum), 3.4.2.1 (PUBACK reason codes of 0x80 and above are refusals), 3.14.2.1 (DISCONNECT 0x8E:
+        another connection with this client id has begun).
     [2] eclipse-paho/paho.mqtt.python, client.py: `_check_keepalive`; `reconnect_on_failure` also switches off the silent
         downgrade to MQTT 3.1.
 """
@@ -34,6 +35,7 @@ from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from kiosk.delivery import wire
+from kiosk.delivery.rival import CLOSED, TAKEN_OVER
 from kiosk.delivery.routes import Failure, Route, routes_of
 from kiosk.delivery.tls import judge_dates
 from kiosk.disk.text import LARGEST_BYTES, encoding_of, secret_in
@@ -60,6 +62,7 @@ _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _PROTOCOLS = {"5": MQTTv5, "3.1.1": MQTTv311}
 _TLS_VERSIONS = {"1.3": ssl.TLSVersion.TLSv1_3, "1.2": ssl.TLSVersion.TLSv1_2}
 _UNSUPPORTED_PROTOCOL = 132
+_TAKEN_OVER = 0x8E
 
 _log = logging.getLogger(__name__)
 
@@ -176,7 +179,9 @@ class PahoLink:
             except Exception as error:  # noqa: BLE001  whatever a broker sends: the uplink outlives it
                 self._close_with(f"it sent what cannot be read ({type(error).__name__})")
             else:
-                if code is not MQTTErrorCode.MQTT_ERR_SUCCESS:
+                if code is MQTTErrorCode.MQTT_ERR_CONN_LOST:
+                    self._close_with(CLOSED)
+                elif code is not MQTTErrorCode.MQTT_ERR_SUCCESS:
                     self._close_with(code.name.removeprefix("MQTT_ERR_").lower().replace("_", " "))
         events = list(self._events)
         self._events.clear()
@@ -239,16 +244,18 @@ class PahoLink:
         self,
         _client: Client,
         _user: object,
-        _flags: DisconnectFlags,
+        flags: DisconnectFlags,
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
-        self._close_with(str(reason).lower())
+        if flags.is_disconnect_packet_from_server:
+            is_taken_over = self._stood and reason.value == _TAKEN_OVER
+            self._close_with(*((TAKEN_OVER, Failure.TAKEN_OVER) if is_taken_over else (str(reason).lower(), None)))
 
-    def _close_with(self, reason: str) -> None:
+    def _close_with(self, reason: str, failure: Failure | None = None) -> None:
         """One end, for whichever cause is seen first; an end before the answer may mean an unknown protocol."""
         if not any(isinstance(event, Closed) for event in self._events):
-            self._events.append(Closed(reason, None if self._stood else Failure.NOT_SPOKEN))
+            self._events.append(Closed(reason, failure or (None if self._stood else Failure.NOT_SPOKEN)))
 
 
 def open_link(config: Config, route: Route, last_will: bytes, topics: Sequence[str] = ()) -> Link:

@@ -3,6 +3,10 @@
 A broker that cannot be reached is left for the next one; one that does not speak the protocol is tried with the next protocol. Pauses
 double, with jitter, up to a limit: a fleet that lost its broker does not come back in one second.
 
+A broker serves one connection of a name. Two stations with one card throw each other out, and would do so every second, because each is
+served well in between. So a station that was thrown out waits for longer each time, until it was left in peace for `PEACE_S`; where the
+broker does not say why (MQTT 3.1.1), connections that end within `BRIEF_S` have pauses that double, whatever was delivered in them.
+
 Time is a parameter: seconds of a monotonic clock.
 """
 
@@ -16,6 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 FIRST_PAUSE_S = 0.5
+FIRST_TAKEN_PAUSE_S = 5.0
+LONGEST_TAKEN_PAUSE_S = 60.0
+PEACE_S = 3600.0
+BRIEF_S = 10.0
 
 
 class Failure(StrEnum):
@@ -24,6 +32,8 @@ class Failure(StrEnum):
     UNREACHABLE = "unreachable"
     REFUSED = "refused"
     NOT_SPOKEN = "not-spoken"
+    TAKEN_OVER = "taken-over"
+    """It stood, and another connection under this station's name has taken its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +69,9 @@ class Attempts:
         self._random = random
         self._present = 0
         self._pause_s = FIRST_PAUSE_S
+        self._taken_pause_s = FIRST_TAKEN_PAUSE_S
+        self._taken_s = 0.0
+        self._brief = 0
         self.pause_until_s = 0.0
 
     @property
@@ -67,7 +80,10 @@ class Attempts:
         return self._routes[self._present]
 
     def failed(self, now_s: float, why: Failure) -> None:
-        """The connection did not come about, or the broker refuses what it should carry."""
+        """The connection did not come about, the broker refuses what it should carry, or has given its place away."""
+        if why is Failure.TAKEN_OVER:
+            self._taken_over(now_s)
+            return
         following = (self._present + 1) % len(self._routes)
         if why is not Failure.NOT_SPOKEN:
             while following != self._present and self._routes[following].url == self.route.url:
@@ -75,13 +91,28 @@ class Attempts:
             following = self._first_of(self._routes[following].url)
         self._leave(now_s, following)
 
-    def lost(self, now_s: float) -> None:
-        """A connection that stood is gone: the same broker first, with the protocol it speaks best."""
+    def lost(self, now_s: float, stood_s: float) -> None:
+        """A connection that stood is gone: the same broker first, with the protocol it speaks best.
+
+        Args:
+            now_s: Now.
+            stood_s: For how long it stood.
+        """
+        self._brief = self._brief + 1 if stood_s < BRIEF_S else 0
+        doubled_s = FIRST_PAUSE_S * 2 ** min(max(0, self._brief - 1), 20)
+        self._pause_s = max(self._pause_s, min(doubled_s, self._longest_pause_s))
         self._leave(now_s, self._first_of(self.route.url))
 
     def proven(self) -> None:
         """The far side answers: the next pause is the first one again."""
         self._pause_s = FIRST_PAUSE_S
+
+    def _taken_over(self, now_s: float) -> None:
+        if now_s - self._taken_s > PEACE_S:
+            self._taken_pause_s = FIRST_TAKEN_PAUSE_S
+        self._taken_s = now_s
+        self.pause_until_s = now_s + self._taken_pause_s * (0.5 + 0.5 * self._random())
+        self._taken_pause_s = min(2 * self._taken_pause_s, LONGEST_TAKEN_PAUSE_S)
 
     def _leave(self, now_s: float, following: int) -> None:
         self._present = following

@@ -2,7 +2,7 @@
 
                begin                     connected
     OFFLINE ───────────▶ CONNECTING ─────────────────▶ ONLINE
-       ▲  pause over          │ failed · too late         │ lost · publish refused
+       ▲  pause over          │ failed · too late         │ lost · publish refused · taken over
        └──────────────────────┴───────────────────────────┘
 
 Positions are derived, never kept: a new connection starts behind what the outbox says is settled. It starts with one
@@ -122,6 +122,7 @@ class Session:
     random: Callable[[], float]
     state: State = State.OFFLINE
     _connect_until_s: float = 0.0
+    _connected_s: float = 0.0
     _settled: int = 0
     _start: int = 0
     _position: int = 0
@@ -182,6 +183,7 @@ class Session:
             receive_maximum: Unacknowledged PUBLISHes that the broker takes, 1 or greater.
         """
         self.state = State.ONLINE
+        self._connected_s = now_s
         self._patience = 1
         self._broker_window = max(1, receive_maximum)
         self.rewind(now_s, settled)
@@ -264,13 +266,15 @@ class Session:
         self._progress_s = now_s
 
     def failed(self, now_s: float, why: Failure) -> None:
-        """The connection did not come about, or the broker refuses what it should carry."""
+        """The connection did not come about, or the broker refuses what it should carry, or serves another of this name."""
         self._attempts.failed(now_s, why)
+        if why is Failure.TAKEN_OVER:
+            self._flights.clear()  # which says nothing of their size
         self._leave()
 
     def lost(self, now_s: float) -> None:
         """A connection that stood is gone: the same broker first, with the protocol it speaks best."""
-        self._attempts.lost(now_s)
+        self._attempts.lost(now_s, now_s - self._connected_s)
         self._leave()
 
     def _send(self, now_s: float, settled: int, last_seq: int) -> Action:

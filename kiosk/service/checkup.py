@@ -27,7 +27,7 @@ from kiosk import health
 from kiosk.clock import SystemClock, judging_s, local_time
 from kiosk.commissioning import provision
 from kiosk.cues import Cue, CueName, Step
-from kiosk.delivery import mqtt
+from kiosk.delivery import mqtt, rival
 from kiosk.envelopes.provisioning_code import why_of
 from kiosk.errors import ConfigError, KioskError, NotProvisionedError, OutboxError
 from kiosk.language.message import Message, joined, say
@@ -345,6 +345,17 @@ def _broker(config: Config, url: str) -> Found:
 
 
 def _link(uplink: dict[str, Any], root: Path) -> Found:
+    now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    ago_s = health.shared_ago_s(uplink.get("taken_over_boot_ns"), now_ns)
+    if ago_s is not None:
+        remedy = say(
+            "find the other machine with a copy of this card, and set one of the two up anew: the centre's `central fleet replace` makes"
+            " the code for it"
+        )
+        why = rival.SUSPECTED if uplink.get("taken_over_why") == rival.SUSPECTED else rival.TAKEN_OVER
+        told = say("{reason}, {ago_s} s ago", reason=why, ago_s=ago_s)
+        health_ = Health.WARNING if uplink.get("state") == "online" else Health.FAILED
+        return health_, joined("; ", [str(uplink.get("state")), told, remedy])
     if uplink.get("state") == "online":
         return Health.OK, say("online, MQTT {protocol}", protocol=uplink.get("protocol"))
     if _has_services(root):

@@ -8,11 +8,13 @@ Units: `_s` seconds of a monotonic clock.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from kiosk import health
 from kiosk.commissioning import provision
 from kiosk.delivery import wire
+from kiosk.log import line
 
 if TYPE_CHECKING:
     from kiosk.clock import Clock
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from kiosk.delivery.session import Session, State
     from kiosk.orders.inbox import Inbox
     from kiosk.outbox import Outbox
+
+_log = logging.getLogger(__name__)
 
 MARKS_EVERY_S = 2.0
 COMMANDS_EVERY_S = 1.0
@@ -40,10 +44,17 @@ class Teller:
         self._marked: State | None = None
         self._next_marks_s = self._next_status_s = 0.0
         self._last_status_s = -COMMANDS_EVERY_S
+        self._taken_over_boot_ns: int | None = None
+        self._taken_over_why = ""
 
     def hurry(self) -> None:
         """Say the status as soon as the link can carry it."""
         self._next_status_s = 0.0
+
+    def taken_over(self, why: str) -> None:
+        """Another connection under this station's name has taken its place at the broker, as this says or suspects."""
+        self._taken_over_boot_ns, self._taken_over_why = self._clock.boot_ns(), why
+        _log.warning(line("identity-shared", reason=why))
 
     def tend_marks(self, now_s: float, last_receipt_boot_ns: int | None) -> None:
         """Write the marks every `MARKS_EVERY_S`, and when the link has changed."""
@@ -57,6 +68,8 @@ class Teller:
             "broker": self._session.route.url,
             "protocol": self._session.route.protocol,
             "last_receipt_boot_ns": last_receipt_boot_ns,
+            "taken_over_boot_ns": self._taken_over_boot_ns,
+            "taken_over_why": self._taken_over_why,
             "commands": self._inbox.commands(),
             "trust_issued_s": self._inbox.trust_issued_s,
         }
@@ -85,13 +98,14 @@ class Teller:
         """
         self._last_status_s = now_s
         now = self._clock.now()
+        is_shared = health.shared_ago_s(self._taken_over_boot_ns, now.boot_ns) is not None
         message = health.status_message(
             self._config,
             self._outbox,
             now,
             state,
             self._inbox.commands(),
-            provision.warnings(self._config, now),
+            [*provision.warnings(self._config, now), *[health.SHARED] * is_shared],
             self._inbox.trust_issued_s,
             update=self._inbox.update(),
         )

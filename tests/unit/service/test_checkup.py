@@ -18,6 +18,7 @@ from kiosk import health
 from kiosk.__main__ import main
 from kiosk.clock import SystemClock, keep_anchor
 from kiosk.config import Config
+from kiosk.delivery import rival
 from kiosk.errors import OutboxError
 from kiosk.language.message import say
 from kiosk.model import ClockQuality, Entry
@@ -55,6 +56,25 @@ def test_station_at_work_is_not_disturbed(make_config: Callable[..., Config]) ->
     found = _found(config)
     assert found["lane main"] == Finding(say("lane main"), Health.FAILED, say("the disk is full; make room"))
     assert "check the cable" in found["broker mqtt://127.0.0.1:1"].says
+
+
+@pytest.mark.parametrize(("state", "worst"), [("online", Health.WARNING), ("offline", Health.FAILED)])
+@pytest.mark.parametrize("why", [rival.TAKEN_OVER, rival.SUSPECTED])
+def test_another_of_this_name_is_no_network_fault(
+    make_config: Callable[..., Config], state: str, worst: Health, why: str
+) -> None:
+    """For an hour it is told as what it is, surely or as a suspicion, with the remedy; then the link is told as before."""
+    config = make_config()
+    now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    marks = {"state": state, "broker": "b", "protocol": "5", "last_receipt_boot_ns": None, "taken_over_why": str(why)}
+    _mark(config, "uplink", **marks, taken_over_boot_ns=now_ns - 60 * 10**9)
+    found = _found(config)["broker b"]
+    assert found.health is worst
+    assert found.says.startswith(f"{state}; {why}, 60 s ago; find the other machine with a copy of this card")
+    assert "cable" not in found.says
+    for over_ns in (now_ns - 3700 * 10**9, now_ns + 9 * 10**9, None, "x"):
+        _mark(config, "uplink", **marks, taken_over_boot_ns=over_ns)
+        assert "identity" not in _found(config)["broker b"].says
 
 
 @pytest.mark.parametrize("folder", ["etc/systemd/system", "usr/lib/systemd/system"])
