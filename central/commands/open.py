@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from central.commands import options as shared
 from central.keys import opening
 from central.keys.keystore import KeyStore
-from central.ledgers import export
 from central.ledgers.choice import open_ledger
 from kiosk.errors import SealError
 
@@ -30,12 +27,12 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reason", required=True, metavar="TEXT", help="why; it stays in the ledger")
     parser.add_argument("--entry", type=_entry_id, metavar="ID", help="this entry only")
     shared.add_span(parser)
-    parser.add_argument("--format", choices=("table", "csv", "json"), default="table", help="default: %(default)s")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write here instead of to the terminal")
+    shared.add_format(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Open them, after a line in the audit; 1 if a box was damaged."""
+    shared.check_format(arguments)
     keys = {one.key.public.id: one.key for one in KeyStore(arguments.keys).stored()}
     if not keys:
         raise SealError(
@@ -45,12 +42,11 @@ def run(arguments: argparse.Namespace) -> int:
     ledger = open_ledger(arguments.ledger, existing=True)
     try:
         opening.note(ledger, arguments.reason, _scope(arguments))
-        with nullcontext(sys.stdout) if arguments.out is None else shared.private_file(arguments.out) as out:
-            rows: Iterable[Row] = ledger.entries(arguments.kiosk, since_ns, until_ns)
-            if arguments.entry is not None:
-                rows = (row for row in rows if row.entry.id == arguments.entry)
-            opener = opening.Opener(keys)
-            export.write(opener.open(rows), arguments.format, out, arguments.zone)
+        rows: Iterable[Row] = ledger.entries(arguments.kiosk, since_ns, until_ns)
+        if arguments.entry is not None:
+            rows = (row for row in rows if row.entry.id == arguments.entry)
+        opener = opening.Opener(keys)
+        shared.write_entries(opener.open(rows), arguments)
     finally:
         ledger.close()
     count = opener.count

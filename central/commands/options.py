@@ -5,15 +5,22 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sys
 from datetime import datetime, timedelta, timezone, tzinfo
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 from zoneinfo import ZoneInfo
 
 from central.intake.collector import Broker
+from central.ledgers import export
 from kiosk import forms
 from kiosk.cli import values
-from kiosk.errors import FleetError, LedgerError
+from kiosk.errors import ConfigError, FleetError, LedgerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from central.ledgers.ledger import Row
 
 DEFAULT_LEDGER = "ledger.db"
 DEFAULT_FLEET = "fleet"
@@ -79,6 +86,47 @@ def add_span(parser: argparse._ActionsContainer) -> None:
     )
     parser.add_argument("--until", type=values.moment, metavar="DAY", help="the same; before")
     add_zone(parser)
+
+
+def add_format(parser: argparse._ActionsContainer) -> None:
+    """As what entries are written."""
+    parser.add_argument(
+        "--format",
+        choices=("table", "csv", "excel-csv", "xlsx", "json"),
+        default="table",
+        help="for people table, xlsx, or excel-csv for a double click in Excel; for programs csv or json (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--separator",
+        choices=export.SEPARATORS,
+        default=export.SEPARATORS[0],
+        help="of excel-csv, as Excel's region has it: ; where decimals have a comma, as in Vietnam (default: %(default)s)",
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write here instead of to the terminal")
+
+
+def write_entries(rows: Iterable[Row], arguments: argparse.Namespace) -> int:
+    """Write entries as `add_format` was told; how many there were.
+
+    Raises:
+        LedgerError: The file cannot be written.
+    """
+    if arguments.out is None:
+        return export.write(rows, arguments.format, sys.stdout, arguments.zone)
+    if arguments.format == "xlsx":
+        return export.write_xlsx(rows, arguments.out, arguments.zone)
+    with private_file(arguments.out) as out:
+        return export.write(rows, arguments.format, out, arguments.zone, arguments.separator)
+
+
+def check_format(arguments: argparse.Namespace) -> None:
+    """Before anything is read or noted.
+
+    Raises:
+        ConfigError: What is for a spreadsheet would go to a terminal.
+    """
+    if arguments.format in {"xlsx", "excel-csv"} and arguments.out is None:
+        raise ConfigError("a spreadsheet is no text for a terminal", hint="name its file with --out")
 
 
 def add_fleet(parser: argparse._ActionsContainer) -> None:
@@ -179,6 +227,6 @@ def kiosk(text: str) -> str:
 def private_file(path: Path) -> TextIO:
     """A new file that only its owner may read: it holds names."""
     try:
-        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8")
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8", newline="")
     except OSError as error:
         raise LedgerError(f"cannot write {path}: {error.strerror}", hint="name another file with --out") from error

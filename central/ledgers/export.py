@@ -4,9 +4,15 @@ A spreadsheet runs what begins with `=`, `+`, `-` or `@`. Everything in an entry
 such cells get an apostrophe in front, which spreadsheets show as text [1]; also behind a separator inside of a cell, because a
 spreadsheet of another country splits at semicolons. An XLSX file says of every cell that it is text [2].
 
+CSV is for programs: Excel takes a file without a byte order mark for the machine's old code page, and what looks like a number for a number, so that
+identity numbers lose their zeros and their last digits. "excel-csv" is for a double click in Excel: UTF-8 with the mark, CRLF, and every
+cell a formula that is nothing but its text (`="001090000123"`), the one form in which Excel keeps both the text and the row. A first line `sep=;` would
+have Excel forget the mark, so the separator is Excel's own: of the region that the machine is set to.
+
 Sources:
     [1] OWASP, "CSV Injection".
     [2] XlsxWriter, worksheet.write_string(): never a formula, a link or a number.
+    [3] Excel specifications and limits: text in a formula has 255 characters at most.
 """
 
 from __future__ import annotations
@@ -36,26 +42,36 @@ _TABLE = {"at": 21, "kiosk": 14, "lane": 6, "direction": 9, "document": 9, "numb
 """Columns of a table, and how wide they are at least."""
 _FORMULA = re.compile('(^|[,;|\t\r\n"])(?=\\s*[=+\\-@＝＋－＠])')
 _MOVES_ON = ("\t", "\r", "\n")
+_LITERAL_CHARACTERS = 255
+"""Of one text in a formula of Excel's [3]."""
+SEPARATORS = (";", ",")
+"""Excel's: the first where decimals have a comma, as in Vietnam."""
 MOST_ROWS = 1_048_575
 """Of one XLSX sheet below its heading."""
 
 
-def write(rows: Iterable[Row], form: str, out: TextIO, office: tzinfo) -> int:
+def write(rows: Iterable[Row], form: str, out: TextIO, office: tzinfo, separator: str = SEPARATORS[0]) -> int:
     """Write entries.
 
-    Tables and CSV are read in an office, so their times are in its zone; JSON is read by programs, and has UTC.
+    Tables and both kinds of CSV are read in an office, so their times are in its zone; JSON is read by programs, and has UTC.
 
     Args:
         rows: In the order wanted.
-        form: "table", "csv" or "json" (one object a line).
+        form: "table", "csv", "excel-csv" or "json" (one object a line).
         out: Where to.
         office: The office's zone.
+        separator: Of "excel-csv".
 
     Returns:
         How many there were.
     """
     count = 0
-    table = csv.writer(out, lineterminator="\n") if form == "csv" else None
+    table, cell = None, safe_cell
+    if form == "csv":
+        table = csv.writer(out, lineterminator="\n")
+    elif form == "excel-csv":
+        out.write("\ufeff")
+        table, cell = csv.writer(out, delimiter=separator, lineterminator="\r\n", quoting=csv.QUOTE_ALL), excel_cell
     if table is not None:
         table.writerow(COLUMNS)
     elif form == "table":
@@ -63,7 +79,7 @@ def write(rows: Iterable[Row], form: str, out: TextIO, office: tzinfo) -> int:
     for count, row in enumerate(rows, 1):  # noqa: B007  counted for the caller
         if table is not None:
             record = record_of(row, office)
-            table.writerow([safe_cell(record.get(column, "")) for column in COLUMNS])
+            table.writerow([cell(record.get(column, "")) for column in COLUMNS])
         elif form == "json":
             out.write(json.dumps(record_of(row, UTC), ensure_ascii=False) + "\n")
         else:
@@ -104,6 +120,16 @@ def safe_cell(text: str) -> str:
     """The text in a form that no spreadsheet runs, whatever it takes for a separator."""
     guarded = _FORMULA.sub(r"\1'", text)
     return "'" + guarded if guarded.startswith(_MOVES_ON) else guarded
+
+
+def excel_cell(text: str) -> str:
+    """The text as a formula that is nothing but this text: Excel makes no number, no date and no command of it.
+
+    Behind a separator of another region it is guarded as in `safe_cell`, because Excel may split there.
+    """
+    guarded = _FORMULA.sub(lambda found: f"{found[1]}'" if found[1] else "", text)
+    parts = [guarded[at : at + _LITERAL_CHARACTERS] for at in range(0, len(guarded), _LITERAL_CHARACTERS)]
+    return "=" + "&".join(f'"{part.replace(chr(34), chr(34) * 2)}"' for part in parts) if parts else ""
 
 
 def write_xlsx(rows: Iterable[Row], path: Path, office: tzinfo) -> int:
