@@ -108,7 +108,7 @@ def publish(arguments: argparse.Namespace) -> int:
     """Sign the list of public keys; leave it at the broker for the stations, if one is named."""
     store = KeyStore(arguments.keys)
     kiosks = _kiosks(arguments) if arguments.broker else []
-    message = store.publish(arguments.also)
+    message = store.publish(arguments.also, zone=arguments.zone)
     listed = authority_keys.read(message, authority_keys.authority_key(store.authority_path))
     print(
         f"{len(listed.keys)} keys until {shared.minute_at(listed.until_s, arguments.zone)} listed in {store.list_path}, signed for {store.authority_path}"

@@ -6,7 +6,7 @@ import argparse
 import os
 import re
 import sys
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import datetime, time, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 from zoneinfo import ZoneInfo
@@ -27,6 +27,9 @@ DEFAULT_FLEET = "fleet"
 DEFAULT_BROKER = "mqtt://127.0.0.1:1883"
 LEAST_TLS = "1.3"
 DEFAULT_ZONE = forms.DEFAULT_ZONE
+FIRST_YEAR, LAST_YEAR = 1970, 2200
+"""What 64 bits of nanoseconds hold, with some room."""
+MIDNIGHT = time()
 
 
 def broker_of(arguments: argparse.Namespace, client_id: str) -> Broker:
@@ -82,9 +85,11 @@ def add_span(parser: argparse._ActionsContainer) -> None:
         "--since",
         type=values.moment,
         metavar="DAY",
-        help="2026-11-23 or 2026-11-23T08:00 in the office's zone, or with one as 2026-11-23T08:00+07:00; not before",
+        help="2026-11-23, from its midnight, or 2026-11-23T08:00, in the office's zone (--zone), or as 2026-11-23T08:00+07:00; not before",
     )
-    parser.add_argument("--until", type=values.moment, metavar="DAY", help="the same; before")
+    parser.add_argument(
+        "--until", type=values.moment, metavar="DAY", help="the same; before, so that the day itself is not in it"
+    )
     add_zone(parser)
 
 
@@ -171,8 +176,25 @@ def zone(text: str) -> tzinfo:
 
 
 def ns_of(moment: datetime, office: tzinfo) -> int:
-    """Unix time in nanoseconds; where no zone was written it is the office's."""
-    return round(known(moment, office).timestamp() * 1e9)
+    """Unix time in nanoseconds; where no zone was written it is the office's.
+
+    Of a time that comes twice, when clocks are put back, the first is taken; a day whose midnight is left out begins when it begins.
+
+    Raises:
+        ConfigError: The ledger knows no such time, or it was left out when the clocks there were put forward.
+    """
+    there = known(moment, office)
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ConfigError(
+            f"{moment.date()} is not in these times", hint=f"name a year from {FIRST_YEAR} to {LAST_YEAR}"
+        )
+    back = datetime.fromtimestamp(there.timestamp(), there.tzinfo)
+    if back.replace(tzinfo=None) != there.replace(tzinfo=None) and moment.time() != MIDNIGHT:
+        raise ConfigError(
+            f"{moment:%Y-%m-%d %H:%M} was left out in {office}, where clocks were put forward then",
+            hint=f"write {back:%Y-%m-%dT%H:%M}, or the time with its zone",
+        )
+    return round(there.timestamp() * 1e9)
 
 
 def known(moment: datetime, office: tzinfo) -> datetime:
@@ -181,11 +203,25 @@ def known(moment: datetime, office: tzinfo) -> datetime:
 
 
 def since_until(arguments: argparse.Namespace) -> tuple[int, int | None]:
-    """What was asked for with `add_span`, Unix time in nanoseconds; 0 and None where it was not."""
+    """What was asked for with `add_span`, Unix time in nanoseconds; 0 and None where it was not.
+
+    Raises:
+        ConfigError: Nothing lies between them, or one is no time.
+    """
     since, until = (
         None if each is None else ns_of(each, arguments.zone) for each in (arguments.since, arguments.until)
     )
+    if since is not None and until is not None and until <= since:
+        following = arguments.since.date() + timedelta(days=1)
+        raise ConfigError(
+            f"--until {_typed(arguments.until)} is not after --since {_typed(arguments.since)}, and is itself not among what is shown",
+            hint=f"for the whole of {arguments.since.date()}: --since {arguments.since.date()} --until {following}",
+        )
     return since or 0, until
+
+
+def _typed(moment: datetime) -> str:
+    return f"{moment.date()}" if moment.time() == MIDNIGHT else moment.isoformat(timespec="minutes")
 
 
 def minute_at(second: int, office: tzinfo) -> str:

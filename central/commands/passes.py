@@ -8,7 +8,8 @@ from __future__ import annotations
 import argparse
 import re
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
+from datetime import time as clock_time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ from kiosk.envelopes import cose
 from kiosk.errors import ConfigError, TrustError
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from kiosk.cli.words import Parser
@@ -35,7 +38,6 @@ if TYPE_CHECKING:
 MOST_DAYS = 3660
 MOST_REVOKED = 19_000
 """What one signed list has room for."""
-_DAY_S = 86_400
 _KEY_HINT = "`central pass key --out FILE` makes one"
 
 
@@ -87,7 +89,7 @@ def _add_issue(parser: Parser) -> None:
         type=values.whole(1, MOST_DAYS),
         required=True,
         metavar="N",
-        help=f"how long it holds, 1 to {MOST_DAYS}",
+        help=f"it holds until the end of this day from today in the office's zone, 1 to {MOST_DAYS}",
     )
     parser.add_argument(
         "--holder-key",
@@ -143,7 +145,7 @@ def _issue(arguments: argparse.Namespace) -> int:
     with PassRegistry(arguments.registry) as registry:
         holder = personal_pass.Holder(
             number=registry.free_number(),
-            expires_s=now_s + arguments.days * _DAY_S,
+            expires_s=_end_of_day_s(now_s, arguments.days, arguments.zone),
             holder_number=arguments.number,
             name=arguments.name,
             birth_year=arguments.birth_year,
@@ -225,6 +227,12 @@ def _signed(holder: personal_pass.Holder, key: Ed25519PrivateKey) -> bytes:
     if personal_pass.holder_of(claims) != holder:
         raise ConfigError("--number or --name is no plain text", hint="1 to 160 letters, no control characters")
     return envelope
+
+
+def _end_of_day_s(now_s: int, days: int, office: tzinfo) -> int:
+    """The last second of the office's day that comes so many days after today: a card says the day, and it holds through it."""
+    following = datetime.fromtimestamp(now_s, office).date() + timedelta(days=days + 1)
+    return int(datetime.combine(following, clock_time(), office).timestamp()) - 1
 
 
 def _words(holder: personal_pass.Holder, arguments: argparse.Namespace) -> list[str | paper.Fact]:

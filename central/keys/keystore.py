@@ -117,12 +117,13 @@ class KeyStore:
             paths = sorted(self._days.iterdir()) if self._days.is_dir() else []
         return [_stored(path) for path in paths if _FILE.fullmatch(path.name)]
 
-    def publish(self, others: Sequence[Path] = (), now_s: int | None = None) -> bytes:
+    def publish(self, others: Sequence[Path] = (), now_s: int | None = None, zone: tzinfo = UTC) -> bytes:
         """Sign the list of all public keys that are not over; the signing key is made the first time.
 
         Args:
             others: `public.json` of further recipients.
             now_s: Now.
+            zone: Of the times in what is said.
 
         Returns:
             The list, which is also in `list_path`.
@@ -135,7 +136,7 @@ class KeyStore:
         if not any(key.from_s <= now_s for key in keys):
             raise SealError("there is no key for today", hint="run `central keys make` first")
         for recipient in dict.fromkeys(key.recipient for key in keys):
-            _refuse_holes(recipient, [key for key in keys if key.recipient == recipient], now_s)
+            _refuse_holes(recipient, [key for key in keys if key.recipient == recipient], now_s, zone)
         signer = self._signer()
         issued_s = now_s
         if self.list_path.exists():
@@ -234,12 +235,12 @@ def _public(path: Path) -> list[DayKey]:
         raise SealError(f"{path} is no public.json of `central keys`") from error
 
 
-def _refuse_holes(recipient: str, keys: list[DayKey], now_s: int) -> None:
+def _refuse_holes(recipient: str, keys: list[DayKey], now_s: int, zone: tzinfo) -> None:
     """A day without a key is a day without an open door: it is seen here, and not there."""
     until_s = now_s
     for key in sorted(keys, key=lambda key: key.from_s):
         if key.from_s > until_s:
-            day = datetime.fromtimestamp(until_s, UTC).isoformat(timespec="minutes")
+            day = datetime.fromtimestamp(until_s, zone).isoformat(timespec="minutes")
             raise SealError(f"{recipient!r} has no key from {day} on", hint="run `central keys make` for these days")
         until_s = max(until_s, key.until_s)
 

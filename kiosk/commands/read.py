@@ -9,21 +9,24 @@ The payload itself is shown only with `--json`, in base64, because programs ask 
 
 from __future__ import annotations
 
+import argparse
 import base64
 import json
+import os
 import sys
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from kiosk.cli import values
 from kiosk.clock import SystemClock, judging_s
 from kiosk.commands.options import add_json
 from kiosk.credential import NOBODY, chunks, classify, masked
 from kiosk.decoder import examine_picture
+from kiosk.forms import DEFAULT_ZONE, fault_of_zone
 from kiosk.language.terminal import told
 from kiosk.lens import picture
 from kiosk.lens.picture import PictureError
@@ -34,7 +37,6 @@ from kiosk.service import vectors
 from kiosk.trust import issuers
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Iterator
 
     import numpy as np
@@ -79,7 +81,11 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--explain", action="store_true", help="tell which passes were tried, and what each cost")
     parser.add_argument("--trust", type=Path, metavar="DIR", help="trust folder to verify signed codes with")
     parser.add_argument(
-        "--at", type=_time, metavar="TIME", help="judge expiry at 2026-11-23T08:00+07:00 (default: now)"
+        "--at",
+        type=_time,
+        metavar="TIME",
+        help=f"judge expiry at 2026-11-23T08:00 in the office's zone ($KIOSK_ZONE or {DEFAULT_ZONE}), or with one as 2026-11-23T08:00+07:00"
+        " (default: now)",
     )
     parser.add_argument(
         "--vectors", type=Path, metavar="DIR", help="judge a folder of the EU's test vectors for health certificates"
@@ -233,6 +239,11 @@ def _as_line(verdict: Verdict) -> str:
 
 
 def _time(text: str) -> float:
-    """Unix seconds; without a zone it is UTC."""
+    """Unix seconds; without a zone it is the office's."""
     moment = values.moment(text)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    if moment.tzinfo:
+        return moment.timestamp()
+    name = os.environ.get("KIOSK_ZONE", DEFAULT_ZONE)
+    if fault := fault_of_zone(name):
+        raise argparse.ArgumentTypeError(f"KIOSK_ZONE {'; '.join(fault)}")
+    return moment.replace(tzinfo=ZoneInfo(name)).timestamp()

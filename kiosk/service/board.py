@@ -1,19 +1,22 @@
-"""How the board itself is: its heat and supply, whether limits of memory hold, whether it takes updates. Called by `checkup`.
+"""How the board itself is: its heat and supply, whether limits of memory hold, whether it takes updates, whether it is there twice. For `checkup`.
 
 Each answer is whether nothing is to be done, and what was found, with the remedy where something is.
 """
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kiosk import health
+from kiosk.delivery import rival
 from kiosk.language.message import Message, joined, say
 from kiosk.updates import updating
 from kiosk.updates.rules import WITHOUT_TRIALS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from kiosk.config import Config
@@ -78,3 +81,22 @@ def updates(config: Config, root: Path) -> Told:
         return True, say("can be taken, by a bootloader that does not tell its day")
     day = datetime.fromtimestamp(made_s, UTC).date()
     return True, say("can be taken, by a bootloader of {day}", day=day)
+
+
+def shared_identity(uplink: Mapping[str, Any]) -> Message | None:
+    """That another machine comes under this station's name, with the remedy; None if none did lately.
+
+    Args:
+        uplink: Its marks.
+    """
+    now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    ago_s = health.shared_ago_s(uplink.get("taken_over_boot_ns"), now_ns)
+    if ago_s is None:
+        return None
+    why = rival.SUSPECTED if uplink.get("taken_over_why") == rival.SUSPECTED else rival.TAKEN_OVER
+    remedy = say(
+        "find the other machine with a copy of this card, and set one of the two up anew: the centre's `central fleet replace` makes"
+        " the code for it"
+    )
+    said = say("{reason}, {ago_s} s ago", reason=why, ago_s=ago_s)
+    return joined("; ", [str(uplink.get("state")), said, remedy])

@@ -20,6 +20,7 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from cryptography import x509
 
@@ -27,7 +28,7 @@ from kiosk import health
 from kiosk.clock import SystemClock, judging_s, local_time
 from kiosk.commissioning import provision
 from kiosk.cues import Cue, CueName, Step
-from kiosk.delivery import mqtt, rival
+from kiosk.delivery import mqtt
 from kiosk.envelopes.provisioning_code import why_of
 from kiosk.errors import ConfigError, KioskError, NotProvisionedError, OutboxError
 from kiosk.language.message import Message, joined, say
@@ -324,7 +325,7 @@ def _certificate(config: Config) -> Found:
         ) from error
     now_s = judging_s(SystemClock(config.state.runtime_dir).now())
     if now_s is None:
-        until = f"{ends:%Y-%m-%d}"
+        until = f"{ends.astimezone(ZoneInfo(config.clock.zone)):%Y-%m-%d}"
         return Health.WARNING, say(
             "good until {until}; whether that is over nobody knows before the clock is set", until=until
         )
@@ -345,17 +346,8 @@ def _broker(config: Config, url: str) -> Found:
 
 
 def _link(uplink: dict[str, Any], root: Path) -> Found:
-    now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-    ago_s = health.shared_ago_s(uplink.get("taken_over_boot_ns"), now_ns)
-    if ago_s is not None:
-        remedy = say(
-            "find the other machine with a copy of this card, and set one of the two up anew: the centre's `central fleet replace` makes"
-            " the code for it"
-        )
-        why = rival.SUSPECTED if uplink.get("taken_over_why") == rival.SUSPECTED else rival.TAKEN_OVER
-        told = say("{reason}, {ago_s} s ago", reason=why, ago_s=ago_s)
-        health_ = Health.WARNING if uplink.get("state") == "online" else Health.FAILED
-        return health_, joined("; ", [str(uplink.get("state")), told, remedy])
+    if (shared := board.shared_identity(uplink)) is not None:
+        return (Health.WARNING if uplink.get("state") == "online" else Health.FAILED), shared
     if uplink.get("state") == "online":
         return Health.OK, say("online, MQTT {protocol}", protocol=uplink.get("protocol"))
     if _has_services(root):

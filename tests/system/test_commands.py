@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import base64
 import csv
 import io
@@ -33,6 +34,7 @@ from central.ledgers.sqlite import SqliteLedger
 from kiosk import health
 from kiosk.__main__ import main as kiosk
 from kiosk.clock import SystemClock
+from kiosk.commands import read
 from kiosk.config import Outbox as OutboxSettings
 from kiosk.delivery.wire import Batch
 from kiosk.model import ClockQuality, Entry
@@ -174,6 +176,29 @@ def test_reading_judges_by_no_day_that_was_guessed(
     for options, told in (([], "time-not-judged"), (["--at", "1970-01-01T00:00+00:00"], "not-yet-valid")):
         assert kiosk(["read", "--trust", str(keys), *options, str(tmp_path / "card.png")]) == 0
         assert told in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("zone", "text", "second"),
+    [
+        (None, "2026-11-23T08:00", 1_795_395_600),
+        ("Pacific/Auckland", "2026-11-23T08:00", 1_795_374_000),
+        ("Pacific/Auckland", "2026-11-23T08:00+07:00", 1_795_395_600),
+        (None, "2026-11-23", 1_795_366_800),
+    ],
+)
+def test_expiry_is_judged_at_the_offices_time(
+    zone: str | None, text: str, second: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A time that is typed for `kiosk read` is the office's, unless it says its zone, wherever the machine believes to be."""
+    monkeypatch.setenv("TZ", "America/Los_Angeles")
+    monkeypatch.delenv("KIOSK_ZONE", raising=False)
+    if zone is not None:
+        monkeypatch.setenv("KIOSK_ZONE", zone)
+    assert read._time(text) == second
+    monkeypatch.setenv("KIOSK_ZONE", "Hue")
+    with pytest.raises(argparse.ArgumentTypeError, match="KIOSK_ZONE 'Hue' is no time zone"):
+        read._time("2026-11-23")
 
 
 def test_a_broken_file_in_a_folder_is_named_and_the_others_are_read(

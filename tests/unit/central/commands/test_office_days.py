@@ -12,12 +12,13 @@ from pathlib import Path
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import openpyxl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from central.__main__ import main
-from central.commands import options
+from central.commands import options, passes
 from central.keys.keystore import KeyStore
 from central.ledgers.ledger import Opening
 from central.ledgers.sqlite import SqliteLedger
@@ -169,3 +170,110 @@ def test_wrong_day_is_one_sentence(words: Sequence[str], option: str, capsys: py
             main([*words, option, text])
         assert ended.value.code == 2
         assert f"argument {option}: {text!r} is no day and no time; {said}" in capsys.readouterr().err
+
+
+AUCKLAND, BEIRUT, CAIRO = ZoneInfo("Pacific/Auckland"), ZoneInfo("Asia/Beirut"), ZoneInfo("Africa/Cairo")
+EVENINGS = {
+    "an ordinary day": (HUE, date(2026, 12, 1)),
+    "new year": (HUE, date(2026, 12, 31)),
+    "a leap day": (BERLIN, date(2028, 2, 29)),
+    "clocks put forward at two": (AUCKLAND, date(2026, 9, 27)),
+    "the day before that": (AUCKLAND, date(2026, 9, 26)),
+    "clocks put back at three": (AUCKLAND, date(2027, 4, 4)),
+    "the day before that one": (AUCKLAND, date(2027, 4, 3)),
+    "a midnight that is left out": (BEIRUT, date(2026, 3, 29)),
+    "the day before that midnight": (BEIRUT, date(2026, 3, 28)),
+    "a midnight that comes twice": (CAIRO, date(2026, 10, 29)),
+    "far west": (ZoneInfo("Pacific/Pago_Pago"), date(2026, 12, 1)),
+    "far east": (ZoneInfo("Pacific/Kiritimati"), date(2026, 12, 1)),
+}
+
+
+def _people(ledger: str, make_entry: Callable[..., Entry], moments: Sequence[datetime]) -> None:
+    dated = [
+        replace(entry := make_entry(seq), at=replace(entry.at, wall_ns=_ns(at))) for seq, at in enumerate(moments, 1)
+    ]
+    kept = SqliteLedger(Path(ledger))
+    kept.store([Batch("test-1", UUID(int=1), tuple(enumerate(dated, 1)))], [], _ns(DAY))
+    kept.close()
+
+
+@pytest.mark.parametrize(
+    ("form", "evening"),
+    [*(("json", name) for name in EVENINGS)]
+    + [(form, "clocks put forward at two") for form in ("table", "csv", "excel-csv", "xlsx")],
+)
+def test_a_late_person_falls_into_the_day_of_the_office(
+    form: str, evening: str, tmp_path: Path, make_entry: Callable[..., Entry], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At 23:30 it is that day, at 00:30 the next one, in every export and by every zone's clocks; the days before and after have others."""
+    zone, day = EVENINGS[evening]
+    late = datetime(day.year, day.month, day.day, 23, 30, tzinfo=zone)
+    following = day + timedelta(days=1)
+    night = datetime(following.year, following.month, following.day, 0, 30, tzinfo=zone)
+    ledger, out = str(tmp_path / "days.db"), tmp_path / f"out.{form}"
+    _people(ledger, make_entry, [late, night])
+    for first, expected in ((day - timedelta(days=1), []), (day, [late]), (following, [night])):
+        words = ["--since", str(first), "--until", str(first + timedelta(days=1)), "--zone", str(zone)]
+        assert main(["entries", "--ledger", ledger, *words, "--format", form, "--out", str(out)]) == 0
+        times = _times(form, out, zone)
+        assert times == [moment.astimezone(UTC).replace(second=0) for moment in expected]
+    capsys.readouterr()
+
+
+def _times(form: str, out: Path, zone: ZoneInfo) -> list[datetime]:
+    """When people came, as an export says it."""
+    if form == "xlsx":
+        book = openpyxl.load_workbook(out)
+        cells = [row[0].value for row in book.worksheets[0].iter_rows()][1:]
+        book.close()
+    elif form == "json":
+        cells = [json.loads(line)["at"] for line in out.read_text().splitlines()]
+    elif form == "table":
+        heading, *lines = out.read_text().splitlines()
+        assert heading.startswith(f"at ({zone})")
+        return [datetime.fromisoformat(line[:19]).replace(tzinfo=zone).astimezone(UTC) for line in lines]
+    else:
+        rows = csv.DictReader(io.StringIO(out.read_text("utf-8-sig")), delimiter=";" if form == "excel-csv" else ",")
+        cells = [row["at"].strip('="') for row in rows]
+    return [datetime.fromisoformat(str(cell)).astimezone(UTC) for cell in cells]
+
+
+WRONG_TIMES = {
+    ("--until", "9999-12-31"): "9999-12-31 is not in these times; name a year from 1970 to 2200",
+    ("--since", "0001-01-01"): "0001-01-01 is not in these times; name a year from 1970 to 2200",
+    ("--since", "9999-12-31T23:59+00:00"): "9999-12-31 is not in these times; name a year from 1970 to 2200",
+    ("--since", "2026-12-01", "--until", "2026-12-01"): (
+        "--until 2026-12-01 is not after --since 2026-12-01, and is itself not among what is shown; for the whole of 2026-12-01:"
+        " --since 2026-12-01 --until 2026-12-02"
+    ),
+    ("--since", "2026-12-02", "--until", "2026-12-01T08:00"): "--until 2026-12-01T08:00 is not after --since 2026-12-02",
+    ("--since", "2026-09-27T02:30", "--zone", "Pacific/Auckland"): (
+        "2026-09-27 02:30 was left out in Pacific/Auckland, where clocks were put forward then; write 2026-09-27T03:30, or the time"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "said"), WRONG_TIMES.items(), ids=map(repr, WRONG_TIMES))
+@pytest.mark.parametrize("word", ["entries", "open"])
+def test_a_time_that_there_is_not_is_named_with_the_remedy(
+    word: str, words: tuple[str, ...], said: str, ledger: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither a traceback nor an empty list that nobody asked for; and of persons, nothing is noted as opened."""
+    KeyStore(tmp_path / "authority").make(date(2026, 12, 1), 1, suite=CLASSIC)
+    keys = ["--keys", str(tmp_path / "authority"), "--reason", "case 2026/114"] if word == "open" else []
+    assert main([word, "--ledger", ledger, *keys, *words]) == 2
+    assert said in capsys.readouterr().err
+    kept = SqliteLedger(Path(ledger))
+    assert kept.openings() == []
+    kept.close()
+
+
+@pytest.mark.parametrize(("zone", "day"), EVENINGS.values(), ids=EVENINGS)
+def test_a_pass_holds_through_the_day_that_stands_on_it(zone: ZoneInfo, day: date) -> None:
+    """Issued in the morning or at 23:30, it ends with the last second of the office's day so many days on."""
+    for hour in (8, 23):
+        issued = datetime(day.year, day.month, day.day, hour, 30, tzinfo=zone)
+        ends_s = passes._end_of_day_s(int(issued.timestamp()), 7, zone)
+        assert options.day_at(ends_s, zone) == str(day + timedelta(days=7))
+        assert options.day_at(ends_s + 1, zone) == str(day + timedelta(days=8))
