@@ -111,7 +111,7 @@ class OutboxFullError(OutboxError):
 class LinkError(KioskError, ConnectionError):
     """The broker cannot be used."""
 
-    hint: str = say("check the network cable or Wi-Fi, the broker's address and the certificates")
+    hint: str = say("run `kiosk doctor`, which tries the broker and says what is wrong")
     exit_code = 13
 
 

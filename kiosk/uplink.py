@@ -21,11 +21,13 @@ from typing import TYPE_CHECKING
 from kiosk import health
 from kiosk.clock import SystemClock
 from kiosk.commissioning import provision
-from kiosk.delivery import rival, session, wire
+from kiosk.delivery import refusals, rival, session, wire
 from kiosk.delivery.batches import Batches
 from kiosk.delivery.centre_time import CentreTime
+from kiosk.delivery.complaints import Complaints
 from kiosk.delivery.drain import Drain
-from kiosk.delivery.mqtt import Acknowledged, Closed, Event, Link, Ready, Received, open_link
+from kiosk.delivery.link import Acknowledged, Closed, Event, Link, Ready, Received, UnreachedError
+from kiosk.delivery.mqtt import open_link
 from kiosk.delivery.resends import Resends
 from kiosk.delivery.rival import Rival
 from kiosk.delivery.routes import Failure
@@ -59,12 +61,13 @@ class Uplink:
         self._outbox = outbox
         self._link: Link | None = None
         self.session = Session(session.rules_of(config.uplink), random.random)
-        batches = Batches(config, outbox, clock)
+        self._complaints = Complaints()
+        self._batches = batches = Batches(config, outbox, clock)
         self._drain = Drain(outbox, self.session, batches, clock)
         self._resends = Resends(config, outbox, self.session, batches)
         self._time = CentreTime(config, batches, clock)
         self._inbox = Inbox(config, outbox, clock, config_file)
-        self._teller = Teller(config, outbox, self.session, self._inbox, clock)
+        self._teller = Teller(config, outbox, self.session, self._inbox, self._complaints, clock)
         self._chores = Chores(config, outbox, clock, time.monotonic())
         self._mender = Mender(config, clock)
         self._rival = Rival()
@@ -87,6 +90,7 @@ class Uplink:
             case Publish():
                 self._take(session.IDLE_S)
             case Drop(reason):
+                self._complaints.link = refusals.SILENT
                 self._drop(reason)
             case Wait(seconds):
                 self._take(min(seconds, session.IDLE_S))
@@ -99,7 +103,10 @@ class Uplink:
             mid = self._teller.say(self._link, "stopped", now_s)
             while time.monotonic() < now_s + GOODBYE_S:
                 events = self._link.poll(0.1)
-                if any(isinstance(event, Closed) or event == Acknowledged(mid, "") for event in events):
+                if any(
+                    isinstance(event, Closed) or (isinstance(event, Acknowledged) and event.mid == mid)
+                    for event in events
+                ):
                     break
         self._drop("stopped")
 
@@ -109,6 +116,7 @@ class Uplink:
             self._link = open_link(self._config, route, health.last_will(self._config), self._inbox.topics)
         except LinkError as error:
             _log.warning(line("not-connected", broker=route.url, protocol=route.protocol, reason=error))
+            self._complaints.link = error.name if isinstance(error, UnreachedError) else refusals.OTHER
             self._rival.kept_out()
             self.session.failed(now_s, Failure.UNREACHABLE)
 
@@ -121,23 +129,22 @@ class Uplink:
 
     def _handle(self, event: Event, now_s: float) -> None:
         match event:
-            case Ready(receive_maximum):
+            case Ready(receive_maximum, largest_bytes, refused):
                 route = self.session.route
                 _log.info(line("online", broker=route.url, protocol=route.protocol, waiting=self._outbox.depth()))
                 self._rival.let_in(now_s)
                 self.session.connected(now_s, self._outbox.settled, receive_maximum)
+                self._batches.begin(largest_bytes)
+                self._complaints.link, self._complaints.topics = "", dict(refused)
                 self._teller.hurry()
                 self._time.begin(now_s)
             case Received(topic, payload):
                 if not self._inbox.take(self._link, topic, payload):
                     self._receive(payload, now_s)
-            case Acknowledged(mid, ""):
-                self._drain.acknowledged(mid, now_s)
-                self._resends.acknowledged(mid)
-            case Acknowledged(_, refusal):
-                self.session.failed(now_s, Failure.REFUSED)
-                self._drop(f"publish refused: {refusal}")
+            case Acknowledged():
+                self._acknowledged(event, now_s)
             case Closed(reason, None):
+                self._complaints.link = event.name
                 if reason == rival.CLOSED and self._rival.has_thrown_out(now_s, idle=self.session.idle):
                     self._teller.taken_over(rival.SUSPECTED)
                     self.session.failed(now_s, Failure.TAKEN_OVER)
@@ -150,7 +157,32 @@ class Uplink:
                 else:
                     self._rival.kept_out()
                 self.session.failed(now_s, failure or Failure.UNREACHABLE)
+                self._complaints.link = event.name
                 self._drop(reason)
+
+    def _acknowledged(self, event: Acknowledged, now_s: float) -> None:
+        """Entries that the broker refuses end the connection, for another broker may take them; another topic does not."""
+        are_entries = event.topic == wire.entries_topic(self._config.kiosk.id)
+        if event.refusal and not are_entries:
+            if self._complaints.topics.get(event.topic) != event.name:
+                _log.warning(line("publish-refused", topic=event.topic, reason=event.name))
+            self._complaints.topics[event.topic] = event.name
+            self.session.acknowledged(event.mid, now_s)
+        elif event.refusal:
+            self._complaints.entries = event.name
+            self.session.failed(now_s, Failure.REFUSED)
+            self._drop(f"publish refused: {event.refusal}")
+        elif event.heard or not are_entries or self.session.rules.by_receipt:
+            self._complaints.topics.pop(event.topic, None)
+            if are_entries:
+                self._complaints.entries = ""
+            self._drain.acknowledged(event.mid, now_s)
+            self._resends.acknowledged(event.mid)
+        else:
+            if self._complaints.entries != event.name:
+                _log.warning(line("entries-not-settled", reason=event.name))
+            self._complaints.entries = event.name
+            self.session.unheard(event.mid, now_s)
 
     def _receive(self, payload: bytes, now_s: float) -> None:
         try:

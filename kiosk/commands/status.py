@@ -15,6 +15,7 @@ from kiosk import health
 from kiosk.clock import SystemClock
 from kiosk.commands.options import add_config, add_json
 from kiosk.commissioning import provision
+from kiosk.delivery import complaints
 from kiosk.errors import NotProvisionedError, OutboxError
 from kiosk.model import ClockQuality
 from kiosk.outbox import Outbox
@@ -57,7 +58,11 @@ def run(arguments: argparse.Namespace) -> int:
             now,
             state,
             uplink.get("commands"),
-            [*provision.warnings(config, now), *_of_identity(uplink, now)],
+            [
+                *provision.warnings(config, now),
+                *_of_identity(uplink, now),
+                *complaints.read(uplink.get("complaints")).warnings,
+            ],
             uplink.get("trust_issued_s"),
         )
     finally:

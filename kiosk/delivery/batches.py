@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from kiosk.clock import Clock
     from kiosk.config import Config
-    from kiosk.delivery.mqtt import Link
+    from kiosk.delivery.link import Link
     from kiosk.model import Moment
     from kiosk.outbox import Outbox
 
@@ -29,6 +29,7 @@ class Batches:
 
     Attributes:
         outbox_id: The file that the session's numbers mean.
+        most_bytes: So long may a message be, as the broker has announced or as the centre takes it.
     """
 
     def __init__(self, config: Config, outbox: Outbox, clock: Clock) -> None:
@@ -37,11 +38,21 @@ class Batches:
         self._outbox = outbox
         self._clock = clock
         self.outbox_id = outbox.id
+        self.most_bytes = wire.MAX_BATCH_BYTES // 2
 
     @property
     def are_of_this_file(self) -> bool:
         """False if another file has taken the place of the one that is meant."""
         return self._outbox.id == self.outbox_id
+
+    def begin(self, largest_bytes: int | None) -> None:
+        """A connection stands.
+
+        Args:
+            largest_bytes: The broker's largest packet; None if it does not tell.
+        """
+        most_bytes = wire.MAX_BATCH_BYTES // 2
+        self.most_bytes = most_bytes if largest_bytes is None else min(most_bytes, largest_bytes)
 
     def send(self, link: Link, rows: Sequence[wire.Row]) -> int:
         """Publish rows, at least one.

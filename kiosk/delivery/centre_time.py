@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kiosk.clock import Clock
     from kiosk.config import Config
     from kiosk.delivery.batches import Batches
-    from kiosk.delivery.mqtt import Link
+    from kiosk.delivery.link import Link
 
 _log = logging.getLogger(__name__)
 

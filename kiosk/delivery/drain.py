@@ -12,7 +12,7 @@ from kiosk.delivery import wire
 if TYPE_CHECKING:
     from kiosk.clock import Clock
     from kiosk.delivery.batches import Batches
-    from kiosk.delivery.mqtt import Link
+    from kiosk.delivery.link import Link
     from kiosk.delivery.session import Action, Publish, Session
     from kiosk.outbox import Outbox
 
@@ -41,7 +41,7 @@ class Drain:
 
     def publish(self, link: Link, wanted: Publish, now_s: float) -> None:
         """Send the rows that the session wants, as many as fit into a message."""
-        rows = wire.fitting(self._outbox.head(wanted.after_seq, wanted.limit))
+        rows = wire.fitting(self._outbox.head(wanted.after_seq, wanted.limit), self._batches.most_bytes)
         if not rows:
             self._session.nothing_held(self._outbox.last_seq)
         elif self._batches.are_of_this_file:

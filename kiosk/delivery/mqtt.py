@@ -26,15 +26,15 @@ import socket
 import ssl
 import time
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import paho.mqtt.client
 from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
-from kiosk.delivery import wire
+from kiosk.delivery import refusals, wire
+from kiosk.delivery.link import Acknowledged, Closed, Event, Link, Ready, Received, UnreachedError
 from kiosk.delivery.rival import CLOSED, TAKEN_OVER
 from kiosk.delivery.routes import Failure, Route, routes_of
 from kiosk.delivery.tls import judge_dates
@@ -61,78 +61,11 @@ UNLIMITED = 65_535
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _PROTOCOLS = {"5": MQTTv5, "3.1.1": MQTTv311}
 _TLS_VERSIONS = {"1.3": ssl.TLSVersion.TLSv1_3, "1.2": ssl.TLSVersion.TLSv1_2}
-_UNSUPPORTED_PROTOCOL = 132
 _TAKEN_OVER = 0x8E
+_FAILURES = {0x84: Failure.NOT_SPOKEN, 0x9A: Failure.NOT_KEPT, 0x9B: Failure.NOT_KEPT}
+_NOBODY_HEARS = 0x10
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """The broker has accepted the connection and the subscription.
-
-    Attributes:
-        receive_maximum: Unacknowledged PUBLISHes that it takes at a time.
-    """
-
-    receive_maximum: int
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A message for this station."""
-
-    topic: str
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Acknowledged:
-    """A PUBLISH has been taken, or refused.
-
-    Attributes:
-        mid: Its message id.
-        refusal: Why not, in the broker's words; empty if it was taken.
-    """
-
-    mid: int
-    refusal: str
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """The connection is over, or never came about.
-
-    Attributes:
-        reason: One sentence.
-        failure: What kind of end; None for the end of a connection that stood.
-    """
-
-    reason: str
-    failure: Failure | None
-
-
-Event = Ready | Received | Acknowledged | Closed
-
-
-class Link(Protocol):
-    """One connection to one broker, from its beginning to its end. One thread at a time."""
-
-    def poll(self, timeout_s: float) -> list[Event]:
-        """What has happened, waiting for it no longer than this; `Closed` is the last event there is."""
-
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
-        """Send with QoS 1.
-
-        Returns:
-            The message id, by which `Acknowledged` will name it.
-        """
-
-    def subscribe(self, topic: str) -> None:
-        """Ask for one more topic; a refusal is a line in the log."""
-
-    def close(self) -> None:
-        """Say goodbye, so that the broker keeps the Last Will to itself; harmless when repeated."""
 
 
 class PahoLink:
@@ -155,10 +88,16 @@ class PahoLink:
         self._events: deque[Event] = deque()
         self._stood = False
         self._receive_maximum = UNLIMITED
+        self._largest_bytes: int | None = None
+        self._sent: dict[int, str] = {}
+        self._sending = ""
         self._topics = (wire.receipts_topic(config.kiosk.id), *topics)
         self._others_qos = QOS if route.protocol == "5" else RECEIPTS_QOS  # RabbitMQ before 3.13 speaks 3.1.1 only
         self._client = _client(config, route)
-        self._client.will_set(wire.status_topic(config.kiosk.id), last_will, QOS, retain=True)
+        self._qos, self._retains = QOS, not route.plain
+        self._needs_receipts = settings.settle_on == "receipt"
+        will_qos = RECEIPTS_QOS if route.plain else QOS
+        self._client.will_set(wire.status_topic(config.kiosk.id), last_will, will_qos, retain=not route.plain)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
@@ -169,7 +108,7 @@ class PahoLink:
         try:
             self._client.connect(parts.hostname or "", port, keepalive=max(1, settings.keepalive_s * 3 // 4))
         except (OSError, ValueError) as error:
-            raise LinkError(say("cannot connect to {url}: {reason}", url=route.url, reason=_sentence(error))) from error
+            raise UnreachedError(route.url, refusals.by_error(error), _sentence(error)) from error
 
     def poll(self, timeout_s: float) -> list[Event]:
         """What has happened, waiting for it no longer than this."""
@@ -181,6 +120,8 @@ class PahoLink:
             else:
                 if code is MQTTErrorCode.MQTT_ERR_CONN_LOST:
                     self._close_with(CLOSED)
+                elif code is MQTTErrorCode.MQTT_ERR_PROTOCOL and not self._stood:  # so paho says it in MQTT 3.1.1
+                    self._close_with(refusals.said("protocol"), Failure.NOT_SPOKEN, "protocol")
                 elif code is not MQTTErrorCode.MQTT_ERR_SUCCESS:
                     self._close_with(code.name.removeprefix("MQTT_ERR_").lower().replace("_", " "))
         events = list(self._events)
@@ -188,8 +129,12 @@ class PahoLink:
         return events
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
-        """Send with QoS 1."""
-        return self._client.publish(topic, payload, QOS, retain=retain).mid
+        """Send with QoS 1, and retained, as far as the broker goes along."""
+        self._sending = topic  # what goes with QoS 0 is told to be gone before it has returned
+        mid = self._client.publish(topic, payload, self._qos, retain=retain and self._retains).mid
+        if self._qos:
+            self._sent[mid] = topic
+        return mid
 
     def subscribe(self, topic: str) -> None:
         """Ask for one more topic."""
@@ -209,10 +154,13 @@ class PahoLink:
         self, _client: Client, _user: object, _flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
         if reason.is_failure:
-            failure = Failure.NOT_SPOKEN if reason.value == _UNSUPPORTED_PROTOCOL else Failure.REFUSED
-            self._events.append(Closed(f"refused: {reason}", failure))
+            name, failure = refusals.by_code(reason.value), _FAILURES.get(reason.value, Failure.REFUSED)
+            self._events.append(Closed(refusals.said(name), failure, name))
             return
         self._receive_maximum = int(getattr(properties, "ReceiveMaximum", UNLIMITED))
+        self._largest_bytes = getattr(properties, "MaximumPacketSize", None)
+        self._qos = min(QOS, int(getattr(properties, "MaximumQoS", QOS)))
+        self._retains = self._retains and bool(getattr(properties, "RetainAvailable", 1))
         receipts, *others = self._topics
         self._client.subscribe([(receipts, RECEIPTS_QOS), *((topic, self._others_qos) for topic in others)])
 
@@ -223,14 +171,19 @@ class PahoLink:
             if reasons[0].is_failure:
                 _log.warning(line("subscription-refused", reason=reasons[0]))
             return
-        if reasons[0].is_failure:
-            self._events.append(Closed(f"subscription refused: {reasons[0]}", Failure.REFUSED))
+        if reasons[0].is_failure and self._needs_receipts:
+            name = refusals.by_code(reasons[0].value)
+            self._events.append(Closed(refusals.said(name, self._topics[0]), Failure.REFUSED, name))
             return
-        for topic, reason in zip(self._topics, reasons, strict=False):
-            if reason.is_failure:
-                _log.warning(line("subscription-refused", topic=topic, reason=reason))
+        refused = {
+            topic: refusals.by_code(reason.value)
+            for topic, reason in zip(self._topics, reasons, strict=False)
+            if reason.is_failure
+        }
+        for topic, name in refused.items():
+            _log.warning(line("subscription-refused", topic=topic, reason=name))
         self._stood = True
-        self._events.append(Ready(self._receive_maximum))
+        self._events.append(Ready(self._receive_maximum, self._largest_bytes, refused))
 
     def _on_message(self, _client: Client, _user: object, message: MQTTMessage) -> None:
         self._events.append(Received(message.topic, bytes(message.payload)))
@@ -238,7 +191,13 @@ class PahoLink:
     def _on_publish(
         self, _client: Client, _user: object, mid: int, reason: ReasonCode, _properties: Properties | None
     ) -> None:
-        self._events.append(Acknowledged(mid, str(reason) if reason.is_failure else ""))
+        topic = self._sent.pop(mid, self._sending)
+        if reason.is_failure:
+            name = refusals.by_code(reason.value)
+            self._events.append(Acknowledged(mid, refusals.said(name, topic), False, name, topic))
+            return
+        name = "no-qos" if self._qos < QOS else "nobody" if reason.value == _NOBODY_HEARS else ""
+        self._events.append(Acknowledged(mid, "", not name, name, topic))
 
     def _on_disconnect(
         self,
@@ -249,13 +208,16 @@ class PahoLink:
         _properties: Properties | None,
     ) -> None:
         if flags.is_disconnect_packet_from_server:
-            is_taken_over = self._stood and reason.value == _TAKEN_OVER
-            self._close_with(*((TAKEN_OVER, Failure.TAKEN_OVER) if is_taken_over else (str(reason).lower(), None)))
+            name = refusals.by_code(reason.value)
+            if self._stood and reason.value == _TAKEN_OVER:
+                self._close_with(TAKEN_OVER, Failure.TAKEN_OVER, name)
+            else:
+                self._close_with(refusals.said(name), None, name)
 
-    def _close_with(self, reason: str, failure: Failure | None = None) -> None:
+    def _close_with(self, reason: str, failure: Failure | None = None, name: str = refusals.CLOSED) -> None:
         """One end, for whichever cause is seen first; an end before the answer may mean an unknown protocol."""
         if not any(isinstance(event, Closed) for event in self._events):
-            self._events.append(Closed(reason, failure or (None if self._stood else Failure.NOT_SPOKEN)))
+            self._events.append(Closed(reason, failure or (None if self._stood else Failure.NOT_SPOKEN), name))
 
 
 def open_link(config: Config, route: Route, last_will: bytes, topics: Sequence[str] = ()) -> Link:
@@ -282,7 +244,7 @@ def probe(config: Config, url: str, timeout_s: float) -> Message:
     Raises:
         LinkError: It cannot be used.
     """
-    reason: str = say("no answer")
+    name = refusals.SILENT
     for route in routes_of([url], config.uplink.protocol):
         link = PahoLink(config, route, b"")
         deadline_s = time.monotonic() + timeout_s
@@ -292,11 +254,12 @@ def probe(config: Config, url: str, timeout_s: float) -> Message:
                     if isinstance(event, Ready):
                         return say("speaks MQTT {protocol}", protocol=route.protocol)
                     if isinstance(event, Closed):
-                        reason = event.reason
+                        name = event.name
                         deadline_s = 0.0
         finally:
             link.close()
-    raise LinkError(say("{url} does not let this kiosk in: {reason}", url=url, reason=reason))
+    reason = say("{url} does not let this kiosk in: {reason}", url=url, reason=refusals.cause_of(name))
+    raise LinkError(reason, hint=refusals.remedy_of(name))
 
 
 def _socketpair() -> tuple[socket.socket, socket.socket]:

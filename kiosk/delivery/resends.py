@@ -10,7 +10,7 @@ from kiosk.delivery import wire
 if TYPE_CHECKING:
     from kiosk.config import Config
     from kiosk.delivery.batches import Batches
-    from kiosk.delivery.mqtt import Link
+    from kiosk.delivery.link import Link
     from kiosk.delivery.session import Session
     from kiosk.outbox import Outbox
 
@@ -39,18 +39,20 @@ class Resends:
         """Send the next of them while nothing else is on its way."""
         if not self._session.idle or now_s < self._next_s:
             return
-        self._sent = None
+        if self._sent is not None:
+            self._session.resend_ended(arrived=False)
+            self._sent = None
         self._next_s = now_s + AGAIN_EVERY_S
         wanted = self._outbox.wanted()
         if wanted is None:
             return
-        rows = self._outbox.head(wanted.start - 1, min(len(wanted), self._settings.batch_entries))
-        rows = wire.fitting([row for row in rows if row[0] in wanted])
+        rows = self._outbox.head(wanted.start - 1, min(len(wanted), self._session.batch))
+        rows = wire.fitting([row for row in rows if row[0] in wanted], self._batches.most_bytes)
         if not rows:  # swept meanwhile
             self._outbox.resent(wanted.start, wanted[-1])
         elif self._batches.are_of_this_file:
             mid = self._batches.send(link, rows)
-            self._session.resent(mid)
+            self._session.resent(mid, len(rows))
             self._sent = _OnTheirWay(wanted.start, rows[-1][0], mid)
             self._next_s = now_s + self._settings.receipt_timeout_s
 
@@ -69,5 +71,6 @@ class Resends:
         self._sent, self._next_s = None, 0.0
 
     def _done(self, sent: _OnTheirWay) -> None:
+        self._session.resend_ended(arrived=True)
         self._outbox.resent(sent.first, sent.through)
         self._sent, self._next_s = None, 0.0

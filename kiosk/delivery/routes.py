@@ -1,7 +1,8 @@
 """Where the uplink connects next, and when: brokers in order of preference, each with the protocols it may speak. No I/O, no clock.
 
-A broker that cannot be reached is left for the next one; one that does not speak the protocol is tried with the next protocol. Pauses
-double, with jitter, up to a limit: a fleet that lost its broker does not come back in one second.
+A broker that cannot be reached is left for the next one; one that does not speak the protocol is tried with the next protocol, and one
+that keeps no retained messages, whether it says so or hangs up, without asking it to. Pauses double, with jitter, up to a limit: a fleet that
+lost its broker does not come back in one second.
 
 A broker serves one connection of a name. Two stations with one card throw each other out, and would do so every second, because each is
 served well in between. So a station that was thrown out waits for longer each time, until it was left in peace for `PEACE_S`; where the
@@ -34,6 +35,8 @@ class Failure(StrEnum):
     NOT_SPOKEN = "not-spoken"
     TAKEN_OVER = "taken-over"
     """It stood, and another connection under this station's name has taken its place."""
+    NOT_KEPT = "not-kept"
+    """It keeps no retained messages, or takes none of QoS 1, and says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,12 @@ class Route:
     Attributes:
         url: mqtt:// or mqtts:// address of the broker.
         protocol: "5" or "3.1.1".
+        plain: Ask for nothing that a broker may lack: no retained messages, no last will of QoS 1.
     """
 
     url: str
     protocol: str
+    plain: bool = False
 
 
 class Attempts:
@@ -60,7 +65,8 @@ class Attempts:
         """Begin with the first route, at once.
 
         Args:
-            routes: Tried in turn; at least one. Those of one broker stand together, the preferred protocol first.
+            routes: Tried in turn; at least one. Those of one broker stand together, the preferred protocol first, and once
+                more behind all brokers as plain ones.
             longest_pause_s: Upper limit of the pause between attempts.
             random: Uniform in [0, 1), for the jitter.
         """
@@ -85,7 +91,9 @@ class Attempts:
             self._taken_over(now_s)
             return
         following = (self._present + 1) % len(self._routes)
-        if why is not Failure.NOT_SPOKEN:
+        if why is Failure.NOT_KEPT and not self.route.plain:
+            following = self._routes.index(Route(self.route.url, self.route.protocol, plain=True))
+        elif why is not Failure.NOT_SPOKEN:
             while following != self._present and self._routes[following].url == self.route.url:
                 following = (following + 1) % len(self._routes)
             following = self._first_of(self._routes[following].url)
@@ -131,4 +139,5 @@ def routes_of(urls: Sequence[str], protocol: str) -> tuple[Route, ...]:
         protocol: "5", "3.1.1", or "auto" for the first and then the second.
     """
     protocols = ("5", "3.1.1") if protocol == "auto" else (protocol,)
-    return tuple(Route(url, each) for url in urls for each in protocols)
+    asking = [Route(url, each) for url in urls for each in protocols]
+    return (*asking, *(Route(url, each, plain=True) for url in urls for each in reversed(protocols)))

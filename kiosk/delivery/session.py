@@ -131,6 +131,8 @@ class Session:
     _broker_window: int = 1
     _patience: int = 1
     _progress_s: float = 0.0
+    _hold_until_s: float = 0.0
+    _resent: int = 0
     _flights: deque[_Flight] = field(default_factory=deque)
     _unacknowledged: set[int] = field(default_factory=set)
     _attempts: Attempts = field(init=False)
@@ -206,9 +208,23 @@ class Session:
         self._flights.append(_Flight(mid, through, entries))
         self._unacknowledged.add(mid)
 
-    def resent(self, mid: int) -> None:
-        """Settled entries are on their way once more; they count for the broker's window alone."""
+    @property
+    def batch(self) -> int:
+        """Entries in the next message, at most."""
+        return self._size.now
+
+    def resent(self, mid: int, entries: int) -> None:
+        """So many settled entries are on their way once more; they count for the broker's window and its largest message."""
         self._unacknowledged.add(mid)
+        self._resent = entries
+
+    def resend_ended(self, *, arrived: bool) -> None:
+        """What was sent once more has arrived, or was waited for in vain."""
+        if self._resent and arrived:
+            self._size.came_through(self._resent)
+        elif self._resent:
+            self._size.failed(self._resent)
+        self._resent = 0
 
     def nothing_held(self, through: int) -> None:
         """There is nothing to be sent up to here: it is settled and deleted."""
@@ -231,6 +247,15 @@ class Session:
             self._progress_s = now_s
             self._proven()
         return through
+
+    def unheard(self, mid: int, now_s: float) -> None:
+        """The broker has taken a batch that nobody gets, or that it vouches for in no way: where its word settles, this settles nothing."""
+        self._unacknowledged.discard(mid)
+        if self.rules.by_receipt or all(flight.mid != mid for flight in self._flights):
+            return
+        self._hold_until_s = now_s + self.rules.receipt_timeout_s * self._patience
+        self._patience = min(2 * self._patience, MOST_PATIENCE)
+        self.rewind(now_s, self._settled)
 
     def receipt(self, through: int, now_s: float) -> int:
         """The centre has everything up to this sequence number.
@@ -286,6 +311,8 @@ class Session:
             self._patience = min(2 * self._patience, MOST_PATIENCE)
             self._size.failed(self._flights[0].entries)  # some brokers acknowledge what is too large, and drop it
             self.rewind(now_s, settled)
+        if now_s < self._hold_until_s:
+            return Wait(min(IDLE_S, self._hold_until_s - now_s))
         has_room = len(self._flights) < self._window and len(self._unacknowledged) < self._broker_window
         if self._position < last_seq and has_room:
             return Publish(self._position, self._size.now)
@@ -304,8 +331,10 @@ class Session:
         return flight.through
 
     def _leave(self) -> None:
-        if self._flights:  # what was on its way may have been more than the broker takes
-            self._size.failed(max(flight.entries for flight in self._flights))
+        under_way = max((*(flight.entries for flight in self._flights), self._resent), default=0)
+        if under_way:  # it may have been more than the broker takes
+            self._size.failed(under_way)
+        self._resent, self._hold_until_s = 0, 0.0
         self.state = State.OFFLINE
         self._flights.clear()
         self._unacknowledged.clear()

@@ -43,6 +43,8 @@ T = TypeVar("T")
 VERSION = 1
 MAX_BATCH_BYTES = 1 << 20
 MAX_ENTRIES = 1000
+HEAD_BYTES = 512
+"""More than a message has before its first row, its topic and what MQTT adds among it."""
 PACKED_FROM_BYTES = 1500
 """Below this a frame saves too little to be worth a payload that cannot be read by eye."""
 MAX_SEQ = (1 << 53) - 1  # JSON's safe integers
@@ -258,12 +260,12 @@ def packed(payload: bytes) -> bytes:
     return zstandard.ZstdCompressor(level=1).compress(payload)
 
 
-def fitting(rows: list[Row]) -> list[Row]:
-    """As many of the first rows as one PUBLISH may carry; at least one."""
-    size_bytes = 0
+def fitting(rows: list[Row], most_bytes: int = MAX_BATCH_BYTES // 2) -> list[Row]:
+    """As many of the first rows as one PUBLISH of so many bytes may carry, before it is packed; at least one."""
+    size_bytes = HEAD_BYTES
     for count, (_, body) in enumerate(rows):
-        size_bytes += 4 * len(body) // 3 + 32  # as base64, with its number
-        if count and size_bytes > MAX_BATCH_BYTES // 2:
+        size_bytes += (len(body) if body.startswith(b"{") else 4 * len(body) // 3) + 32  # as base64, with its number
+        if count and size_bytes > most_bytes:
             return rows[:count]
     return rows
 

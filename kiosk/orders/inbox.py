@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from kiosk.clock import Clock
     from kiosk.config import Config
-    from kiosk.delivery.mqtt import Link
+    from kiosk.delivery.link import Link
     from kiosk.outbox import Outbox
 
 

@@ -28,7 +28,7 @@ from kiosk import health
 from kiosk.clock import SystemClock, judging_s, local_time
 from kiosk.commissioning import provision
 from kiosk.cues import Cue, CueName, Step
-from kiosk.delivery import mqtt
+from kiosk.delivery import complaints, mqtt, refusals
 from kiosk.envelopes.provisioning_code import why_of
 from kiosk.errors import ConfigError, KioskError, NotProvisionedError, OutboxError
 from kiosk.language.message import Message, joined, say
@@ -348,13 +348,21 @@ def _broker(config: Config, url: str) -> Found:
 def _link(uplink: dict[str, Any], root: Path) -> Found:
     if (shared := board.shared_identity(uplink)) is not None:
         return (Health.WARNING if uplink.get("state") == "online" else Health.FAILED), shared
+    found = complaints.read(uplink.get("complaints"))
     if uplink.get("state") == "online":
-        return Health.OK, say("online, MQTT {protocol}", protocol=uplink.get("protocol"))
-    if _has_services(root):
-        remedy = say("check the cable or Wi-Fi, then `journalctl -u kiosk-uplink -b`")
-    else:
-        remedy = say("check the cable or Wi-Fi, then what `kiosk run` says")
-    return Health.FAILED, joined("; ", [str(uplink.get("state")), remedy])
+        said = say("online, MQTT {protocol}", protocol=uplink.get("protocol"))
+        refused = [refusals.said(name, topic) for topic, name in found.topics.items()]
+        if found.entries:
+            return Health.FAILED, joined("; ", [said, refusals.said(found.entries), *refused])
+        return (Health.WARNING if refused else Health.OK), joined("; ", [said, *refused])
+    why = found.link or found.entries
+    if not why:
+        log = "journalctl -u kiosk-uplink -b" if _has_services(root) else "kiosk run"
+        return Health.FAILED, joined(
+            "; ", [str(uplink.get("state")), say("look at what `{command}` says", command=log)]
+        )
+    name = why if refusals.is_carried(root) or why not in refusals.PERHAPS_NO_CABLE else "cable"
+    return Health.FAILED, joined("; ", [str(uplink.get("state")), refusals.said(name)])
 
 
 def _receipts(config: Config, uplink: dict[str, Any] | None, root: Path) -> Found:

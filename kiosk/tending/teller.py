@@ -19,7 +19,8 @@ from kiosk.log import line
 if TYPE_CHECKING:
     from kiosk.clock import Clock
     from kiosk.config import Config
-    from kiosk.delivery.mqtt import Link
+    from kiosk.delivery.complaints import Complaints
+    from kiosk.delivery.link import Link
     from kiosk.delivery.session import Session, State
     from kiosk.orders.inbox import Inbox
     from kiosk.outbox import Outbox
@@ -34,11 +35,14 @@ COMMANDS_EVERY_S = 1.0
 class Teller:
     """One uplink's. One thread only."""
 
-    def __init__(self, config: Config, outbox: Outbox, session: Session, inbox: Inbox, clock: Clock) -> None:
+    def __init__(
+        self, config: Config, outbox: Outbox, session: Session, inbox: Inbox, complaints: Complaints, clock: Clock
+    ) -> None:
         self._config = config
         self._outbox = outbox
         self._session = session
         self._inbox = inbox
+        self._complaints = complaints
         self._clock = clock
         self._told_commands = inbox.commands()
         self._marked: State | None = None
@@ -70,6 +74,7 @@ class Teller:
             "last_receipt_boot_ns": last_receipt_boot_ns,
             "taken_over_boot_ns": self._taken_over_boot_ns,
             "taken_over_why": self._taken_over_why,
+            "complaints": self._complaints.marks(),
             "commands": self._inbox.commands(),
             "trust_issued_s": self._inbox.trust_issued_s,
         }
@@ -105,7 +110,7 @@ class Teller:
             now,
             state,
             self._inbox.commands(),
-            [*provision.warnings(self._config, now), *[health.SHARED] * is_shared],
+            [*provision.warnings(self._config, now), *[health.SHARED] * is_shared, *self._complaints.warnings],
             self._inbox.trust_issued_s,
             update=self._inbox.update(),
         )

@@ -29,7 +29,7 @@ from kiosk import uplink
 from kiosk.clock import SystemClock, uuid7
 from kiosk.config import Config
 from kiosk.delivery import wire
-from kiosk.delivery.mqtt import Acknowledged, Closed, Event, Ready, Received
+from kiosk.delivery.link import Acknowledged, Closed, Event, Ready, Received
 from kiosk.model import Direction, Entry
 from kiosk.outbox import Outbox
 from kiosk.uplink import Uplink

@@ -40,6 +40,7 @@ from kiosk.clock import SystemClock, keep_anchor
 from kiosk.commissioning import enrolment, identity, provision, wifi
 from kiosk.config import Config
 from kiosk.delivery import mqtt
+from kiosk.delivery.link import Acknowledged, Closed, Ready
 from kiosk.delivery.mqtt import probe
 from kiosk.delivery.routes import Route
 from kiosk.envelopes import provisioning_code, remote
@@ -529,11 +530,11 @@ def _refused(config: Config, topics: list[str]) -> list[bool]:
     try:
         while len(said) < len(topics) and time.monotonic() < deadline_s:
             for event in link.poll(0.1):
-                if isinstance(event, mqtt.Ready) and not mids:
+                if isinstance(event, Ready) and not mids:
                     mids = [link.publish(topic, b"forged") for topic in topics]
-                if isinstance(event, mqtt.Acknowledged):
+                if isinstance(event, Acknowledged):
                     said[event.mid] = bool(event.refusal)
-                if isinstance(event, mqtt.Closed):
+                if isinstance(event, Closed):
                     raise LinkError(event.reason)
     finally:
         link.close()

@@ -43,11 +43,13 @@ def _send(session: Session, settled: int, last_seq: int, now_s: float = 0, mid: 
 
 
 def test_protocols_are_tried_in_order() -> None:
-    """`auto` is MQTT 5, then 3.1.1, broker by broker."""
+    """`auto` is MQTT 5, then 3.1.1, broker by broker; only then the same without asking for what a broker may lack."""
     assert (
         Route("mqtt://a", "5"), Route("mqtt://a", "3.1.1"), Route("mqtt://b", "5"), Route("mqtt://b", "3.1.1"),
+        Route("mqtt://a", "3.1.1", plain=True), Route("mqtt://a", "5", plain=True),
+        Route("mqtt://b", "3.1.1", plain=True), Route("mqtt://b", "5", plain=True),
     ) == ROUTES  # fmt: skip
-    assert routes_of(["mqtt://a"], "5") == (Route("mqtt://a", "5"),)
+    assert routes_of(["mqtt://a"], "5") == (Route("mqtt://a", "5"), Route("mqtt://a", "5", plain=True))
 
 
 def test_first_batch_proves_the_far_side_before_the_window_opens() -> None:
@@ -113,6 +115,49 @@ def test_puback_settles_where_there_is_no_centre() -> None:
     assert session.acknowledged(2, 0) == 0
     assert session.acknowledged(1, 0) == 20
     assert session.acknowledged(99, 0) == 0
+
+
+def test_puback_of_what_nobody_got_settles_nothing() -> None:
+    """Where the broker's word settles: what it took for nobody is sent again, later each time; what is behind it waits."""
+    session = _online(by_receipt=False)
+    assert _send(session, 0, 100) == [10, 20, 30, 40]
+    assert session.acknowledged(2, 0) == 0
+    session.unheard(1, 0)
+    assert _send(session, 0, 100, now_s=4.9, mid=10) == []
+    assert _send(session, 0, 100, now_s=5, mid=20) == [10]
+    session.unheard(20, 5)
+    assert _send(session, 0, 100, now_s=14.9, mid=30) == []
+    assert _send(session, 0, 100, now_s=15, mid=40) == [10]
+    assert session.acknowledged(40, 15) == 10
+    assert _send(session, 10, 100, now_s=15, mid=50) == [20, 30, 40, 50]
+
+
+def test_broker_that_does_not_keep_is_asked_plainly_at_once() -> None:
+    """By the protocol in which it said so; where it only hangs up, after every protocol of every broker."""
+    session = _session()
+    assert isinstance(session.next(0, 0, 0), Connect)
+    session.failed(0, Failure.NOT_KEPT)
+    assert session.route == Route("mqtt://a", "5", plain=True)
+    for _ in range(4):
+        session.failed(0, Failure.NOT_SPOKEN)
+    seen = []
+    for _ in range(5):
+        seen.append(session.route)
+        session.failed(0, Failure.NOT_SPOKEN)
+    assert Route("mqtt://a", "3.1.1", plain=True) in seen
+
+
+def test_resends_learn_the_brokers_largest_message() -> None:
+    """What was sent once more and did not arrive is halved like any batch, also when the connection ended by it."""
+    session = _online()
+    session.resent(1, 10)
+    session.resend_ended(arrived=False)
+    assert session.batch == 5
+    session.resent(2, 5)
+    session.lost(0)
+    assert session.batch == 2
+    session.resend_ended(arrived=False)
+    assert session.batch == 2
 
 
 def test_puback_settles_nothing_where_receipts_do() -> None:
@@ -246,8 +291,8 @@ def test_idle_is_online_with_nothing_under_way() -> None:
     session.receipt(5, 0.0)
     session.acknowledged(1, 0.0)
     seen.append(session.idle)
-    session.resent(2)
-    session.resent(3)
+    session.resent(2, 1)
+    session.resent(3, 1)
     seen.append(session.idle)
     session.acknowledged(2, 0.0)
     seen.append(session.idle)

@@ -18,7 +18,7 @@ from kiosk import health
 from kiosk.__main__ import main
 from kiosk.clock import SystemClock, keep_anchor
 from kiosk.config import Config
-from kiosk.delivery import rival
+from kiosk.delivery import refusals, rival
 from kiosk.errors import OutboxError
 from kiosk.language.message import say
 from kiosk.model import ClockQuality, Entry
@@ -55,7 +55,7 @@ def test_station_at_work_is_not_disturbed(make_config: Callable[..., Config]) ->
     _mark(config, "uplink", state="offline", broker="mqtt://127.0.0.1:1")
     found = _found(config)
     assert found["lane main"] == Finding(say("lane main"), Health.FAILED, say("the disk is full; make room"))
-    assert "check the cable" in found["broker mqtt://127.0.0.1:1"].says
+    assert found["broker mqtt://127.0.0.1:1"].says == "offline; look at what `kiosk run` says"
 
 
 @pytest.mark.parametrize(("state", "worst"), [("online", Health.WARNING), ("offline", Health.FAILED)])
@@ -90,8 +90,24 @@ def test_remedy_is_one_that_this_machine_has(make_config: Callable[..., Config],
         _mark(config, "scan-main", **marks)
         assert _found(config)["lane main"].says.endswith("to try camera and panel: end `kiosk run`")
         assert _found(config, door)["lane main"].says.endswith("to try camera and panel: systemctl stop kiosk-scan")
-    assert _found(config)["broker b"].says.endswith("then what `kiosk run` says")
-    assert _found(config, door)["broker b"].says.endswith("then `journalctl -u kiosk-uplink -b`")
+    assert _found(config)["broker b"].says.endswith("what `kiosk run` says")
+    assert _found(config, door)["broker b"].says.endswith("what `journalctl -u kiosk-uplink -b` says")
+
+
+def test_cable_is_named_only_where_none_carries(make_config: Callable[..., Config], tmp_path: Path) -> None:
+    """A broker that cannot be found is told as that while a network is there; without one it is the cable or the Wi-Fi."""
+    config = make_config()
+    for interface, carrier in (("lo", "1"), ("eth0", "0")):
+        folder = tmp_path / "sys/class/net" / interface
+        folder.mkdir(parents=True)
+        (folder / "carrier").write_text(carrier)
+    for name in refusals.NAMES:
+        _mark(config, "uplink", state="offline", broker="b", complaints={"link": name, "entries": "", "topics": {}})
+        (tmp_path / "sys/class/net/eth0/carrier").write_text("1")
+        assert str(refusals.said(name)) in _found(config, tmp_path)["broker b"].says
+        (tmp_path / "sys/class/net/eth0/carrier").write_text("0")
+        says = _found(config, tmp_path)["broker b"].says
+        assert ("cable" in says) is (name in refusals.PERHAPS_NO_CABLE or name == "cable")
 
 
 def test_outbox_is_looked_at_and_not_made(make_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch) -> None:

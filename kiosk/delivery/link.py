@@ -1,0 +1,121 @@
+"""One connection to one broker, as the uplink sees it: what it can be asked for, and what it tells.
+
+`kiosk.delivery.mqtt` makes them of paho; a test may make them of anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from kiosk.delivery import refusals
+from kiosk.errors import LinkError
+from kiosk.language.message import say
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kiosk.delivery.routes import Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The broker has accepted the connection, and the subscription where receipts settle.
+
+    Attributes:
+        receive_maximum: Unacknowledged PUBLISHes that it takes at a time.
+        largest_bytes: Its largest packet; None if it does not tell.
+        refused: Why it refuses subscriptions, by topic.
+    """
+
+    receive_maximum: int
+    largest_bytes: int | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message for this station."""
+
+    topic: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """A PUBLISH has been taken, or refused.
+
+    Attributes:
+        mid: Its message id.
+        refusal: Why not, in the broker's words; empty if it was taken.
+        heard: False if nobody got it, or nobody can tell: a broker that knows no subscriber, or that takes no QoS 1.
+        name: What `kiosk.delivery.refusals` calls the refusal, or why nobody has heard it; empty if neither.
+        topic: Where it went.
+    """
+
+    mid: int
+    refusal: str
+    heard: bool = True
+    name: str = ""
+    topic: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The connection is over, or never came about.
+
+    Attributes:
+        reason: One sentence.
+        failure: What kind of end; None for the end of a connection that stood.
+        name: What `kiosk.delivery.refusals` calls the reason; empty if it has no name.
+    """
+
+    reason: str
+    failure: Failure | None
+    name: str = ""
+
+
+Event = Ready | Received | Acknowledged | Closed
+
+
+class Link(Protocol):
+    """One connection to one broker, from its beginning to its end. One thread at a time."""
+
+    def poll(self, timeout_s: float) -> list[Event]:
+        """What has happened, waiting for it no longer than this; `Closed` is the last event there is."""
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
+        """Send with QoS 1.
+
+        Returns:
+            The message id, by which `Acknowledged` will name it.
+        """
+
+    def subscribe(self, topic: str) -> None:
+        """Ask for one more topic; a refusal is a line in the log."""
+
+    def close(self) -> None:
+        """Say goodbye, so that the broker keeps the Last Will to itself; harmless when repeated."""
+
+
+class UnreachedError(LinkError):
+    """No connection came about.
+
+    Attributes:
+        name: What `kiosk.delivery.refusals` calls the reason.
+    """
+
+    def __init__(self, url: str, name: str, detail: str) -> None:
+        """Say it.
+
+        Args:
+            url: Where to.
+            name: Why.
+            detail: The same in the system's words; empty if there are none.
+        """
+        cause = refusals.cause_of(name)
+        said = say("cannot connect to {url}: {cause}", url=url, cause=cause)
+        if detail:
+            said = say("cannot connect to {url}: {cause} ({detail})", url=url, cause=cause, detail=detail)
+        super().__init__(said, hint=refusals.remedy_of(name))
+        self.name = name
