@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import ssl
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -28,10 +27,12 @@ from central.intake.gathering import QUIET_S, Intake, Message, Pause
 from central.intake.reaching import not_connected
 from kiosk import forms
 from kiosk.delivery import wire
+from kiosk.delivery.pem import Files, context_of
 from kiosk.disk.text import secret_in
 from kiosk.errors import ConfigError, LinkError
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
     from pathlib import Path
 
@@ -267,11 +268,4 @@ def tls_of(broker: Broker) -> ssl.SSLContext:
     Raises:
         ConfigError: A file cannot be used.
     """
-    try:
-        context = ssl.create_default_context(cafile=None if broker.ca_file is None else str(broker.ca_file))
-        context.minimum_version = ssl.TLSVersion.TLSv1_2 if broker.least_tls == "1.2" else ssl.TLSVersion.TLSv1_3
-        if broker.cert_file is not None:
-            context.load_cert_chain(str(broker.cert_file), None if broker.key_file is None else str(broker.key_file))
-    except OSError as error:
-        raise ConfigError(f"TLS files: {error}", hint="see that they exist, are PEM and belong together") from error
-    return context
+    return context_of(Files(broker.ca_file, broker.cert_file, broker.key_file, "--{}-file"), broker.least_tls)

@@ -19,10 +19,8 @@ Sources:
 
 from __future__ import annotations
 
-import codecs
 import logging
 import socket
-import ssl
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -34,16 +32,17 @@ from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from kiosk.delivery import wire
+from kiosk.delivery.pem import Files, context_of
 from kiosk.delivery.routes import Failure, Route, routes_of
 from kiosk.delivery.tls import judge_dates
-from kiosk.disk.text import LARGEST_BYTES, encoding_of, secret_in
+from kiosk.disk.text import secret_in
 from kiosk.errors import ConfigError, LinkError
 from kiosk.language.message import Message, say
 from kiosk.log import line
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Sequence
-    from pathlib import Path
 
     from paho.mqtt.client import ConnectFlags, DisconnectFlags
     from paho.mqtt.properties import Properties
@@ -58,7 +57,6 @@ RECEIPTS_QOS = 0
 UNLIMITED = 65_535
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _PROTOCOLS = {"5": MQTTv5, "3.1.1": MQTTv311}
-_TLS_VERSIONS = {"1.3": ssl.TLSVersion.TLSv1_3, "1.2": ssl.TLSVersion.TLSv1_2}
 _UNSUPPORTED_PROTOCOL = 132
 
 _log = logging.getLogger(__name__)
@@ -349,34 +347,9 @@ def _tls(config: Config) -> ssl.SSLContext:
     has no time server, would otherwise never come to the centre. Once the centre has told its time, they are judged by that.
     """
     tls = config.uplink.tls
-    for name in ("ca_file", "cert_file", "key_file"):
-        _check_pem(f"uplink.tls.{name}", getattr(tls, name))
-    try:
-        context = ssl.create_default_context(cafile=None if tls.ca_file is None else str(tls.ca_file))
-        context.minimum_version = _TLS_VERSIONS[tls.least_version]
-        judge_dates(context, config.state.runtime_dir, ignore_unknown=tls.while_clock_unset == "ignore-dates")
-        if tls.cert_file is not None:
-            context.load_cert_chain(str(tls.cert_file), None if tls.key_file is None else str(tls.key_file))
-    except OSError as error:  # ssl.SSLError is one
-        raise ConfigError(
-            f"uplink.tls: {_sentence(error)}", hint="see that the files exist, are PEM and belong together"
-        ) from error
+    context = context_of(Files(tls.ca_file, tls.cert_file, tls.key_file, "uplink.tls.{}_file"), tls.least_version)
+    judge_dates(context, config.state.runtime_dir, ignore_unknown=tls.while_clock_unset == "ignore-dates")
     return context
-
-
-def _check_pem(name: str, path: Path | None) -> None:
-    """Name the file that OpenSSL would only call a PEM error."""
-    if path is None:
-        return
-    try:
-        with path.open("rb") as file:
-            head = file.read(LARGEST_BYTES)
-    except OSError as error:
-        raise ConfigError(f"{name}: {path}: {error.strerror}", hint="see that it exists and is readable") from error
-    if head.startswith(codecs.BOM_UTF8) or encoding_of(head) != "utf-8-sig":
-        raise ConfigError(f"{name}: {path} was saved by a text editor", hint="copy the original file, byte by byte")
-    if b"-----BEGIN " not in head:
-        raise ConfigError(f"{name}: {path} is not PEM", hint="it should begin with -----BEGIN")
 
 
 def _close_socket(client: Client) -> None:

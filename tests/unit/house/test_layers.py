@@ -11,9 +11,9 @@ from pathlib import Path
 import grimp
 
 ROOT = Path(__file__).resolve().parents[3]
-# Words and forms: what travels, what is signed, what is sealed.
+# Words and forms: what travels, what is signed, what is sealed, what proves who somebody is.
 SHARED = {
-    "kiosk", "kiosk.cues", "kiosk.errors", "kiosk.forms", "kiosk.model", "kiosk.delivery.wire", "kiosk.disk.durable", "kiosk.disk.text", "kiosk.trust.authority_keys", "kiosk.trust.trust_list",
+    "kiosk", "kiosk.cues", "kiosk.errors", "kiosk.forms", "kiosk.model", "kiosk.delivery.pem", "kiosk.delivery.wire", "kiosk.disk.durable", "kiosk.disk.text", "kiosk.trust.authority_keys", "kiosk.trust.trust_list",
     "kiosk.updates.rules", "kiosk.cli.words", "kiosk.cli.values",
 }  # fmt: skip
 # Whoever issues a pass, or says whom to believe, writes the form that a station reads, from the modules that define it.
