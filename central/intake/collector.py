@@ -24,7 +24,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from central.intake.gathering import QUIET_S, Intake, Message, Pause
-from central.intake.reaching import not_connected
+from central.intake.reaching import ReachingClient, not_connected
 from kiosk import forms
 from kiosk.delivery import wire
 from kiosk.delivery.pem import Files, context_of
@@ -151,6 +151,7 @@ class Collector:
             self._protocol = MQTTv311 if self._protocol == MQTTv5 else MQTTv5
         client.disconnect()
         self._loop(client, 0.0)
+        client.rate(good=self._subscribed)
         client.on_connect = client.on_subscribe = client.on_message = (
             None  # nothing refers to it in a circle: it is freed
         )
@@ -188,9 +189,9 @@ class Collector:
             return f"it sent what cannot be read ({type(error).__name__})"
         return "" if code is MQTTErrorCode.MQTT_ERR_SUCCESS else code.name
 
-    def _opened(self) -> Client:
+    def _opened(self) -> ReachingClient:
         broker = self._broker
-        client = Client(
+        client = ReachingClient(
             CallbackAPIVersion.VERSION2,
             client_id=broker.client_id,
             protocol=self._protocol,
@@ -198,7 +199,6 @@ class Collector:
             manual_ack=True,
             clean_session=None if self._protocol == MQTTv5 else False,
         )
-        client.connect_timeout = CONNECT_S
         client.max_inflight_messages = 65_535
         if broker.username is not None:
             client.username_pw_set(broker.username, password_of(broker))

@@ -1,8 +1,8 @@
 """The link to a broker, and the only file that knows paho.
 
 One client a connection: a new attempt begins with nothing of the old one, so that paho's own resending cannot make
-copies behind our back. paho runs no thread; everything happens inside `poll`, and its callbacks only put events into a
-deque. A connection that is half open is noticed after one and a half times `uplink.keepalive_s`: the broker is told
+copies behind our back. `kiosk.delivery.dial` opens the connection, TLS included, on a thread of its own; `poll` gives it to paho once it
+stands. paho runs no thread; everything else happens inside `poll`, and its callbacks only put events into a deque. A connection that is half open is noticed after one and a half times `uplink.keepalive_s`: the broker is told
 three quarters of it, and paho gives up after two of those.
 
 Receipts are subscribed to with QoS 0: the next one says all that a lost one said, and without a next one the entries are
@@ -24,7 +24,7 @@ import socket
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 import paho.mqtt.client
@@ -32,8 +32,10 @@ from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from kiosk.delivery import wire
+from kiosk.delivery.dial import HERE
 from kiosk.delivery.pem import Files, context_of
 from kiosk.delivery.routes import Failure, Route, routes_of
+from kiosk.delivery.session import OPEN_S
 from kiosk.delivery.tls import judge_dates
 from kiosk.disk.text import secret_in
 from kiosk.errors import ConfigError, LinkError
@@ -49,9 +51,8 @@ if TYPE_CHECKING:
     from paho.mqtt.reasoncodes import ReasonCode
 
     from kiosk.config import Config
+    from kiosk.delivery.dial import Connection
 
-CONNECT_S = 10.0
-"""Longest time for one TCP connection, and again for one TLS handshake."""
 QOS = 1
 RECEIPTS_QOS = 0
 UNLIMITED = 65_535
@@ -60,6 +61,11 @@ _PROTOCOLS = {"5": MQTTv5, "3.1.1": MQTTv311}
 _UNSUPPORTED_PROTOCOL = 132
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The connection stands; the broker has not said anything yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,7 @@ class Closed:
     failure: Failure | None
 
 
-Event = Ready | Received | Acknowledged | Closed
+Event = Opened | Ready | Received | Acknowledged | Closed
 
 
 class Link(Protocol):
@@ -134,7 +140,7 @@ class PahoLink:
     """A link over paho."""
 
     def __init__(self, config: Config, route: Route, last_will: bytes, topics: Sequence[str] = ()) -> None:
-        """Open it.
+        """Begin to open it.
 
         Args:
             config: The station's settings.
@@ -143,15 +149,14 @@ class PahoLink:
             topics: Subscribed besides the receipts; a broker that refuses one of these is still delivered to.
 
         Raises:
-            LinkError: The broker cannot be reached, or does not prove who it is.
             ConfigError: A certificate, a key or the password cannot be read.
         """
-        settings = config.uplink
         self._events: deque[Event] = deque()
         self._stood = False
         self._receive_maximum = UNLIMITED
         self._topics = (wire.receipts_topic(config.kiosk.id), *topics)
         self._others_qos = QOS if route.protocol == "5" else RECEIPTS_QOS  # RabbitMQ before 3.13 speaks 3.1.1 only
+        self._keepalive_s = max(1, config.uplink.keepalive_s * 3 // 4)
         self._client = _client(config, route)
         self._client.will_set(wire.status_topic(config.kiosk.id), last_will, QOS, retain=True)
         self._client.on_connect = self._on_connect
@@ -160,25 +165,39 @@ class PahoLink:
         self._client.on_publish = self._on_publish
         self._client.on_disconnect = self._on_disconnect
         parts = urlsplit(route.url)
-        port = parts.port or _PORTS[parts.scheme]
-        try:
-            self._client.connect(parts.hostname or "", port, keepalive=max(1, settings.keepalive_s * 3 // 4))
-        except (OSError, ValueError) as error:
-            raise LinkError(say("cannot connect to {url}: {reason}", url=route.url, reason=_sentence(error))) from error
+        tls = _tls(config) if parts.scheme == "mqtts" else None
+        self._connection: Connection | None = None
+        self._opening = HERE.begin(parts.hostname or "", parts.port or _PORTS[parts.scheme], tls)
 
     def poll(self, timeout_s: float) -> list[Event]:
         """What has happened, waiting for it no longer than this."""
         if not self._events:
-            try:
-                code = self._client.loop(timeout_s)
-            except Exception as error:  # noqa: BLE001  whatever a broker sends: the uplink outlives it
-                self._close_with(f"it sent what cannot be read ({type(error).__name__})")
+            if self._connection is None:
+                self._open(timeout_s)
             else:
-                if code is not MQTTErrorCode.MQTT_ERR_SUCCESS:
-                    self._close_with(code.name.removeprefix("MQTT_ERR_").lower().replace("_", " "))
+                self._loop(timeout_s)
         events = list(self._events)
         self._events.clear()
         return events
+
+    def _open(self, timeout_s: float) -> None:
+        try:
+            connection = self._opening.poll(timeout_s)
+            if connection is not None:
+                self._connection = connection
+                self._client.take(connection, self._keepalive_s)
+                self._events.append(Opened())
+        except (OSError, ValueError) as error:
+            self._events.append(Closed(_sentence(error), Failure.UNREACHABLE))
+
+    def _loop(self, timeout_s: float) -> None:
+        try:
+            code = self._client.loop(timeout_s)
+        except Exception as error:  # noqa: BLE001  whatever a broker sends: the uplink outlives it
+            self._close_with(f"it sent what cannot be read ({type(error).__name__})")
+        else:
+            if code is not MQTTErrorCode.MQTT_ERR_SUCCESS:
+                self._close_with(code.name.removeprefix("MQTT_ERR_").lower().replace("_", " "))
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
         """Send with QoS 1."""
@@ -190,10 +209,13 @@ class PahoLink:
 
     def close(self) -> None:
         """Say goodbye."""
+        self._opening.give_up()
         if self._client.is_connected():
             self._client.disconnect()
             self._client.loop(0)
-        _close_socket(self._client)
+        if self._connection is not None:
+            self._connection.socket.close()
+            HERE.rate(self._connection, good=self._stood)
         # Without them nothing refers to the client in a circle, and its further sockets go with it.
         self._client.on_connect = self._client.on_subscribe = self._client.on_message = None
         self._client.on_publish = self._client.on_disconnect = None
@@ -250,10 +272,9 @@ class PahoLink:
 
 
 def open_link(config: Config, route: Route, last_will: bytes, topics: Sequence[str] = ()) -> Link:
-    """A link by this route, subscribed to the receipts and to these topics.
+    """A link by this route, subscribed to the receipts and to these topics; it begins to be opened.
 
     Raises:
-        LinkError: The broker cannot be reached.
         ConfigError: A certificate, a key or the password cannot be read.
     """
     return PahoLink(config, route, last_will, topics)
@@ -265,7 +286,7 @@ def probe(config: Config, url: str, timeout_s: float) -> Message:
     Args:
         config: The station's settings.
         url: The broker.
-        timeout_s: Longest wait for its answer.
+        timeout_s: Longest wait for its answer, from when the connection stands.
 
     Returns:
         What was found, in a few words.
@@ -276,13 +297,17 @@ def probe(config: Config, url: str, timeout_s: float) -> Message:
     reason: str = say("no answer")
     for route in routes_of([url], config.uplink.protocol):
         link = PahoLink(config, route, b"")
-        deadline_s = time.monotonic() + timeout_s
+        deadline_s = time.monotonic() + OPEN_S  # it ends by itself, before that
         try:
             while time.monotonic() < deadline_s:
                 for event in link.poll(0.2):
+                    if isinstance(event, Opened):
+                        deadline_s = time.monotonic() + timeout_s
                     if isinstance(event, Ready):
                         return say("speaks MQTT {protocol}", protocol=route.protocol)
                     if isinstance(event, Closed):
+                        if event.failure is Failure.UNREACHABLE:
+                            raise LinkError(say("cannot connect to {url}: {reason}", url=url, reason=event.reason))
                         reason = event.reason
                         deadline_s = 0.0
         finally:
@@ -301,27 +326,35 @@ def _socketpair() -> tuple[socket.socket, socket.socket]:
 paho.mqtt.client._socketpair_compat = _socketpair  # noqa: SLF001  there is no public way
 
 
-class _UnboundClient(Client):
-    """paho binds a socket, to any port, before it connects. Nobody needs that, and `SocketBindDeny=any` refuses each bind."""
+class _Client(Client):
+    """paho over a connection that stands already. Its own way looks names up, binds and waits, one address after the other."""
 
-    def _create_socket_connection(self) -> socket.socket:
-        return socket.create_connection((self._host, self._port), timeout=self._connect_timeout)
+    _connection: Connection
+
+    def take(self, connection: Connection, keepalive_s: int) -> None:
+        """Say hello over it.
+
+        Raises:
+            OSError: It is over.
+        """
+        self._connection = connection
+        self.connect(*connection.place, keepalive_s)
+
+    def _create_socket(self) -> socket.socket:
+        return self._connection.socket
 
 
-def _client(config: Config, route: Route) -> Client:
+def _client(config: Config, route: Route) -> _Client:
     settings = config.uplink
-    client = _UnboundClient(
+    client = _Client(
         CallbackAPIVersion.VERSION2,
         client_id=f"kiosk-{config.kiosk.id}",
         protocol=_PROTOCOLS[route.protocol],
         reconnect_on_failure=False,
     )
-    client.connect_timeout = CONNECT_S
     client.max_inflight_messages = UNLIMITED  # the session keeps its own, smaller window
     if settings.username is not None:
         client.username_pw_set(settings.username, _password(config))
-    if urlsplit(route.url).scheme == "mqtts":
-        client.tls_set_context(_tls(config))
     return client
 
 
@@ -350,12 +383,6 @@ def _tls(config: Config) -> ssl.SSLContext:
     context = context_of(Files(tls.ca_file, tls.cert_file, tls.key_file, "uplink.tls.{}_file"), tls.least_version)
     judge_dates(context, config.state.runtime_dir, ignore_unknown=tls.while_clock_unset == "ignore-dates")
     return context
-
-
-def _close_socket(client: Client) -> None:
-    socket: Any = client.socket()
-    if socket is not None:
-        socket.close()
 
 
 def _sentence(error: Exception) -> str:

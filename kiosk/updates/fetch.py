@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from http.client import HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPException, HTTPResponse
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from kiosk.delivery import pem
+from kiosk.delivery.dial import LONGEST_S, HttpsConnection
 from kiosk.delivery.pem import Files
 from kiosk.delivery.tls import judge_dates
 from kiosk.disk import durable
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from kiosk.envelopes.offer import Offer
 
 STEP_S = 20.0
-"""Longest wait for one step of a connection, and for one piece."""
+"""Longest wait for the answer, and for one piece."""
 PIECE_BYTES = 64 * 1024
 SPARE_BYTES = 64 << 20
 _OK, _PARTIAL, _BEYOND = 200, 206, 416
@@ -103,7 +104,7 @@ def _check_room(folder: Path, needed: int) -> None:
 
 def _receive(offer: Offer, part: Path, have: int, context: ssl.SSLContext, go_on: Callable[[], bool]) -> None:
     parts = urlsplit(offer.url)
-    connection = HTTPSConnection(parts.hostname or "", parts.port, timeout=STEP_S, context=context)
+    connection = HttpsConnection(parts.hostname or "", parts.port, context, step_s=STEP_S, longest_s=LONGEST_S)
     try:
         connection.request("GET", parts.path, headers={"Range": f"bytes={have}-"} if have else {})
         response = connection.getresponse()
