@@ -26,13 +26,13 @@ from kiosk.delivery.batches import Batches
 from kiosk.delivery.centre_time import CentreTime
 from kiosk.delivery.complaints import Complaints
 from kiosk.delivery.drain import Drain
-from kiosk.delivery.link import Acknowledged, Closed, Event, Link, Ready, Received, UnreachedError
+from kiosk.delivery.link import Acknowledged, Closed, Event, Link, Opened, Ready, Received
 from kiosk.delivery.mqtt import open_link
 from kiosk.delivery.resends import Resends
 from kiosk.delivery.rival import Rival
 from kiosk.delivery.routes import Failure
 from kiosk.delivery.session import Connect, Drop, Publish, Session, State, Wait
-from kiosk.errors import LinkError, RestartRequestedError, WireError
+from kiosk.errors import RestartRequestedError, WireError
 from kiosk.log import line
 from kiosk.orders.inbox import Inbox
 from kiosk.outbox import Outbox
@@ -62,6 +62,7 @@ class Uplink:
         self._link: Link | None = None
         self.session = Session(session.rules_of(config.uplink), random.random)
         self._complaints = Complaints()
+        self._route = self.session.route
         self._batches = batches = Batches(config, outbox, clock)
         self._drain = Drain(outbox, self.session, batches, clock)
         self._resends = Resends(config, outbox, self.session, batches)
@@ -83,7 +84,8 @@ class Uplink:
         now_s = time.monotonic()
         match self._drain.next(now_s):
             case Connect():
-                self._connect(now_s)
+                self._route = self.session.route
+                self._link = open_link(self._config, self._route, health.last_will(self._config), self._inbox.topics)
             case Publish() as wanted if self._link is not None and not self._time.awaited(now_s):
                 self._drain.publish(self._link, wanted, now_s)
                 self._take(0.0)
@@ -110,16 +112,6 @@ class Uplink:
                     break
         self._drop("stopped")
 
-    def _connect(self, now_s: float) -> None:
-        route = self.session.route
-        try:
-            self._link = open_link(self._config, route, health.last_will(self._config), self._inbox.topics)
-        except LinkError as error:
-            _log.warning(line("not-connected", broker=route.url, protocol=route.protocol, reason=error))
-            self._complaints.link = error.name if isinstance(error, UnreachedError) else refusals.OTHER
-            self._rival.kept_out()
-            self.session.failed(now_s, Failure.UNREACHABLE)
-
     def _take(self, timeout_s: float) -> None:
         if self._link is None:
             time.sleep(timeout_s)
@@ -129,6 +121,8 @@ class Uplink:
 
     def _handle(self, event: Event, now_s: float) -> None:
         match event:
+            case Opened():
+                self.session.opened(now_s)
             case Ready(receive_maximum, largest_bytes, refused):
                 route = self.session.route
                 _log.info(line("online", broker=route.url, protocol=route.protocol, waiting=self._outbox.depth()))
@@ -158,7 +152,7 @@ class Uplink:
                     self._rival.kept_out()
                 self.session.failed(now_s, failure or Failure.UNREACHABLE)
                 self._complaints.link = event.name
-                self._drop(reason)
+                self._drop(reason, "not-connected" if failure is Failure.UNREACHABLE else "offline")
 
     def _acknowledged(self, event: Acknowledged, now_s: float) -> None:
         """Entries that the broker refuses end the connection, for another broker may take them; another topic does not."""
@@ -198,10 +192,10 @@ class Uplink:
             self.session.lost(now_s)
             self._drop("the clock is set: certificates are judged by their dates again")
 
-    def _drop(self, reason: str) -> None:
+    def _drop(self, reason: str, what: str = "offline") -> None:
         self._resends.forget()
         if self._link is not None:
-            _log.warning(line("offline", broker=self.session.route.url, reason=reason))
+            _log.warning(line(what, broker=self._route.url, protocol=self._route.protocol, reason=reason))
             self._link.close()
             self._link = None
 

@@ -43,6 +43,7 @@ class Server:
                 pass
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = int(self._http.server_address[1])
         self._http.socket = context.wrap_socket(self._http.socket, server_side=True)
         self._thread = Thread(target=self._http.serve_forever, args=(0.05,))
         self._thread.start()
@@ -61,7 +62,7 @@ class Server:
             request.wfile.write(content if self.cut_after is None else content[: self.cut_after])
 
     def offer(self, **changes: Any) -> Offer:
-        url = f"https://localhost:{self._http.server_address[1]}/bundles/kiosk.raucb"
+        url = f"https://localhost:{self.port}/bundles/kiosk.raucb"
         made = Offer(NEW, url, hashlib.sha256(self.content).digest(), len(self.content))
         return replace(made, **changes)
 

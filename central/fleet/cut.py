@@ -22,7 +22,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from central.fleet.authority import write_file
 from central.intake.collector import check_url, tls_of
-from central.intake.reaching import not_connected
+from central.intake.reaching import ReachingClient, not_connected
 from kiosk.errors import LinkError
 
 if TYPE_CHECKING:
@@ -58,8 +58,7 @@ def cut(broker: Broker, authority: Authority, kiosk: str, watch_s: float) -> boo
         write_file(key_file, key, 0o600)
         tls = tls_of(replace(broker, cert_file=cert_file, key_file=key_file))
     refused: list[str] = []
-    client = Client(CallbackAPIVersion.VERSION2, kiosk, protocol=MQTTv311, reconnect_on_failure=False)
-    client.connect_timeout = CONNECT_S
+    client = ReachingClient(CallbackAPIVersion.VERSION2, kiosk, protocol=MQTTv311, reconnect_on_failure=False)
     client.tls_set_context(tls)
 
     def on_connect(_client: Client, _user: object, _flags: object, reason: Any, _properties: object) -> None:  # noqa: ANN401

@@ -27,7 +27,7 @@ from paho.mqtt.client import Client, MQTTMessage, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from central.intake.collector import Broker, check_url, password_of, tls_of
-from central.intake.reaching import not_connected, not_served
+from central.intake.reaching import ReachingClient, not_connected, not_served
 from kiosk.delivery import wire
 from kiosk.envelopes import remote
 from kiosk.envelopes.remote import Command, Verb
@@ -225,8 +225,7 @@ def client_of(broker: Broker, name: str) -> Client:
     Raises:
         ConfigError: A certificate or the password cannot be used.
     """
-    client = Client(CallbackAPIVersion.VERSION2, name, protocol=MQTTv311, reconnect_on_failure=False)
-    client.connect_timeout = CONNECT_S
+    client = ReachingClient(CallbackAPIVersion.VERSION2, name, protocol=MQTTv311, reconnect_on_failure=False)
     if broker.username is not None:
         client.username_pw_set(broker.username, password_of(broker))
     if urlsplit(check_url(broker.url)).scheme == "mqtts":

@@ -19,7 +19,7 @@ from paho.mqtt.client import Client, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from central.intake.collector import check_url, password_of, tls_of
-from central.intake.reaching import not_connected, not_served
+from central.intake.reaching import ReachingClient, not_connected, not_served
 from kiosk.delivery import wire
 
 if TYPE_CHECKING:
@@ -82,8 +82,7 @@ class _Ear:
         self._reason = ""
         self._heard_s: float | None = None
         name = f"{broker.client_id}-{secrets.token_hex(4)}"
-        self._client = Client(CallbackAPIVersion.VERSION2, name, protocol=MQTTv311, reconnect_on_failure=False)
-        self._client.connect_timeout = CONNECT_S
+        self._client = ReachingClient(CallbackAPIVersion.VERSION2, name, protocol=MQTTv311, reconnect_on_failure=False)
         if broker.username is not None:
             self._client.username_pw_set(broker.username, password_of(broker))
         parts = urlsplit(check_url(broker.url))

@@ -11,11 +11,11 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from paho.mqtt.client import Client, MQTTv311
+from paho.mqtt.client import MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from central.intake.collector import Broker, check_url, password_of, tls_of
-from central.intake.reaching import not_connected, not_served
+from central.intake.reaching import ReachingClient, not_connected, not_served
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,7 +42,9 @@ def leave(broker: Broker, messages: Iterable[tuple[str, bytes]]) -> int:
     parts = urlsplit(check_url(broker.url))
     refusals: list[str] = []
     acknowledged: set[int] = set()
-    client = Client(CallbackAPIVersion.VERSION2, broker.client_id, protocol=MQTTv311, reconnect_on_failure=False)
+    client = ReachingClient(
+        CallbackAPIVersion.VERSION2, broker.client_id, protocol=MQTTv311, reconnect_on_failure=False
+    )
     if broker.username is not None:
         client.username_pw_set(broker.username, password_of(broker))
     if parts.scheme == "mqtts":

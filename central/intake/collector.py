@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import ssl
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,13 +24,15 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from central.intake.gathering import QUIET_S, Intake, Message, Pause
-from central.intake.reaching import not_connected
+from central.intake.reaching import ReachingClient, not_connected
 from kiosk import forms
 from kiosk.delivery import wire
+from kiosk.delivery.pem import Files, context_of
 from kiosk.disk.text import secret_in
 from kiosk.errors import ConfigError, LinkError
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
     from pathlib import Path
 
@@ -150,6 +151,7 @@ class Collector:
             self._protocol = MQTTv311 if self._protocol == MQTTv5 else MQTTv5
         client.disconnect()
         self._loop(client, 0.0)
+        client.rate(good=self._subscribed)
         client.on_connect = client.on_subscribe = client.on_message = (
             None  # nothing refers to it in a circle: it is freed
         )
@@ -187,9 +189,9 @@ class Collector:
             return f"it sent what cannot be read ({type(error).__name__})"
         return "" if code is MQTTErrorCode.MQTT_ERR_SUCCESS else code.name
 
-    def _opened(self) -> Client:
+    def _opened(self) -> ReachingClient:
         broker = self._broker
-        client = Client(
+        client = ReachingClient(
             CallbackAPIVersion.VERSION2,
             client_id=broker.client_id,
             protocol=self._protocol,
@@ -197,7 +199,6 @@ class Collector:
             manual_ack=True,
             clean_session=None if self._protocol == MQTTv5 else False,
         )
-        client.connect_timeout = CONNECT_S
         client.max_inflight_messages = 65_535
         if broker.username is not None:
             client.username_pw_set(broker.username, password_of(broker))
@@ -267,11 +268,4 @@ def tls_of(broker: Broker) -> ssl.SSLContext:
     Raises:
         ConfigError: A file cannot be used.
     """
-    try:
-        context = ssl.create_default_context(cafile=None if broker.ca_file is None else str(broker.ca_file))
-        context.minimum_version = ssl.TLSVersion.TLSv1_2 if broker.least_tls == "1.2" else ssl.TLSVersion.TLSv1_3
-        if broker.cert_file is not None:
-            context.load_cert_chain(str(broker.cert_file), None if broker.key_file is None else str(broker.key_file))
-    except OSError as error:
-        raise ConfigError(f"TLS files: {error}", hint="see that they exist, are PEM and belong together") from error
-    return context
+    return context_of(Files(broker.ca_file, broker.cert_file, broker.key_file, "--{}-file"), broker.least_tls)

@@ -1,4 +1,4 @@
-"""Why a broker was not reached, in words that say what to do: most often it is a certificate, and then no cable helps.
+"""How the centre reaches a broker, and why it did not, in words that say what to do: mostly it is a certificate, and then no cable helps.
 
 Sources:
     [1] docs.openssl.org, X509_STORE_CTX_get_error: the numbers of what is wrong with a certificate.
@@ -10,13 +10,35 @@ import socket
 import ssl
 from typing import TYPE_CHECKING
 
+from paho.mqtt.client import Client
+
+from kiosk.delivery.dial import HERE
 from kiosk.errors import LinkError
 
 if TYPE_CHECKING:
     from central.intake.collector import Broker
+    from kiosk.delivery.dial import Connection
 
+OPEN_S = 20.0
+"""Longest time for a connection: looking the name up, TCP and TLS."""
 _NAME_DIFFERS = frozenset({62, 64})
 _NOT_ITS_TIME = frozenset({9, 10})
+
+
+class ReachingClient(Client):
+    """paho's client, by whichever of the broker's addresses is good: its own way is one after the other, `connect_timeout` for each."""
+
+    _connection: Connection | None = None
+
+    def rate(self, *, good: bool) -> None:
+        """Remember for this process's next connection whether the address brought what was wanted of it."""
+        if self._connection is not None:
+            HERE.rate(self._connection, good=good)
+
+    def _create_socket(self) -> socket.socket:
+        tls = self._ssl_context if self._ssl else None
+        self._connection = HERE.open(self.host, self.port, tls, longest_s=OPEN_S)
+        return self._connection.socket
 
 
 def not_connected(url: str, error: Exception) -> LinkError:

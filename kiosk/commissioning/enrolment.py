@@ -20,7 +20,7 @@ import json
 import ssl
 import time
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPSConnection
+from http.client import HTTPException
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
@@ -28,6 +28,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from kiosk.commissioning import identity
+from kiosk.delivery.dial import HttpsConnection
 from kiosk.delivery.tls import judge_dates
 from kiosk.envelopes.provisioning_code import EXPIRED, NO_CENTRE, REFUSED, USED
 from kiosk.errors import ProvisionError
@@ -41,9 +42,9 @@ if TYPE_CHECKING:
     from kiosk.envelopes.provisioning_code import ProvisioningCode
 
 STEP_S = 5.0
-"""Longest wait for one step of a connection."""
+"""Longest wait for one step of an answer."""
 LONGEST_S = 15.0
-"""Longest time for one question and its answer."""
+"""Longest time for a connection to any of the centre's addresses, and for one question and its answer."""
 LARGEST_BYTES = 256 * 1024
 _NUMBERS = {"used": USED, "expired": EXPIRED}
 
@@ -135,7 +136,7 @@ def _asked(
     """One question, one answer, one connection."""
     parts = urlsplit(f"//{where}")
     deadline_s = time.monotonic() + LONGEST_S
-    connection = HTTPSConnection(parts.hostname or "", parts.port, timeout=STEP_S, context=context)
+    connection = HttpsConnection(parts.hostname or "", parts.port, context, step_s=STEP_S, longest_s=LONGEST_S)
     try:
         body = None if question is None else json.dumps(question).encode()
         connection.request(method, path, body, {"Content-Type": "application/json"})

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Opened:
+    """The connection stands; the broker has not said anything yet."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """The broker has accepted the connection, and the subscription where receipts settle.
 
@@ -75,7 +80,7 @@ class Closed:
     name: str = ""
 
 
-Event = Ready | Received | Acknowledged | Closed
+Event = Opened | Ready | Received | Acknowledged | Closed
 
 
 class Link(Protocol):

@@ -1,8 +1,8 @@
 """The link to a broker, and the only file that knows paho.
 
 One client a connection: a new attempt begins with nothing of the old one, so that paho's own resending cannot make
-copies behind our back. paho runs no thread; everything happens inside `poll`, and its callbacks only put events into a
-deque. A connection that is half open is noticed after one and a half times `uplink.keepalive_s`: the broker is told
+copies behind our back. `kiosk.delivery.dial` opens the connection, TLS included, on a thread of its own; `poll` gives it to paho once it
+stands. paho runs no thread; everything else happens inside `poll`, and its callbacks only put events into a deque. A connection that is half open is noticed after one and a half times `uplink.keepalive_s`: the broker is told
 three quarters of it, and paho gives up after two of those.
 
 Receipts are subscribed to with QoS 0: the next one says all that a lost one said, and without a next one the entries are
@@ -20,13 +20,11 @@ Sources:
 
 from __future__ import annotations
 
-import codecs
 import logging
 import socket
-import ssl
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import paho.mqtt.client
@@ -34,33 +32,34 @@ from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from kiosk.delivery import refusals, wire
-from kiosk.delivery.link import Acknowledged, Closed, Event, Link, Ready, Received, UnreachedError
+from kiosk.delivery.dial import HERE
+from kiosk.delivery.link import Acknowledged, Closed, Event, Link, Opened, Ready, Received, UnreachedError
+from kiosk.delivery.pem import Files, context_of
 from kiosk.delivery.rival import CLOSED, TAKEN_OVER
 from kiosk.delivery.routes import Failure, Route, routes_of
+from kiosk.delivery.session import OPEN_S
 from kiosk.delivery.tls import judge_dates
-from kiosk.disk.text import LARGEST_BYTES, encoding_of, secret_in
+from kiosk.disk.text import secret_in
 from kiosk.errors import ConfigError, LinkError
 from kiosk.language.message import Message, say
 from kiosk.log import line
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Sequence
-    from pathlib import Path
 
     from paho.mqtt.client import ConnectFlags, DisconnectFlags
     from paho.mqtt.properties import Properties
     from paho.mqtt.reasoncodes import ReasonCode
 
     from kiosk.config import Config
+    from kiosk.delivery.dial import Connection
 
-CONNECT_S = 10.0
-"""Longest time for one TCP connection, and again for one TLS handshake."""
 QOS = 1
 RECEIPTS_QOS = 0
 UNLIMITED = 65_535
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _PROTOCOLS = {"5": MQTTv5, "3.1.1": MQTTv311}
-_TLS_VERSIONS = {"1.3": ssl.TLSVersion.TLSv1_3, "1.2": ssl.TLSVersion.TLSv1_2}
 _TAKEN_OVER = 0x8E
 _FAILURES = {0x84: Failure.NOT_SPOKEN, 0x9A: Failure.NOT_KEPT, 0x9B: Failure.NOT_KEPT}
 _NOBODY_HEARS = 0x10
@@ -72,7 +71,7 @@ class PahoLink:
     """A link over paho."""
 
     def __init__(self, config: Config, route: Route, last_will: bytes, topics: Sequence[str] = ()) -> None:
-        """Open it.
+        """Begin to open it.
 
         Args:
             config: The station's settings.
@@ -81,10 +80,8 @@ class PahoLink:
             topics: Subscribed besides the receipts; a broker that refuses one of these is still delivered to.
 
         Raises:
-            LinkError: The broker cannot be reached, or does not prove who it is.
             ConfigError: A certificate, a key or the password cannot be read.
         """
-        settings = config.uplink
         self._events: deque[Event] = deque()
         self._stood = False
         self._receive_maximum = UNLIMITED
@@ -93,9 +90,10 @@ class PahoLink:
         self._sending = ""
         self._topics = (wire.receipts_topic(config.kiosk.id), *topics)
         self._others_qos = QOS if route.protocol == "5" else RECEIPTS_QOS  # RabbitMQ before 3.13 speaks 3.1.1 only
+        self._keepalive_s = max(1, config.uplink.keepalive_s * 3 // 4)
         self._client = _client(config, route)
         self._qos, self._retains = QOS, not route.plain
-        self._needs_receipts = settings.settle_on == "receipt"
+        self._needs_receipts = config.uplink.settle_on == "receipt"
         will_qos = RECEIPTS_QOS if route.plain else QOS
         self._client.will_set(wire.status_topic(config.kiosk.id), last_will, will_qos, retain=not route.plain)
         self._client.on_connect = self._on_connect
@@ -104,29 +102,43 @@ class PahoLink:
         self._client.on_publish = self._on_publish
         self._client.on_disconnect = self._on_disconnect
         parts = urlsplit(route.url)
-        port = parts.port or _PORTS[parts.scheme]
-        try:
-            self._client.connect(parts.hostname or "", port, keepalive=max(1, settings.keepalive_s * 3 // 4))
-        except (OSError, ValueError) as error:
-            raise UnreachedError(route.url, refusals.by_error(error), _sentence(error)) from error
+        tls = _tls(config) if parts.scheme == "mqtts" else None
+        self._connection: Connection | None = None
+        self._opening = HERE.begin(parts.hostname or "", parts.port or _PORTS[parts.scheme], tls)
 
     def poll(self, timeout_s: float) -> list[Event]:
         """What has happened, waiting for it no longer than this."""
         if not self._events:
-            try:
-                code = self._client.loop(timeout_s)
-            except Exception as error:  # noqa: BLE001  whatever a broker sends: the uplink outlives it
-                self._close_with(f"it sent what cannot be read ({type(error).__name__})")
+            if self._connection is None:
+                self._open(timeout_s)
             else:
-                if code is MQTTErrorCode.MQTT_ERR_CONN_LOST:
-                    self._close_with(CLOSED)
-                elif code is MQTTErrorCode.MQTT_ERR_PROTOCOL and not self._stood:  # so paho says it in MQTT 3.1.1
-                    self._close_with(refusals.said("protocol"), Failure.NOT_SPOKEN, "protocol")
-                elif code is not MQTTErrorCode.MQTT_ERR_SUCCESS:
-                    self._close_with(code.name.removeprefix("MQTT_ERR_").lower().replace("_", " "))
+                self._loop(timeout_s)
         events = list(self._events)
         self._events.clear()
         return events
+
+    def _open(self, timeout_s: float) -> None:
+        try:
+            connection = self._opening.poll(timeout_s)
+            if connection is not None:
+                self._connection = connection
+                self._client.take(connection, self._keepalive_s)
+                self._events.append(Opened())
+        except (OSError, ValueError) as error:
+            self._events.append(Closed(_sentence(error), Failure.UNREACHABLE, refusals.by_error(error)))
+
+    def _loop(self, timeout_s: float) -> None:
+        try:
+            code = self._client.loop(timeout_s)
+        except Exception as error:  # noqa: BLE001  whatever a broker sends: the uplink outlives it
+            self._close_with(f"it sent what cannot be read ({type(error).__name__})")
+        else:
+            if code is MQTTErrorCode.MQTT_ERR_CONN_LOST:
+                self._close_with(CLOSED)
+            elif code is MQTTErrorCode.MQTT_ERR_PROTOCOL and not self._stood:  # so paho says it in MQTT 3.1.1
+                self._close_with(refusals.said("protocol"), Failure.NOT_SPOKEN, "protocol")
+            elif code is not MQTTErrorCode.MQTT_ERR_SUCCESS:
+                self._close_with(code.name.removeprefix("MQTT_ERR_").lower().replace("_", " "))
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
         """Send with QoS 1, and retained, as far as the broker goes along."""
@@ -142,10 +154,13 @@ class PahoLink:
 
     def close(self) -> None:
         """Say goodbye."""
+        self._opening.give_up()
         if self._client.is_connected():
             self._client.disconnect()
             self._client.loop(0)
-        _close_socket(self._client)
+        if self._connection is not None:
+            self._connection.socket.close()
+            HERE.rate(self._connection, good=self._stood)
         # Without them nothing refers to the client in a circle, and its further sockets go with it.
         self._client.on_connect = self._client.on_subscribe = self._client.on_message = None
         self._client.on_publish = self._client.on_disconnect = None
@@ -221,10 +236,9 @@ class PahoLink:
 
 
 def open_link(config: Config, route: Route, last_will: bytes, topics: Sequence[str] = ()) -> Link:
-    """A link by this route, subscribed to the receipts and to these topics.
+    """A link by this route, subscribed to the receipts and to these topics; it begins to be opened.
 
     Raises:
-        LinkError: The broker cannot be reached.
         ConfigError: A certificate, a key or the password cannot be read.
     """
     return PahoLink(config, route, last_will, topics)
@@ -236,7 +250,7 @@ def probe(config: Config, url: str, timeout_s: float) -> Message:
     Args:
         config: The station's settings.
         url: The broker.
-        timeout_s: Longest wait for its answer.
+        timeout_s: Longest wait for its answer, from when the connection stands.
 
     Returns:
         What was found, in a few words.
@@ -247,14 +261,18 @@ def probe(config: Config, url: str, timeout_s: float) -> Message:
     name = refusals.SILENT
     for route in routes_of([url], config.uplink.protocol):
         link = PahoLink(config, route, b"")
-        deadline_s = time.monotonic() + timeout_s
+        deadline_s = time.monotonic() + OPEN_S  # it ends by itself, before that
         try:
             while time.monotonic() < deadline_s:
                 for event in link.poll(0.2):
+                    if isinstance(event, Opened):
+                        deadline_s = time.monotonic() + timeout_s
                     if isinstance(event, Ready):
                         return say("speaks MQTT {protocol}", protocol=route.protocol)
                     if isinstance(event, Closed):
                         name = event.name
+                        if event.failure is Failure.UNREACHABLE:
+                            raise UnreachedError(url, name, event.reason)
                         deadline_s = 0.0
         finally:
             link.close()
@@ -273,27 +291,35 @@ def _socketpair() -> tuple[socket.socket, socket.socket]:
 paho.mqtt.client._socketpair_compat = _socketpair  # noqa: SLF001  there is no public way
 
 
-class _UnboundClient(Client):
-    """paho binds a socket, to any port, before it connects. Nobody needs that, and `SocketBindDeny=any` refuses each bind."""
+class _Client(Client):
+    """paho over a connection that stands already. Its own way looks names up, binds and waits, one address after the other."""
 
-    def _create_socket_connection(self) -> socket.socket:
-        return socket.create_connection((self._host, self._port), timeout=self._connect_timeout)
+    _connection: Connection
+
+    def take(self, connection: Connection, keepalive_s: int) -> None:
+        """Say hello over it.
+
+        Raises:
+            OSError: It is over.
+        """
+        self._connection = connection
+        self.connect(*connection.place, keepalive_s)
+
+    def _create_socket(self) -> socket.socket:
+        return self._connection.socket
 
 
-def _client(config: Config, route: Route) -> Client:
+def _client(config: Config, route: Route) -> _Client:
     settings = config.uplink
-    client = _UnboundClient(
+    client = _Client(
         CallbackAPIVersion.VERSION2,
         client_id=f"kiosk-{config.kiosk.id}",
         protocol=_PROTOCOLS[route.protocol],
         reconnect_on_failure=False,
     )
-    client.connect_timeout = CONNECT_S
     client.max_inflight_messages = UNLIMITED  # the session keeps its own, smaller window
     if settings.username is not None:
         client.username_pw_set(settings.username, _password(config))
-    if urlsplit(route.url).scheme == "mqtts":
-        client.tls_set_context(_tls(config))
     return client
 
 
@@ -319,40 +345,9 @@ def _tls(config: Config) -> ssl.SSLContext:
     has no time server, would otherwise never come to the centre. Once the centre has told its time, they are judged by that.
     """
     tls = config.uplink.tls
-    for name in ("ca_file", "cert_file", "key_file"):
-        _check_pem(f"uplink.tls.{name}", getattr(tls, name))
-    try:
-        context = ssl.create_default_context(cafile=None if tls.ca_file is None else str(tls.ca_file))
-        context.minimum_version = _TLS_VERSIONS[tls.least_version]
-        judge_dates(context, config.state.runtime_dir, ignore_unknown=tls.while_clock_unset == "ignore-dates")
-        if tls.cert_file is not None:
-            context.load_cert_chain(str(tls.cert_file), None if tls.key_file is None else str(tls.key_file))
-    except OSError as error:  # ssl.SSLError is one
-        raise ConfigError(
-            f"uplink.tls: {_sentence(error)}", hint="see that the files exist, are PEM and belong together"
-        ) from error
+    context = context_of(Files(tls.ca_file, tls.cert_file, tls.key_file, "uplink.tls.{}_file"), tls.least_version)
+    judge_dates(context, config.state.runtime_dir, ignore_unknown=tls.while_clock_unset == "ignore-dates")
     return context
-
-
-def _check_pem(name: str, path: Path | None) -> None:
-    """Name the file that OpenSSL would only call a PEM error."""
-    if path is None:
-        return
-    try:
-        with path.open("rb") as file:
-            head = file.read(LARGEST_BYTES)
-    except OSError as error:
-        raise ConfigError(f"{name}: {path}: {error.strerror}", hint="see that it exists and is readable") from error
-    if head.startswith(codecs.BOM_UTF8) or encoding_of(head) != "utf-8-sig":
-        raise ConfigError(f"{name}: {path} was saved by a text editor", hint="copy the original file, byte by byte")
-    if b"-----BEGIN " not in head:
-        raise ConfigError(f"{name}: {path} is not PEM", hint="it should begin with -----BEGIN")
-
-
-def _close_socket(client: Client) -> None:
-    socket: Any = client.socket()
-    if socket is not None:
-        socket.close()
 
 
 def _sentence(error: Exception) -> str:

@@ -1,6 +1,6 @@
 """The uplink's automaton: when to connect and where, what to send next, when to give a connection up. No I/O, no clock.
 
-               begin                     connected
+               begin                opened, connected
     OFFLINE ───────────▶ CONNECTING ─────────────────▶ ONLINE
        ▲  pause over          │ failed · too late         │ lost · publish refused · taken over
        └──────────────────────┴───────────────────────────┘
@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from kiosk.config import Uplink
     from kiosk.delivery.routes import Route
 
+OPEN_S = 45.0
+"""Longest time until the connection stands. The link tells of its failure before that; this is for one that tells nothing."""
 CONNECT_S = 10.0
-"""Longest time from the first packet to the subscription's acknowledgement."""
+"""Longest time from there to the subscription's acknowledgement."""
 MOST_PATIENCE = 16
 IDLE_S = 0.1
 """How often the outbox is asked for new entries while nothing else happens."""
@@ -123,6 +125,7 @@ class Session:
     state: State = State.OFFLINE
     _connect_until_s: float = 0.0
     _connected_s: float = 0.0
+    _is_open: bool = False
     _settled: int = 0
     _start: int = 0
     _position: int = 0
@@ -166,15 +169,24 @@ class Session:
                 if now_s < self._attempts.pause_until_s:
                     return Wait(self._attempts.pause_until_s - now_s)
                 self.state = State.CONNECTING
-                self._connect_until_s = now_s + CONNECT_S
+                self._connect_until_s = now_s + OPEN_S
+                self._is_open = False
                 return Connect(self.route)
             case State.CONNECTING:
                 if now_s < self._connect_until_s:
                     return Wait(min(IDLE_S, self._connect_until_s - now_s))
+                if not self._is_open:
+                    self.failed(now_s, Failure.UNREACHABLE)
+                    return Drop(f"no connection within {OPEN_S:.0f} s")
                 self.failed(now_s, Failure.NOT_SPOKEN)  # some brokers answer an unknown protocol with silence
                 return Drop(f"no answer within {CONNECT_S:.0f} s")
             case _:
                 return self._send(now_s, settled, last_seq)
+
+    def opened(self, now_s: float) -> None:
+        """The connection stands: from now on the broker has its time to answer, however long it took to find it."""
+        self._is_open = True
+        self._connect_until_s = now_s + CONNECT_S
 
     def connected(self, now_s: float, settled: int, receive_maximum: int) -> None:
         """The broker has accepted the connection and the subscription.

@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-import ssl
-from http.client import HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPException, HTTPResponse
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from kiosk.delivery import pem
+from kiosk.delivery.dial import LONGEST_S, HttpsConnection
+from kiosk.delivery.pem import Files
 from kiosk.delivery.tls import judge_dates
 from kiosk.disk import durable
-from kiosk.errors import UpdateError
+from kiosk.errors import ConfigError, UpdateError
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
     from pathlib import Path
 
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from kiosk.envelopes.offer import Offer
 
 STEP_S = 20.0
-"""Longest wait for one step of a connection, and for one piece."""
+"""Longest wait for the answer, and for one piece."""
 PIECE_BYTES = 64 * 1024
 SPARE_BYTES = 64 << 20
 _OK, _PARTIAL, _BEYOND = 200, 206, 416
@@ -73,14 +76,13 @@ def context_of(config: Config) -> ssl.SSLContext:
         UpdateError: A certificate cannot be used.
     """
     tls = config.uplink.tls
+    is_readable = tls.cert_file is not None and os.access(tls.cert_file, os.R_OK)
+    cert, key = (tls.cert_file, tls.key_file) if is_readable else (None, None)
     try:
-        context = ssl.create_default_context(cafile=None if tls.ca_file is None else str(tls.ca_file))
-        context.minimum_version = ssl.TLSVersion.TLSv1_3 if tls.least_version == "1.3" else ssl.TLSVersion.TLSv1_2
-        judge_dates(context, config.state.runtime_dir)
-        if tls.cert_file is not None and os.access(tls.cert_file, os.R_OK):
-            context.load_cert_chain(str(tls.cert_file), None if tls.key_file is None else str(tls.key_file))
-    except OSError as error:  # ssl.SSLError is one
-        raise UpdateError(f"uplink.tls: {error}", hint="run `kiosk check`") from error
+        context = pem.context_of(Files(tls.ca_file, cert, key, "uplink.tls.{}_file"), tls.least_version)
+    except ConfigError as error:
+        raise UpdateError(error.sentence, hint=error.hint) from error
+    judge_dates(context, config.state.runtime_dir)
     return context
 
 
@@ -102,7 +104,7 @@ def _check_room(folder: Path, needed: int) -> None:
 
 def _receive(offer: Offer, part: Path, have: int, context: ssl.SSLContext, go_on: Callable[[], bool]) -> None:
     parts = urlsplit(offer.url)
-    connection = HTTPSConnection(parts.hostname or "", parts.port, timeout=STEP_S, context=context)
+    connection = HttpsConnection(parts.hostname or "", parts.port, context, step_s=STEP_S, longest_s=LONGEST_S)
     try:
         connection.request("GET", parts.path, headers={"Range": f"bytes={have}-"} if have else {})
         response = connection.getresponse()

@@ -460,10 +460,6 @@ def test_entries_travel_over_mutual_tls(
     assert mqtt.probe(config, url, 5.0) == "speaks MQTT 5"
 
 
-@pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning"
-)  # paho drops the socket of a failed handshake
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.parametrize(
     ("ca", "certificate", "host"),
     [
@@ -485,8 +481,6 @@ def test_wrong_certificate_goes_nowhere(
         mqtt.probe(make_config(**_impatient(url, tls=tls)), url, 3.0)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # as above
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_certificate_of_a_later_day_waits_for_the_clock(
     make_config: Callable[..., Config], broker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

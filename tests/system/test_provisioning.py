@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from http.client import HTTPSConnection
 from pathlib import Path
@@ -64,6 +64,7 @@ from kiosk.orders.executor import Executor
 from kiosk.outbox import Outbox
 from kiosk.settings import loader
 from kiosk.sim.cards import write_cards
+from tests.net import V4, Net
 from tests.running import until
 
 # paho drops the socket of a link that is closed while it reads.
@@ -163,6 +164,17 @@ def test_code_becomes_an_identity(centre: Centre, board: Callable[..., Path]) ->
     assert stat.S_IMODE(folder.stat().st_mode) == 0o750
     assert probe(config, config.uplink.brokers[0], 5.0) == "speaks MQTT 5"
     assert [item.name for item in config.state.dir.iterdir()] == ["identity"]
+
+
+def test_dead_first_address_of_the_centre_is_passed_by(centre: Centre, board: Callable[..., Path]) -> None:
+    """A name with an address that swallows everything before the good one; the certificate is checked against the name all the same."""
+    with ExitStack() as stack:
+        net = Net(stack, "127.0.0.1")
+        addresses = [net.hole(), ("127.0.0.1", centre.port)]
+        net.answers[V4] = lambda: addresses
+        path = board()
+        provision.set_up(path, centre.code())
+    assert loader.load(path).kiosk.id == "door-a"
 
 
 def test_token_works_once(centre: Centre, board: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,10 +28,6 @@ from kiosk.outbox import Outbox
 from tests.running import Running, collecting, delivering, until
 
 DAY_NS = 86_400_000_000_000
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # paho drops the socket of a failed
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # handshake
-]
 
 
 def _boot_ns() -> int:

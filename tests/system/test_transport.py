@@ -25,11 +25,6 @@ from kiosk.delivery.routes import routes_of
 from kiosk.errors import LinkError
 from tests.running import until
 
-# paho drops the socket of a handshake that failed.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-]
 WAIT_S = 10.0
 
 

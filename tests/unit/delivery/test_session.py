@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiosk.delivery.routes import FIRST_PAUSE_S, Failure, Route, routes_of
-from kiosk.delivery.session import CONNECT_S, Connect, Drop, Publish, Rules, Session, State, Wait
+from kiosk.delivery.session import CONNECT_S, OPEN_S, Connect, Drop, Publish, Rules, Session, State, Wait
 
 ROUTES = routes_of(["mqtt://a", "mqtt://b"], "auto")
 
@@ -240,15 +240,24 @@ def test_jitter_takes_up_to_half_of_a_pause() -> None:
     assert session.next(0, 0, 0) == Wait(FIRST_PAUSE_S / 2)
 
 
-def test_connection_that_does_not_come_about_is_dropped() -> None:
-    """Waiting for an answer has an end."""
+def test_answer_that_does_not_come_is_not_waited_for() -> None:
+    """The broker has its time from when the connection stands, however long it took to find it; then the next protocol is tried."""
     session = _session()
     session.next(0, 0, 0)
-    assert isinstance(session.next(CONNECT_S - 1, 0, 0), Wait)
-    action = session.next(CONNECT_S, 0, 0)
-    assert isinstance(action, Drop)
-    assert "10 s" in action.reason
+    session.opened(OPEN_S - 1)
+    assert isinstance(session.next(OPEN_S + CONNECT_S - 2, 0, 0), Wait)
+    assert session.next(OPEN_S + CONNECT_S - 1, 0, 0) == Drop("no answer within 10 s")
     assert session.route.protocol == "3.1.1"
+    assert session.state.value == "offline"
+
+
+def test_connection_that_does_not_come_about_is_dropped() -> None:
+    """A link that tells of no end is left, for the next broker and not for the next protocol."""
+    session = _session()
+    session.next(0, 0, 0)
+    assert isinstance(session.next(OPEN_S - 1, 0, 0), Wait)
+    assert session.next(OPEN_S, 0, 0) == Drop("no connection within 45 s")
+    assert session.route.protocol == "5"
     assert session.state.value == "offline"
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import grimp
 
 ROOT = Path(__file__).resolve().parents[3]
-# Words and forms: what travels, what is signed, what is sealed.
+# Words and forms: what travels, what is signed, what is sealed; and the way to a broker, which is the same for both: its address, the files of TLS.
 SHARED = {
-    "kiosk", "kiosk.cues", "kiosk.errors", "kiosk.forms", "kiosk.model", "kiosk.delivery.wire", "kiosk.disk.durable", "kiosk.disk.text", "kiosk.trust.authority_keys", "kiosk.trust.trust_list",
+    "kiosk", "kiosk.cues", "kiosk.errors", "kiosk.forms", "kiosk.model", "kiosk.delivery.dial", "kiosk.delivery.pem", "kiosk.delivery.wire", "kiosk.disk.durable", "kiosk.disk.text", "kiosk.trust.authority_keys", "kiosk.trust.trust_list",
     "kiosk.updates.rules", "kiosk.cli.words", "kiosk.cli.values",
 }  # fmt: skip
 # Whoever issues a pass, or says whom to believe, writes the form that a station reads, from the modules that define it.
@@ -30,8 +30,8 @@ def test_layers_hold() -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_centre_shares_words_and_forms_only() -> None:
-    """What the centre imports of the kiosk is listed above; a station's hands are none of its business."""
+def test_centre_shares_words_forms_and_the_way_to_a_broker_only() -> None:
+    """What the centre imports of the kiosk is listed above; a station's devices and its store are none of its business."""
     graph = grimp.build_graph("kiosk", "central", cache_dir=None)
     strange = [
         f"{module} -> {used}"

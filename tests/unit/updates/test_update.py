@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +27,7 @@ from kiosk.model import ClockQuality, Moment
 from kiosk.updates import fetch, install, updating
 from kiosk.updates.rules import Found, Mark, State, is_night, standing, unfit
 from tests.bundle_server import NEW, Server
+from tests.net import V4, Net
 
 KEY = Ed25519PrivateKey.generate()
 KEYS = {cose.key_id(KEY.public_key()): KEY.public_key()}
@@ -170,6 +172,15 @@ def test_bundle_is_fetched_and_resumed(server: Server, config: Config) -> None:
     assert server.asked[0] is None
     assert server.asked[1] == "bytes=200000-"
     assert 200_000 < int(str(server.asked[2])[6:-1]) < 300_000
+
+
+def test_dead_first_address_of_the_server_is_passed_by(server: Server, config: Config) -> None:
+    """A name with an address that swallows everything before the good one."""
+    with ExitStack() as stack:
+        net = Net(stack, "localhost")
+        addresses = [net.hole(), ("127.0.0.1", server.port)]
+        net.answers[V4] = lambda: addresses
+        assert _fetch(server.offer(), config)
 
 
 @pytest.mark.parametrize(
