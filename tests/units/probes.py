@@ -180,10 +180,13 @@ OF: dict[str, dict[str, Callable[[], object]]] = {
         "replace the uplink's key": lambda: Path("/var/lib/kiosk/identity/key.pem").unlink(),
         "read the uplink's credentials": _open("/run/credentials/kiosk-uplink.service/kiosk-uplink.password"),
         "fake the uplink's marks": lambda: Path("/run/kiosk/uplink.json").unlink(),
+        "write into the uplink's marks": _open("/run/kiosk/uplink.json", "r+b"),
     },
     "uplink": {
         "open any device": _devices,
         "fake the scan process's marks": lambda: Path("/run/kiosk/scan-main.json").unlink(),
+        "write into the scan process's marks": _open("/run/kiosk/scan-main.json", "r+b"),
+        "tell other pins than the scan process holds": _open("/run/kiosk/pins-main.json", "r+b"),
     },
 }
 
