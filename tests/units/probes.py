@@ -166,6 +166,9 @@ BOTH: dict[str, Callable[[], object]] = {
     "load a BPF program": lambda: _call(LIBC.syscall(NR["bpf"], 0, 0, 0)),
     "use the kernel's keyring": lambda: _call(LIBC.syscall(NR["add_key"], b"user", b"k", b"v", 1, -3)),
     "set the host's name": lambda: _call(LIBC.sethostname(b"probe", 5)),
+    "restart a service": lambda: subprocess.run(
+        ["systemctl", "restart", "kiosk-wpa.service"], check=True, timeout=20, capture_output=True
+    ),
     "restart the board": lambda: _call(LIBC.reboot(0)),
     "be scheduled before all others": lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50)),
     "read the machine's memory": _open("/dev/mem"),
@@ -197,7 +200,7 @@ def main(service: str) -> None:
     for name, probe in {**BOTH, **OF[service]}.items():
         try:
             probe()
-        except (OSError, ValueError, subprocess.CalledProcessError) as error:
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
             results[name] = str(error)
         else:
             results[name] = "ALLOWED"
