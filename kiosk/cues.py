@@ -234,7 +234,8 @@ RECEIPTS = frozenset(_RECORDED.values())
 ERRANDS = frozenset({CueName.IDENTIFY, CueName.SELF_TEST})
 """What the centre asks for waits until the people at the door have been answered."""
 MOST_RECEIPTS = 8
-"""How many may wait to be shown: as many people at once as one camera sees."""
+"""How many may wait to be shown: as many people at once as one camera sees. One more is recorded and not shown: its green would come when somebody
+else stands there."""
 _REFUSED = {
     RefusedReason.DAMAGED: CueName.DAMAGED,
     RefusedReason.NOT_CURRENT: CueName.NOT_CURRENT,
