@@ -67,6 +67,9 @@ class StampedPanel:
         if cues:
             self.told_ns = time.perf_counter_ns()
 
+    def expect(self) -> None:
+        """Nobody gets impatient."""
+
     def stand(self, cue: Cue) -> None:
         """Nobody looks."""
 

@@ -231,7 +231,7 @@ class State(Section):
     """Where things are kept."""
 
     dir: FilePath = Field(default=Path("/var/lib/kiosk"), description="folder of the outbox, on the card")
-    runtime_dir: FilePath = Field(default=Path("/run/kiosk"), description="folder of progress marks, in memory")
+    runtime_dir: FilePath = Field(default=forms.RUNTIME_DIR, description="folder of progress marks, in memory")
 
 
 class Trust(Section):

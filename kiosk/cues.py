@@ -4,7 +4,7 @@ A cue is data; `kiosk.panel` plays it on whatever lamps and buzzer there are. Ev
 its colours and, for those who cannot see them, by its sound: by its rhythm alone, because an active buzzer has one tone.
 Green, and only green or turquoise, means that the entry is on the disk.
 
-Standing cues say how the station is while nobody is there; they sound once, when they begin.
+Standing cues say how the station is while nobody is there, or that its answer is on the way; they sound once, when they begin.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class CueName(StrEnum):
     NOT_CURRENT = "not-current"
     NOT_GENUINE = "not-genuine"
     FAULT = "fault"
+    WAIT = "wait"
     FAULT_STANDING = "fault-standing"
     OFFLINE = "offline"
     UNPROVISIONED = "unprovisioned"
@@ -110,6 +111,7 @@ _ALL = (
     Cue(CueName.NOT_GENUINE, _pulses(RED, (262,) * 5, 70, 90)),
     Cue(CueName.DAMAGED, _pulses(MAGENTA, (660, 660, 660), 90, 150)),
     Cue(CueName.FAULT, tuple(Step(*rgb_tone, 250) for rgb_tone in ((RED, 440), (BLUE, 0)) * 4)),
+    Cue(CueName.WAIT, (Step(WHITE, 0, 400), Step(DIM_WHITE, 0, 400)), standing=True),
     Cue(CueName.FAULT_STANDING, (Step(RED, 440, 700), Step(BLUE, 0, 700)), standing=True),
     Cue(CueName.OFFLINE, (Step(YELLOW, 660, 60), Step(DIM_WHITE, 440, 60), Step(DIM_WHITE, 0, 1880)), standing=True),
     Cue(CueName.UNPROVISIONED, (Step(BLUE, 523, 200), Step(BLUE, 0, 300), Step(DARK, 0, 500)), standing=True),
@@ -140,6 +142,7 @@ MEANINGS: Mapping[CueName, Message] = MappingProxyType(
         CueName.NOT_GENUINE: say("red, flashing five times, five quick low tones: not genuine, revoked or copied"),
         CueName.DAMAGED: say("magenta, flashing three times, three beeps: not read whole, show it again"),
         CueName.FAULT: say("red and blue in turn, four low tones: not recorded, tell the staff"),
+        CueName.WAIT: say("white and dim white in turn: your code is being recorded, wait for the answer"),
         CueName.FAULT_STANDING: say("red and blue in turn, slowly: the station cannot record"),
         CueName.OFFLINE: say("dim white with a yellow flash every two seconds: records, the centre is out of reach"),
         CueName.UNPROVISIONED: say("blue, flashing slowly: waits for its provisioning code"),
@@ -188,6 +191,7 @@ IN_VIETNAMESE: Mapping[CueName, Words] = MappingProxyType(
             "hồng tím, chớp ba lần", "ba tiếng bíp", "đọc chưa trọn: xin đưa lại, gần hơn và giữ yên"
         ),
         CueName.FAULT: Words("đỏ và xanh dương luân phiên", "bốn tiếng trầm", "**chưa** ghi nhận: báo nhân viên"),
+        CueName.WAIT: Words("trắng và trắng mờ luân phiên", "", "đang ghi vào thẻ nhớ, xin chờ đèn trả lời"),
         CueName.READY: Words("trắng mờ", "", "sẵn sàng"),
         CueName.OFFLINE: Words(
             "trắng mờ, chớp vàng mỗi hai giây",
@@ -230,7 +234,8 @@ RECEIPTS = frozenset(_RECORDED.values())
 ERRANDS = frozenset({CueName.IDENTIFY, CueName.SELF_TEST})
 """What the centre asks for waits until the people at the door have been answered."""
 MOST_RECEIPTS = 8
-"""How many may wait to be shown: as many people at once as one camera sees."""
+"""How many may wait to be shown: as many people at once as one camera sees. One more is recorded and not shown: its green would come when somebody
+else stands there."""
 _REFUSED = {
     RefusedReason.DAMAGED: CueName.DAMAGED,
     RefusedReason.NOT_CURRENT: CueName.NOT_CURRENT,

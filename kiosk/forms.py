@@ -11,12 +11,15 @@ import ipaddress
 import re
 import unicodedata
 import zoneinfo
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from kiosk.language.message import Message, say
 
 LONGEST_ID = 64
 DEFAULT_ZONE = "Asia/Ho_Chi_Minh"
+RUNTIME_DIR = Path("/run/kiosk")
+"""Where `state.runtime_dir` is at a door."""
 LARGEST_PORT = 65_535
 LONGEST_HOST = 253
 _ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")

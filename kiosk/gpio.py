@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kiosk.clock import Clock
     from kiosk.cues import Cue, Rgb
     from kiosk.panel import Panel
+    from kiosk.process.held import HeldPins
 
 LAMP_HZ = 2000
 LED_HZ = 200
@@ -206,32 +207,29 @@ def open_panel(
     return CuePlayer(GpioOutputs(settings, sound, pin_factory(settings.kind), clock, zone))
 
 
-def leave(settings: config.Panel, rgb: Rgb) -> None:
+def leave(held: HeldPins, rgb: Rgb) -> None:
     """Light the LEDs, silence the buzzer and let go of nothing, for a process that ends at once.
 
     Only the kernel lets go of the pins then, and it leaves outputs at their level. The LEDs are on or off: nobody is left to
     dim them.
 
     Args:
-        settings: Kinds of LEDs and buzzer, and their pins.
+        held: The pins.
         rgb: The light; `kiosk.cues.DARK` for none.
 
     Raises:
         PanelError: A pin is in use, or there are none on this machine.
     """
-    leds, buzzer = settings.leds, settings.buzzer
-    pins = {colour: getattr(leds, f"{colour}_pin") for colour in ("red", "green", "blue", "yellow")}
-    levels = levels_of(rgb, tuple(colour for colour, pin in pins.items() if pin is not None))
-    factory = pin_factory(settings.kind)
+    factory = pin_factory(held.kind)
+
+    def put(pin: int, *, active_high: bool, on: bool) -> None:
+        _left.append(DigitalOutputDevice(pin, active_high=active_high, initial_value=on, pin_factory=factory))
+
     try:
-        for colour, level in levels.items():
-            lit, pin = level > 0, pins[colour]
-            _left.append(DigitalOutputDevice(pin, active_high=leds.active_high, initial_value=lit, pin_factory=factory))
-        if buzzer.kind != "none":
-            silent = DigitalOutputDevice(
-                buzzer.pin, active_high=buzzer.active_high, initial_value=False, pin_factory=factory
-            )
-            _left.append(silent)
+        for colour, level in levels_of(rgb, tuple(held.leds)).items():
+            put(held.leds[colour], active_high=held.leds_active_high, on=level > 0)
+        if held.buzzer is not None:
+            put(held.buzzer, active_high=held.buzzer_active_high, on=False)
     except Exception as error:  # gpiozero's, lgpio's and the system's own, which share no root
         raise PanelError(say("cannot use the pins: {reason}", reason=error)) from error
 

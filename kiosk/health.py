@@ -28,7 +28,6 @@ from typing import TYPE_CHECKING, Any
 from kiosk import __version__
 from kiosk.clock import judging_s
 from kiosk.log import line
-from kiosk.sealer import Sealer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,7 +119,10 @@ def write_marks(runtime_dir: Path, name: str, marks: dict[str, Any]) -> None:
     fresh = path.with_suffix(".tmp")
     try:
         runtime_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
-        fresh.write_text(json.dumps(marks), "utf-8")
+        # The other process shares the group and the folder, and must not write here; a service's umask would let it.
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(json.dumps(marks))
         fresh.replace(path)
     except OSError as error:
         _log.warning(line("marks-not-written", path=path, reason=error.strerror))
@@ -307,6 +309,8 @@ def _outbox(outbox: Outbox, now: Moment, disk: os.statvfs_result) -> dict[str, A
 
 def _warnings(config: Config, outbox: Outbox, now: Moment, disk: os.statvfs_result) -> list[str]:
     """What will stop the station from recording if nobody acts: "outbox-filling", "disk-filling"; and `Sealer.warnings`."""
+    from kiosk.sealer import Sealer  # noqa: PLC0415  whoever writes marks alone, after a death, has no time for it
+
     filling = outbox.depth() > OUTBOX_SHARE * config.outbox.max_entries
     narrow = disk.f_bavail * disk.f_frsize < DISK_TIMES * config.outbox.min_free_mb * 2**20
     return ["outbox-filling"] * filling + ["disk-filling"] * narrow + Sealer(config).warnings(now)

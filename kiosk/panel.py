@@ -4,6 +4,9 @@ The scan loop hands over cues and goes on; a thread plays them. The newest answe
 it belongs to whoever stands there now; only a receipt is always shown whole (`kiosk.cues.in_turn`). While nothing plays,
 the standing cue says how the station is.
 
+Cheap cards stall for seconds in a flush, and the loop with them. So the loop says before it commits that an answer is on the way; if none
+has come after `PATIENCE_S`, the thread asks whoever stands there to wait.
+
 The thread is `CuePlayer`, which knows nothing of pins: it drives `Outputs`, in `kiosk.gpio` pins, in `kiosk.sim` a terminal.
 
 Units: `_hz` hertz, `_ms` milliseconds, `_s` seconds.
@@ -11,10 +14,12 @@ Units: `_hz` hertz, `_ms` milliseconds, `_s` seconds.
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from typing import TYPE_CHECKING, Protocol
 
-from kiosk.cues import DARK, Cue, Step, in_turn
+from kiosk.cues import CUES, DARK, RECEIPTS, Cue, CueName, Step, in_turn
 from kiosk.errors import PanelError
 from kiosk.language.message import say
 
@@ -25,6 +30,9 @@ if TYPE_CHECKING:
     from kiosk.cues import Rgb
 
 CLOSE_S = 2.0
+PATIENCE_S = 0.4
+"""So long nobody notices that an answer is late."""
+_WAIT = CUES[CueName.WAIT]
 
 
 class Panel(Protocol):
@@ -38,6 +46,9 @@ class Panel(Protocol):
         Raises:
             PanelError: The lights or the buzzer have failed.
         """
+
+    def expect(self) -> None:
+        """An answer is on the way: ask for patience until the next `show`, if that takes longer than `PATIENCE_S`."""
 
     def stand(self, cue: Cue) -> None:
         """Shine like this while nothing plays."""
@@ -80,6 +91,8 @@ class CuePlayer:
         self._playing: Cue | None = None
         self._standing: Cue | None = None
         self._standing_is_new = False
+        self._wait_from_s: float | None = None
+        """When it is time to ask for patience, monotonic; None while no answer is on the way."""
         self._closed = False
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="panel", daemon=True)
@@ -89,10 +102,19 @@ class CuePlayer:
         """Play these cues, as `in_turn` orders them."""
         self._raise_failure()
         with self._changed:
+            self._wait_from_s = None
             broken_off, self._waiting = in_turn(self._playing, self._waiting, cues)
             if broken_off:
                 self._playing = None
             self._changed.notify()
+
+    def expect(self) -> None:
+        """An answer is on the way; the first such word counts until the next answer."""
+        self._raise_failure()
+        with self._changed:
+            if self._wait_from_s is None:
+                self._wait_from_s = time.monotonic() + PATIENCE_S
+                self._changed.notify()
 
     def stand(self, cue: Cue) -> None:
         """Shine like this while nothing plays."""
@@ -129,35 +151,62 @@ class CuePlayer:
 
     def _play_next(self) -> None:
         with self._changed:
-            cue, *rest = self._waiting or (None,)
-            self._waiting, self._playing = tuple(rest), cue
-            if cue is None and self._standing is None:
+            first = self._waiting[0] if self._waiting else None
+            if self._is_late() and (first is None or self._gives_way(first)):
+                cue, steps, interrupted = _WAIT, _WAIT.steps, self._is_answered
+            elif first is not None:
+                self._playing, self._waiting = first, self._waiting[1:]
+                cue, steps, interrupted = first, first.steps, lambda: self._is_broken_off(first)
+            elif self._standing is not None:
+                cue, steps, interrupted = self._standing, self._standing.steps, self._is_interrupted
+                if not self._standing_is_new:
+                    steps = tuple(Step(step.rgb, 0, step.duration_ms) for step in steps)
+                self._standing_is_new = False
+            else:
                 self._go_dark()
-                self._changed.wait_for(self._is_interrupted)
+                self._pause(math.inf, self._is_interrupted)
                 return
-        if cue is not None:
-            self._play(cue, cue.steps, lambda: self._closed or self._playing is not cue)
-            self._playing = None
-        elif self._standing is not None:
-            standing, silent = self._standing, not self._standing_is_new
-            self._standing_is_new = False
-            steps = [Step(step.rgb, 0, step.duration_ms) if silent else step for step in standing.steps]
-            self._play(standing, steps, self._is_interrupted)
+        self._play(cue, steps, interrupted)
+        self._playing = None
 
     def _play(self, cue: Cue, steps: Sequence[Step], interrupted: Callable[[], bool]) -> None:
         self._outputs.begin(cue)
         for step in steps:
             self._outputs.set(step.rgb, step.tone_hz)
             with self._changed:
-                if self._changed.wait_for(interrupted, step.duration_ms / 1000):
+                if self._pause(step.duration_ms / 1000, interrupted):
                     return
+
+    def _pause(self, duration_s: float, interrupted: Callable[[], bool]) -> bool:
+        """Wait for so long, and look up when an answer gets late; whether it was interrupted."""
+        end_s = time.monotonic() + duration_s
+        while not interrupted():
+            now_s = time.monotonic()
+            if now_s >= end_s:
+                return False
+            next_s = end_s if self._wait_from_s is None or self._is_late() else min(end_s, self._wait_from_s)
+            self._changed.wait(None if next_s == math.inf else next_s - now_s)
+        return True
+
+    def _is_late(self) -> bool:
+        return self._wait_from_s is not None and time.monotonic() >= self._wait_from_s
+
+    def _gives_way(self, cue: Cue) -> bool:
+        """Whether whoever waits for a late answer is told so in its place; a receipt is shown whole."""
+        return self._is_late() and cue.name not in RECEIPTS
 
     def _go_dark(self) -> None:
         self._outputs.begin(None)
         self._outputs.set(DARK, 0)
 
     def _is_interrupted(self) -> bool:
-        return self._closed or bool(self._waiting) or self._standing_is_new
+        return self._closed or bool(self._waiting) or self._standing_is_new or self._is_late()
+
+    def _is_broken_off(self, cue: Cue) -> bool:
+        return self._closed or self._playing is not cue or self._gives_way(cue)
+
+    def _is_answered(self) -> bool:
+        return self._closed or self._wait_from_s is None
 
 
 class NoOutputs:

@@ -5,6 +5,7 @@
 One process a lane, one thread for this loop and one for the panel. The order is the promise: a green cue is shown only
 after `Recorder.commit` has returned, and that returns only after the entry is on the disk. If the person cannot be sealed
 or the commit fails, the panel shows the fault, nothing is remembered, and the same code is tried again while it is still held up.
+A card that stalls holds the loop up, and the panel asks for patience meanwhile (`Panel.expect`).
 
 Each step is another one's: `kiosk.decoder` reads, `kiosk.judge` decides, `kiosk.recorder` commits, `kiosk.cues` has the answers; `kiosk.tending`
 looks after the light and the marks between two people. The scan process and the uplink know each other by files alone: entries
@@ -159,6 +160,7 @@ class Scanner:
         if not (isinstance(decision, Recorded) and isinstance(verdict, Credential)):
             return Scan(sighting, verdict, decision, None, cue, strategy, decode_ms, 0.0)
         started_ns = time.perf_counter_ns()
+        self._parts.panel.expect()
         try:
             entry = self._recorder.commit(sighting, verdict, now_boot_ns)
         except (OutboxError, SealError) as error:

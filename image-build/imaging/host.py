@@ -34,9 +34,12 @@ ALSO = ("libc6-dev-arm64-cross", "qemu-user-static")
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 RPI_FINGERPRINT = "CF8A1AF502A2AA2D763BAE7E82B129927FA3303E"
 """Of the key that signs the maker's archive."""
+QEMU_USER = ("/usr/libexec/qemu-binfmt/aarch64-binfmt-P", "/usr/bin/qemu-aarch64-static", "/usr/bin/qemu-aarch64")
+_FOREIGN = "kiosk-aarch64-"
+"""Begins an entry of the kernel's table of foreign programs; the process that made it ends it."""
 _SIGNED_BY = re.compile(r"signed-by=([^\s\]]+)")
 _MAGIC = (
-    r":kiosk-aarch64:M::\x7f\x45\x4c\x46\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00"
+    r":{name}:M::\x7f\x45\x4c\x46\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00"
     r":\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:{interpreter}:OPF"
 )
 APT_WAIT = ("-o", "DPkg::Lock::Timeout=600", "-o", "Acquire::Retries=3")
@@ -147,31 +150,29 @@ def _release() -> str:
 
 @contextmanager
 def foreign_programs() -> Iterator[None]:
-    """Let the kernel run programs of the board through qemu-user, and take that back at the end.
+    """Let the kernel run programs of the board through qemu-user, and take that back at the end; several builds do not disturb each other.
 
     Raises:
         HostError: The kernel cannot, or there is no qemu-user.
     """
-    entry = BINFMT / "kiosk-aarch64"
+    name = f"{_FOREIGN}{os.getpid()}"
+    entry = BINFMT / name
     if platform.machine() == "aarch64" or (BINFMT / "qemu-aarch64").exists():
         yield
         return
-    places = ("/usr/libexec/qemu-binfmt/aarch64-binfmt-P", "/usr/bin/qemu-aarch64-static", "/usr/bin/qemu-aarch64")
-    interpreter = next((place for place in places if Path(place).exists()), None)
+    interpreter = next((place for place in QEMU_USER if Path(place).exists()), None)
     if interpreter is None:
         raise HostError("there is no qemu-user: apt-get install qemu-user-static")
-    mounted = not (BINFMT / "register").exists()
-    if mounted:
+    if not (BINFMT / "register").exists():
         run("mount", "-t", "binfmt_misc", "binfmt_misc", BINFMT)
-    if entry.exists():
-        entry.write_text("-1")
-    (BINFMT / "register").write_text(_MAGIC.format(interpreter=interpreter))
+    for left in BINFMT.glob(f"{_FOREIGN}*"):  # by a build that was killed; another one's that runs is in use
+        if not Path("/proc", left.name.removeprefix(_FOREIGN)).exists():
+            left.write_text("-1")
+    (BINFMT / "register").write_text(_MAGIC.format(name=name, interpreter=interpreter))
     try:
         yield
     finally:
         entry.write_text("-1")
-        if mounted:
-            run("umount", BINFMT)
 
 
 def download(folder: Path, lines: Sequence[str], packages: Sequence[str]) -> list[Path]:

@@ -27,6 +27,7 @@ from kiosk.lens.frame import warnings_of
 from kiosk.orders import errand
 from kiosk.outbox import Outbox
 from kiosk.policy import Policy, Rules
+from kiosk.process import held
 from kiosk.process.notify import Notifier
 from kiosk.scanner import Parts, Scanner
 from kiosk.sealer import Sealer
@@ -40,6 +41,7 @@ from kiosk.trust.issuers import TrustFolder
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from kiosk.config import Config, Lane
     from kiosk.lens.frame import Camera
@@ -61,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         config = loader.load(arguments.config, for_link=False)
     except NotProvisionedError:
         refuse_without_pins(arguments.config)
-        if not _set_up(loader.load_board(arguments.config), arguments.lane, stop):
+        if not _set_up(arguments.config, arguments.lane, stop):
             return 0
         config = loader.load(arguments.config, for_link=False)
     log.start(config.log.level)
@@ -72,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     lane = lane_named(config, arguments.lane)
     identified = loader.identity_mark(config)
     with ExitStack() as stack:
-        panel = stack.enter_context(_closing_panel(lane, config))
+        panel = stack.enter_context(_closing_panel(lane, config, arguments.config))
         jumper = Jumper(lane.panel.kind, config.provision.jumper_pin)
         stack.callback(jumper.close)
         try:
@@ -97,12 +99,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _set_up(board: Config, name: str | None, stop: Callable[[], bool]) -> bool:
+def _set_up(path: Path, name: str | None, stop: Callable[[], bool]) -> bool:
     """Read the provisioning code; whether the station is set up now."""
+    board = loader.load_board(path)
     log.start(board.log.level)
     lane = next((lane for lane in board.lanes if lane.name == name), board.lanes[0])
     with ExitStack() as stack:
-        panel = stack.enter_context(_closing_panel(lane, board))
+        panel = stack.enter_context(_closing_panel(lane, board, path))
         camera = opening.open_lit_camera(lane)
         stack.callback(camera.close)
         return FirstStart(board, camera, Decoder(board.decode.budget_ms), panel).run(stop)
@@ -149,10 +152,11 @@ def open_parts(config: Config, lane: Lane, panel: Panel, camera: Camera | None =
 
 
 @contextmanager
-def _closing_panel(lane: Lane, config: Config) -> Iterator[Panel]:
+def _closing_panel(lane: Lane, config: Config, path: Path) -> Iterator[Panel]:
     panel = opening.open_panel(
         lane.panel, errand.sound_of(config), SystemClock(config.state.runtime_dir), config.clock.zone
     )
+    held.write(config.state.runtime_dir, lane.name, [one.name for one in config.lanes], lane.panel, path)
     try:
         yield panel
     finally:

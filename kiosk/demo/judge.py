@@ -39,6 +39,10 @@ class WitnessedPanel:
         self._panel.show(*cues)
         self.shown.update(cue.name for cue in cues)
 
+    def expect(self) -> None:
+        """An answer is on the way."""
+        self._panel.expect()
+
     def stand(self, cue: Cue) -> None:
         """Shine like this while nothing plays."""
         self._panel.stand(cue)

@@ -32,7 +32,8 @@ PAGE_BYTES = 2048
 """Half of SQLite's own: a commit writes whole pages, and an entry fills a fifth of one."""
 LOG_PAGES = 8000
 """Where a commit would carry the log into the file itself, if the uplink has not done it in a quiet moment before."""
-BUSY_S = 5.0
+BUSY_S = 20.0
+"""Longest wait for the other process's write: longer than cheap cards stall, 4 to 12 s, and less than the watchdog's 30 s."""
 LOCK_S = 30.0
 """Longest wait for another process that replaces a damaged file."""
 

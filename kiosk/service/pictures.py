@@ -54,6 +54,7 @@ TABLES = {
         CueName.NOT_CURRENT,
         CueName.NOT_GENUINE,
         CueName.FAULT,
+        CueName.WAIT,
     ),
     "While nobody is there": (
         CueName.READY,

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TextIO
 
-from kiosk.cues import DARK, MEANINGS, CueName, Rgb
+from kiosk.cues import CUES, DARK, MEANINGS, CueName, Rgb
 
 if TYPE_CHECKING:
     from kiosk.config import Sound
@@ -64,6 +64,8 @@ class TerminalOutputs:
             return
         if cue.standing:
             self._standing = cue
+        elif self._standing is CUES[CueName.WAIT]:
+            self._standing = None  # the next one waits anew
         on_terminal = self._out.isatty()
         light = "\x1b[48;2;{};{};{}m    \x1b[0m ".format(*cue.steps[0].rgb) if on_terminal else ""
         print(f"{light}panel: {cue.name}: {MEANINGS[cue.name]}", file=self._out, flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from kiosk.cues import CUES, CueName
@@ -10,6 +11,7 @@ from kiosk.health import read_marks
 from kiosk.log import line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from kiosk.errors import KioskError
@@ -50,6 +52,13 @@ class StandingLight:
         else:
             _log.info(line("fault-ended", lane=self._lane))
         self.tend()
+
+    @contextmanager
+    def waits(self) -> Iterator[None]:
+        """Ask for patience while this takes long: the loop sees nobody meanwhile, and has no answer to give at its end."""
+        self._panel.expect()
+        yield
+        self._panel.show()
 
     def tend(self) -> None:
         """Show how the station is now, by the fault and by the uplink's marks."""

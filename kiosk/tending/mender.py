@@ -5,6 +5,8 @@
                         reboot-requested      it restarts the board
     state.dir           mended.json           how often in a row the board was restarted for which of the two, without help
 
+A broker on the board itself, as without any `uplink.brokers`, is reached by no link: then there is none to mend.
+
 A count begins again once the part has been well and the board has run for as long as two restarts must be apart.
 
 Units: `_s` seconds, `_ns` nanoseconds since boot.
@@ -12,9 +14,11 @@ Units: `_s` seconds, `_ns` nanoseconds since boot.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import logging
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from kiosk import health
 from kiosk.disk import durable
@@ -42,6 +46,7 @@ class Mender:
     def __init__(self, config: Config, clock: Clock) -> None:
         self._config = config
         self._clock = clock
+        self._has_link = not all(map(_is_here, config.uplink.brokers))
         self._next_s = 0.0
         self._asked = False
         before = health.read_marks(config.state.runtime_dir, _MARKS, _EVER_S) or {}
@@ -70,7 +75,7 @@ class Mender:
         self._write_marks(boot_ns)
 
     def _of_link(self, online: bool, boot_ns: int, kept: dict[str, int]) -> Step:  # noqa: FBT001
-        if online:
+        if online or not self._has_link:
             self._offline_ns = self._mended_ns = None
             self._is_well("link", boot_ns, kept)
             return Step.NOTHING
@@ -145,6 +150,15 @@ class Mender:
             "written_boot_ns": boot_ns, "offline_since_boot_ns": self._offline_ns, "mended_boot_ns": self._mended_ns,
         }  # fmt: skip
         health.write_marks(self._config.state.runtime_dir, _MARKS, marks)
+
+
+def _is_here(broker: str) -> bool:
+    """Whether a broker is on this board."""
+    host = urlsplit(broker).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _number(value: Any) -> int | None:  # noqa: ANN401  as JSON had it

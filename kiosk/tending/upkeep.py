@@ -52,9 +52,10 @@ class Upkeep:
         now_boot_ns = self._clock.boot_ns()
         if now_boot_ns >= self._next_check_boot_ns:
             self.postpone(now_boot_ns)
-            self.check()
-            if self._trust is not None:
-                self._trust.look()
+            with self._light.waits():
+                self.check()
+                if self._trust is not None:
+                    self._trust.look()
         if self._tally.due(now_boot_ns):
             trust_fault = "" if self._trust is None else self._trust.fault
             self._tally.write(self._clock.now(), self._light.fault, trust_fault)

@@ -15,6 +15,7 @@ from kiosk import config
 from kiosk.cues import CUES, DIM_WHITE, GREEN
 from kiosk.gpio import GpioOutputs, leave, pin_factory
 from kiosk.panel import CuePlayer
+from kiosk.process.held import HeldPins
 panel, sound = config.Panel(), config.Sound(quiet_from="00:00", quiet_to="00:00")
 """
 STANDING = (
@@ -36,7 +37,9 @@ def board(request: pytest.FixtureRequest, tmp_path: Path) -> Board:
 
 def test_red_stays_after_a_death(board: Board) -> None:
     """What `kiosk panel --ended` leaves is what the kernel keeps: red high, all else low, and no line an input."""
-    done = board.run(OUTPUTS + "leave(panel, (255, 0, 0)); time.sleep(0.2); sys.stdout.flush(); os._exit(0)\n")
+    done = board.run(
+        OUTPUTS + "leave(HeldPins.of(panel), (255, 0, 0)); time.sleep(0.2); sys.stdout.flush(); os._exit(0)\n"
+    )
     assert done.returncode == 0, done.stderr
     assert board.levels() == {RED: 1, GREEN: 0, BLUE: 0, BUZZER: 0}
     assert [event.what for event in board.events(RED)][-1] in (1, OUTPUT + 1)
@@ -50,7 +53,7 @@ def test_green_of_a_killed_process_does_not_outlive_its_end(board: Board) -> Non
     )
     assert killed.returncode == -9
     assert board.levels()[GREEN] == 1
-    assert board.run(OUTPUTS + "leave(panel, (255, 0, 0)); os._exit(0)\n").returncode == 0
+    assert board.run(OUTPUTS + "leave(HeldPins.of(panel), (255, 0, 0)); os._exit(0)\n").returncode == 0
     assert (board.levels()[GREEN], board.levels()[RED]) == (0, 1)
 
 

@@ -122,6 +122,78 @@ def test_errand_waits_for_the_people_at_the_door(player: CuePlayer, recorder: Re
     assert answers == [CueName.RECORDED_IN, CueName.REPEAT, CueName.IDENTIFY]
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer is late after a moment."""
+    monkeypatch.setattr("kiosk.panel.PATIENCE_S", 0.02)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_late_answer_is_waited_for_in_white(player: CuePlayer, recorder: Recorder) -> None:
+    """Whoever stands there is asked to wait, as long as it takes, without a sound; then she sees green whole."""
+    player.stand(STANDING)
+    until(lambda: CueName.READY in recorder.names)
+    player.expect()
+    until(lambda: recorder.names[-1] is CueName.WAIT)
+    player.expect()
+    player.stand(STANDING)
+    player.show(QUICK)
+    until(lambda: recorder.names[-2:] == [CueName.RECORDED_IN, CueName.READY])
+    assert recorder.names[-4:-2] == [CueName.READY, CueName.WAIT]
+    assert [call[2] for call in recorder.calls].count(CueName.RECORDED_IN) == len(QUICK.steps)
+    assert not any(tone_hz for _, tone_hz, name in recorder.calls if name is CueName.WAIT)
+
+
+def test_answer_in_time_is_not_waited_for(
+    player: CuePlayer, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is seen of a commit that is quick, nor of one that came to nothing."""
+    monkeypatch.setattr("kiosk.panel.PATIENCE_S", 60.0)
+    player.expect()
+    player.show(QUICK)
+    until(lambda: recorder.names[-1] is None and CueName.RECORDED_IN in recorder.names)
+    player.expect()
+    player.show()
+    assert player._wait_from_s is None
+    assert CueName.WAIT not in recorder.names
+
+
+@pytest.mark.usefixtures("impatient")
+def test_patience_is_asked_for_after_the_green_of_the_one_before(player: CuePlayer, recorder: Recorder) -> None:
+    """A receipt that plays or waits its turn is shown whole first, in however many steps."""
+    receipt = Cue(CueName.RECORDED_IN, (Step((0, 255, 0), 1000, 300), Step((0, 255, 0), 0, 300)))
+    player.show(receipt, receipt, OTHER)
+    player.expect()
+    until(lambda: recorder.names[-1] is CueName.WAIT)
+    answers = [name for *_, name in recorder.calls if name is not None]
+    assert answers[:5] == [*[CueName.RECORDED_IN] * 4, CueName.WAIT]
+    player.show(receipt)
+    until(lambda: recorder.names[-1] is None)
+    assert [name for *_, name in recorder.calls if name is not None][-2:] == [CueName.RECORDED_IN] * 2
+
+
+@pytest.mark.usefixtures("impatient")
+def test_any_other_answer_gives_way_to_whoever_waits(player: CuePlayer, recorder: Recorder) -> None:
+    """Red of the one before is no answer to this one; what the centre asked for is still shown in the end."""
+    player.show(LONG, Cue(CueName.IDENTIFY, (Step((255, 255, 255), 2637, 20),)))
+    until(lambda: CueName.WRONG_CODE in recorder.names)
+    player.expect()
+    until(lambda: recorder.names[-1] is CueName.WAIT)
+    player.show(QUICK)
+    until(lambda: recorder.names[-1] is None)
+    assert recorder.names[-5:] == [CueName.WRONG_CODE, CueName.WAIT, CueName.RECORDED_IN, CueName.IDENTIFY, None]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_late_answer_keeps_no_panel_open(recorder: Recorder) -> None:
+    """A process that is told to end while it waits goes dark."""
+    player = CuePlayer(recorder)
+    player.expect()
+    until(lambda: recorder.names[-1] is CueName.WAIT)
+    player.close()
+    assert recorder.calls[-1] == (DARK, 0, None)
+
+
 def test_standing_cue_goes_on_and_sounds_once(player: CuePlayer, recorder: Recorder) -> None:
     """It shines whenever nothing plays, comes back after an answer, and is silent after its first round."""
     player.stand(STANDING)
@@ -349,6 +421,24 @@ def test_terminal_shows_each_answer_in_words() -> None:
     names = [line.split(": ")[1] for line in out.getvalue().splitlines()]
     assert names == ["recorded-in", "recorded-in", "ready", "repeat"]
     assert f"panel: recorded-in: {MEANINGS[CueName.RECORDED_IN]}\n" in out.getvalue()
+
+
+def test_terminal_says_each_wait() -> None:
+    """One line, however long it takes; the next person's wait is another one."""
+    out = io.StringIO()
+    terminal = TerminalOutputs(out)
+    for name in (
+        CueName.READY,
+        CueName.WAIT,
+        CueName.WAIT,
+        CueName.RECORDED_IN,
+        CueName.WAIT,
+        CueName.REPEAT,
+        CueName.READY,
+    ):
+        terminal.begin(CUES[name])
+    said = [line.split(": ")[1] for line in out.getvalue().splitlines()]
+    assert said == ["ready", "wait", "recorded-in", "wait", "repeat", "ready"]
 
 
 def test_terminal_shows_colours_where_it_can() -> None:

@@ -94,6 +94,9 @@ class LoggingPanel:
             if cue.name.startswith("recorded"):
                 self.say(f"green {self.people.number}\n")
 
+    def expect(self) -> None:
+        """Nobody gets impatient."""
+
     def stand(self, cue: Cue) -> None:
         """Note it."""
         self.standing = cue.name

@@ -22,6 +22,8 @@ from tests.image.machine import BROKER_PORT, ENROLMENT_PORT, GUEST_HOST
 
 ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / "build" / "image"
+ZONE = "Asia/Tokyo"
+"""Of the stations: neither this machine's, nor UTC, nor the one that a station has where nobody says another."""
 _COUNT = "SELECT count(*) FROM entry WHERE ? IS NULL OR boot_id = ?"
 
 
@@ -78,7 +80,7 @@ class Centre:
         self.say(
             "provision", "--fleet", str(self.broker.fleet), "--kiosk", kiosk, "--site", "image-test",
             "--lane", "main:in", "--broker", f"{GUEST_HOST}:{BROKER_PORT}",
-            "--enrolment", f"{GUEST_HOST}:{ENROLMENT_PORT}", "--text", str(path),
+            "--enrolment", f"{GUEST_HOST}:{ENROLMENT_PORT}", "--zone", ZONE, "--text", str(path),
         )  # fmt: skip
         return path.read_bytes()
 

@@ -59,7 +59,7 @@ class Card:
     def names(self) -> set[str]:
         """What lies on the first partition."""
         listed = self._mtools("mdir", "-b", "-i", self._first, "::")
-        return {line.removeprefix("::/") for line in listed.split()}
+        return {line.removeprefix("::/") for line in listed.splitlines() if line}
 
     def text(self, name: str) -> str:
         """A file of the first partition."""
@@ -289,7 +289,8 @@ def raspi3b(card: Card, parts: Path, ports: dict[int, int], tree: Path) -> list[
 
 
 def _as_a_pi(tree: Path, revision: str, *without: str) -> None:
-    """Give a device tree a Pi's revision, which gpiozero reads there, and take nodes out of it."""
+    """Give a device tree a Pi's name and its revision, which gpiozero reads there, and take nodes out of it."""
+    subprocess.run(["fdtput", "-t", "s", str(tree), "/", "model", "Raspberry Pi of QEMU's"], check=True)
     subprocess.run(["fdtput", "-p", "-t", "x", str(tree), "/system", "linux,revision", revision], check=True)
     for node in without:
         subprocess.run(["fdtput", "-r", str(tree), node], check=True)

@@ -29,7 +29,14 @@ repeat:
   gone_s: 0.2
   window_s: 0
 """
-"""What a board's file says; who it is and where it delivers comes with the code. Written as Windows' editors write."""
+"""What a board's file says; who it is and where it delivers comes with the code."""
+FLEET, AUTHORITY, CONFIG = "fleet (1).pem", "authority.pem.txt", "Kiosk.yaml.txt"
+"""What Windows makes of the names of what is put onto the first partition."""
+STALL_S = 20
+STALL = f"(fsfreeze -f /state; sleep {STALL_S}; fsfreeze -u /state) >/dev/null 2>&1 &"
+"""Whatever is written to the card waits in the kernel for so long, as on a card that stalls."""
+STARTS = "systemctl show -P MainPID -P NRestarts kiosk-scan kiosk-uplink"
+TRY_A_LIMIT = "systemd-run -q --wait -p MemoryMax=48M -p MemorySwapMax=0 python3 -c 'bytearray(1 << 28)'; echo $?"
 PROBES = {
     "listening": "ss -H -lntu",
     "unlocked": "awk -F: '$2 !~ /^[!*]/ {print $1}' /etc/shadow",
@@ -43,19 +50,21 @@ PROBES = {
     "sshd": "systemctl is-active ssh kiosk-ssh | grep -x active; ls /etc/ssh/ssh_host_* /state/ssh /run/ssh-* 2>/dev/null",
     "provisioned": "journalctl -b -u kiosk-provision -o cat",
     "users": "for unit in scan uplink; do stat -c %U /proc/$(systemctl show -P MainPID kiosk-$unit); done",
+    "doctor": "kiosk doctor --json",
+    "memory": "for unit in scan uplink; do cat /sys/fs/cgroup/system.slice/kiosk-$unit.service/memory.max; done",
     "boot": "cat /proc/sys/kernel/random/boot_id",
     "failed": "systemctl --failed --no-legend --plain",
     "state": "timeout 240 systemctl is-system-running --wait",
 }
 
 
-def as_windows_writes(text: str) -> bytes:
-    """A text as Windows' editors save it."""
-    return b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode()
+def as_windows_writes(text: str, encoding: str = "utf-8-sig") -> bytes:
+    """A text as Windows' editors save it: with a mark before it, and its own line ends."""
+    return text.replace("\n", "\r\n").encode(encoding)
 
 
 def card_of(board: str, centre: Centre, folder: Path) -> Card:
-    """A card of a board's image, with this centre's keys and what the board is like on its first partition.
+    """A card of a board's image, with this centre's keys and what the board is like on its first partition, named and written as Windows does.
 
     Args:
         board: Whose image.
@@ -63,9 +72,9 @@ def card_of(board: str, centre: Centre, folder: Path) -> Card:
         folder: Where the card is made.
     """
     card = Card.of(WORK / board / f"kiosk-{board}.img", folder / f"{board}.card")
-    card.put("fleet.pem", (centre.broker.fleet / "fleet.pem").read_bytes(), folder)
-    card.put("authority.pem", (centre.keys / "authority.pem").read_bytes(), folder)
-    card.put("kiosk.yaml", as_windows_writes(BOARD), folder)
+    card.put(FLEET, (centre.broker.fleet / "fleet.pem").read_bytes(), folder)
+    card.put(AUTHORITY, (centre.keys / "authority.pem").read_bytes(), folder)
+    card.put(CONFIG, as_windows_writes(BOARD, "utf-16"), folder)
     return card
 
 

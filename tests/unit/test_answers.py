@@ -257,6 +257,19 @@ def test_only_recorded_cues_are_green() -> None:
         assert MEANINGS[name]
 
 
+def test_no_other_cue_lights_a_green_lamp_alone() -> None:
+    """Whatever lamps there are: a wait, a state or a refusal is never what a receipt looks like, not for one step."""
+    for name, cue in CUES.items():
+        for colours in (
+            ("red", "green", "blue"),
+            ("red", "green"),
+            ("red", "green", "yellow"),
+            ("red", "green", "blue", "yellow"),
+        ):
+            lit = [{colour for colour, level in levels_of(step.rgb, colours).items() if level} for step in cue.steps]
+            assert ({"green"} in lit) <= (name.startswith("recorded") or name is CueName.SET_UP), (name, colours)
+
+
 def test_provisioning_errors_can_be_counted() -> None:
     """As many short beeps and red flashes as the number says, after a long one."""
     for number in range(1, 10):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,6 +32,17 @@ def test_marks_are_read_back_while_they_are_fresh(tmp_path: Path) -> None:
     assert health.read_marks(tmp_path / "run", "uplink", 5) is None
     health.write_marks(tmp_path / "run", "uplink", {"written_boot_ns": _now_ns() + 60_000_000_000})
     assert health.read_marks(tmp_path / "run", "uplink", 5) is None, "of another boot"
+
+
+def test_marks_are_written_by_their_own_process_alone(tmp_path: Path) -> None:
+    """The other one may read them, by its group, under the umask of a service."""
+    before = os.umask(0o007)
+    try:
+        for name in ("scan-main", "scan-main", "camera-main"):
+            health.write_marks(tmp_path, name, {"written_boot_ns": _now_ns()})
+            assert (tmp_path / f"{name}.json").stat().st_mode & 0o777 == 0o640
+    finally:
+        os.umask(before)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"written_boot_ns": "x"}', "\ud800"])

@@ -97,6 +97,9 @@ class Panel:
             if cue.name.startswith("recorded"):
                 self.committed_at_green.append(self._outbox.last_seq)
 
+    def expect(self) -> None:
+        pass
+
     def stand(self, cue: Cue) -> None:
         self.standing.append(cue.name)
 

@@ -101,6 +101,13 @@ def _seconds_after_a_hang() -> float:
     return float("inf")
 
 
+def _start_s() -> float:
+    """How long the last start took on this machine, as busy as it is: from its beginning to the first frame."""
+    names = "InactiveExitTimestampMonotonic", "ActiveEnterTimestampMonotonic"
+    begun_us, ready_us = (int(_show(UNITS[0], name)) for name in names)
+    return (ready_us - begun_us) / 1e6
+
+
 def _survives(killed: str, other: str) -> dict[str, Any]:
     """Kill one process; the other must not notice, and the killed one must come back."""
     _until(_active, 30)
@@ -121,6 +128,7 @@ def first_boot() -> dict[str, Any]:
     seen["status"] = {unit: _show(unit, "StatusText") for unit in UNITS}
     seen["exposure"] = {unit: _exposure(unit) for unit in (*UNITS, "kiosk-fetch.service", "kiosk-update.service")}
     seen["within_threshold"] = {unit: _keeps_below(unit, tenths) for unit, tenths in zip(UNITS, (4, 10), strict=True)}
+    seen["start_s"] = _start_s()
     seen["hang_s"] = _seconds_after_a_hang()
     seen["left_after_hang"] = _marks("panel-main").get("left")
     seen["probes"] = {service: _probe(service) for service in ("scan", "uplink")}
@@ -139,6 +147,7 @@ def first_boot() -> dict[str, Any]:
     argv = ["/usr/bin/python3", "/usr/lib/kiosk/updating.py"]
     seen["update"] = json.loads(subprocess.run(argv, capture_output=True, check=True, timeout=300).stdout)
     seen["wifi"] = _wifi()
+    seen["link"] = {user: _ask_for_link(user) for user in ("kiosk-scan", "kiosk-uplink")}
     seen["asked_by_scan"] = _ask_for_restart("kiosk-scan")
     return seen
 
@@ -191,6 +200,18 @@ def _wifi() -> dict[str, Any]:
         "log": subprocess.run(log, capture_output=True, text=True, timeout=60, check=False).stdout,
         "exposure": _exposure("kiosk-wifi.service"),
     }
+
+
+def _ask_for_link(user: str) -> dict[str, bool]:
+    """What became of a wish of this user's that the wireless link begin anew."""
+    request, wpa = RUNTIME / "link-requested", "kiosk-wpa.service"
+    before = _show(wpa, "MainPID")
+    argv = ["setpriv", f"--reuid={user}", "--regid=kiosk", "--clear-groups", "touch", str(request)]
+    subprocess.run(argv, check=True, timeout=10)
+    removed = _until(lambda: not request.exists(), 20)
+    _until(lambda: _show("kiosk-link.service", "ActiveState") == "inactive", 20)
+    begun = _until(lambda: _show(wpa, "MainPID") not in {before, "0"}, 10 if user == "kiosk-uplink" else 3)
+    return {"removed": removed, "begun_anew": begun, "active": _show(wpa, "ActiveState") == "active"}
 
 
 def _ask_for_restart(user: str) -> str:

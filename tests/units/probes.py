@@ -166,6 +166,9 @@ BOTH: dict[str, Callable[[], object]] = {
     "load a BPF program": lambda: _call(LIBC.syscall(NR["bpf"], 0, 0, 0)),
     "use the kernel's keyring": lambda: _call(LIBC.syscall(NR["add_key"], b"user", b"k", b"v", 1, -3)),
     "set the host's name": lambda: _call(LIBC.sethostname(b"probe", 5)),
+    "restart a service": lambda: subprocess.run(
+        ["systemctl", "restart", "kiosk-wpa.service"], check=True, timeout=20, capture_output=True
+    ),
     "restart the board": lambda: _call(LIBC.reboot(0)),
     "be scheduled before all others": lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50)),
     "read the machine's memory": _open("/dev/mem"),
@@ -180,10 +183,13 @@ OF: dict[str, dict[str, Callable[[], object]]] = {
         "replace the uplink's key": lambda: Path("/var/lib/kiosk/identity/key.pem").unlink(),
         "read the uplink's credentials": _open("/run/credentials/kiosk-uplink.service/kiosk-uplink.password"),
         "fake the uplink's marks": lambda: Path("/run/kiosk/uplink.json").unlink(),
+        "write into the uplink's marks": _open("/run/kiosk/uplink.json", "r+b"),
     },
     "uplink": {
         "open any device": _devices,
         "fake the scan process's marks": lambda: Path("/run/kiosk/scan-main.json").unlink(),
+        "write into the scan process's marks": _open("/run/kiosk/scan-main.json", "r+b"),
+        "tell other pins than the scan process holds": _open("/run/kiosk/pins-main.json", "r+b"),
     },
 }
 
@@ -194,7 +200,7 @@ def main(service: str) -> None:
     for name, probe in {**BOTH, **OF[service]}.items():
         try:
             probe()
-        except (OSError, ValueError, subprocess.CalledProcessError) as error:
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
             results[name] = str(error)
         else:
             results[name] = "ALLOWED"

@@ -64,6 +64,9 @@ class Panel:
     def show(self, *cues: Cue) -> None:
         self.shown += [cue.name for cue in cues]
 
+    def expect(self) -> None:
+        pass
+
     def stand(self, cue: Cue) -> None:
         pass
 

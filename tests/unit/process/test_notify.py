@@ -219,6 +219,7 @@ lanes:
                     said.add(systemd.recv(4096))
                 assert {b"READY=1", b"WATCHDOG=1"} <= said
                 until((tmp_path / "run" / "panel-two.json").exists)
+                assert (tmp_path / "run" / "pins-two.json").exists()
                 assert '"left": "fault"' in (tmp_path / "run" / "panel-two.json").read_text()
             finally:
                 process.terminate()

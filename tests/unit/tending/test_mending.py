@@ -127,7 +127,7 @@ class Board:
 @pytest.fixture
 def board(make_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch) -> Board:
     """A station that has just started."""
-    made = Board(make_config())
+    made = Board(make_config(uplink={"brokers": ["mqtts://centre.example:8883", "mqtt://127.0.0.1:1883"]}))
     made.config.state.dir.mkdir()
     made.config.state.runtime_dir.mkdir()
     monkeypatch.setattr("kiosk.health.time.clock_gettime_ns", lambda _: made.boot_ns_)
@@ -150,6 +150,18 @@ def test_link_that_is_well_is_left_alone(board: Board) -> None:
     board.live(2, online=True, pictures=True)
     assert json.loads((board.config.state.dir / "mended.json").read_text())["link"] == 0
     assert (board.restarted, board.link) == ((), 0)
+
+
+@pytest.mark.parametrize("brokers", [None, ["mqtt://localhost:1883"], ["mqtt://127.0.0.2:1883", "mqtts://[::1]:8883"]])
+def test_station_without_a_link_is_not_restarted_for_one(
+    board: Board, make_config: Callable[..., Config], brokers: list[str] | None
+) -> None:
+    """One that keeps its entries for itself, or has its broker on the board, runs on; its camera is still mended."""
+    board.config = make_config(**({} if brokers is None else {"uplink": {"brokers": brokers}}))
+    board.live(48, online=False, pictures=True)
+    assert (board.restarted, board.link) == ((), 0)
+    board.live(1, online=False, pictures=False)
+    assert board.restarted != ()
 
 
 def test_link_that_comes_and_goes_restarts_no_more_than_each_six_hours(board: Board) -> None:
