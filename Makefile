@@ -89,8 +89,12 @@ bench-drain: $(VENV)/.ready-bench ## 50,000 entries into the ledger beside paho 
 	$(BIN)/python -m bench.drain --sealed $(ARGS)
 	$(BIN)/python -m bench.drain --sealed --entries 5000 --round-trip-ms 100 --rivals kiosk,paho --rounds 1
 
-bench-decode: $(VENV)/.ready-bench ## every reader on the pictures in DATA: rates, costs, docs/decoding-table.md and its plot
+bench-decode: $(VENV)/.ready-bench ## every reader on the pictures in DATA: rates, costs, docs/decoding-table.md and its plot; then moving hands
 	$(BIN)/python -m bench.decode --data $(DATA) --docs docs
+	$(BIN)/python -m bench.motion
+
+bench-motion: $(VENV)/.ready-bench ## how often a moving hand is read, by its speed and the exposure; exit code 1 below the floor
+	$(BIN)/python -m bench.motion $(ARGS)
 
 bench-collector: $(VENV)/.ready-bench-collector ## entries a second into SQLite and into PostgreSQL
 	$(BIN)/python -m bench.collector $(ARGS)

@@ -1,9 +1,9 @@
 """From the first decodable frame to the cue, on the simulated door at 1280×720; and what an idle frame costs.
 
 Each frame goes to the real scan loop, with a real outbox on this disk, and to plain calls of zxing-cpp and pyzbar; the order
-changes from frame to frame. Rendering a frame is not counted.
+changes from frame to frame. Rendering a frame is not counted. Hands move, and are smeared over the exposure; `--exposure-us 0` has no smear.
 
-    python -m bench.latency [--people N] [--dir FOLDER]
+    python -m bench.latency [--people N] [--dir FOLDER] [--exposure-us 0]
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from kiosk.policy import Policy, Rules
 from kiosk.scanner import Parts, Scanner
 from kiosk.sealer import Sealer
 from kiosk.sightings import Sightings
-from kiosk.sim.door import SimulatedDoor
+from kiosk.sim.door import SHORT, SimulatedDoor
+from kiosk.sim.shutter import Shutter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,10 +86,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--people", type=int, default=150)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--exposure-us", type=int, default=SHORT.exposure_us, help="of a frame; 0 = neither smear nor bands"
+    )
     parser.add_argument("--dir", type=Path, help="where the outbox goes; the disk to be measured")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.dir) as folder:
-        _measure(SimulatedDoor(seed=arguments.seed, people=arguments.people, realtime=False), Path(folder))
+        shutter = Shutter(arguments.exposure_us)
+        door = SimulatedDoor(seed=arguments.seed, people=arguments.people, realtime=False, shutter=shutter)
+        _measure(door, Path(folder))
 
 
 class Measured:

@@ -37,7 +37,7 @@ import numpy as np
 
 from kiosk.errors import CameraError, CameraStalledError
 from kiosk.language.message import say
-from kiosk.lens import optics, sensors
+from kiosk.lens import optics, sensors, usb_controls
 from kiosk.lens.frame import Frame
 
 if TYPE_CHECKING:
@@ -194,6 +194,9 @@ class V4l2Camera:
 
     A thread takes frames as they come and keeps the newest: OpenCV's own queue would hand out old ones, and its `read`
     cannot be given a time.
+
+    Attributes:
+        warnings: What the settings cannot get from this camera, each with its remedy.
     """
 
     def __init__(self, device: str, settings: config.Camera) -> None:
@@ -208,6 +211,9 @@ class V4l2Camera:
         """
         self._region = settings.region
         self._capture = _bounded(say("the camera"), OPEN_S, lambda: _opened_v4l2(device, settings))
+        # Once it streams: a camera may forget with its format what it was told before.
+        path = f"/dev/video{device}" if device.isdigit() else device
+        self.warnings = _bounded(say("the camera"), OPEN_S, lambda: usb_controls.asked_of(path, settings))
         self._newest: Frame | None = None
         self._failed: str = ""
         self._changed = threading.Condition()

@@ -80,6 +80,14 @@ class Camera(Section):
     autofocus_speed: Literal["normal", "fast"] = Field(
         default="fast", description="how quickly the lens moves, for `continuous` and `macro`"
     )
+    exposure_mode: Literal["short", "normal"] = Field(
+        default="short",
+        description="how the automatic exposure grows with the dark: short = first the gain, so that moving codes are sharp",
+    )
+    mains_hz: Literal[50, 60, 0] = Field(
+        default=50,
+        description="frequency of the mains that feed the lamps, against bands in the picture; 0 = not looked after",
+    )
     exposure_us: int = Field(default=0, ge=0, le=200_000, description="exposure in microseconds, 0 = automatic")
     alternate_exposure_us: int = Field(
         default=0,

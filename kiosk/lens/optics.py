@@ -15,6 +15,9 @@ Sources:
         middle third of what the mode reads, wherever the crop is.
     [4] github.com/raspberrypi/picamera2, pull requests 1134 and 1396: a camera with ScalerCrops obeys these alone, and
         `configure` sets them anew: they are set again behind it.
+    [5] libcamera, ipa/rpi: AeExposureMode 0 normal, 1 short; agc_channel.cpp keeps the profile that it has where the tuning lacks the one
+        asked for (every tuning of the maker's has "short", but uncalibrated.json); AeFlickerMode 0 off, 1 manual; AeFlickerPeriod in
+        microseconds makes exposures of a period and more whole periods, where neither exposure nor gain is fixed.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from kiosk.language.message import say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from kiosk.config import Camera
 
@@ -37,6 +40,10 @@ _AF_MANUAL, _AF_CONTINUOUS = 0, 2
 _AF_RANGE_MACRO, _AF_RANGE_FULL = 1, 2
 _AF_SPEED = {"normal": 0, "fast": 1}
 _AF_METERING_WINDOWS = 1
+_AE_MODE = {"normal": 0, "short": 1}
+_LIGHT_NEEDS = {"exposure_mode": {"AeExposureMode"}, "mains_hz": {"AeFlickerMode", "AeFlickerPeriod"}}
+"""The controls without which a setting can do nothing."""
+_FLICKER_OFF, _FLICKER_MANUAL = 0, 1
 _SLACK_PX = 4
 """Rounding of shares, and of what a mode reads, is no reason to refuse it."""
 _MODE_UNKNOWN = (
@@ -123,6 +130,8 @@ def plan_for(
         warnings = (*warnings, _MODE_UNKNOWN.format(*array_px or ()))
     if crop_px is None and settings.region != WHOLE:
         warnings = (say("this camera cannot crop; `camera.region` is not used: set it to [0.0, 0.0, 1.0, 1.0]"),)
+    lacks = [name for name, needed in _LIGHT_NEEDS.items() if not needed <= known]
+    warnings = (*warnings, *light_warnings(settings, lacks))
     return Plan(frame_px, small_size_px(settings), controls, crop_px, mode, warnings)
 
 
@@ -182,9 +191,50 @@ def controls_for(settings: Camera, known: frozenset[str], crop_px: CropPx | None
         controls["AnalogueGain"] = settings.gain
     if settings.exposure_us and settings.gain:
         controls["AeEnable"] = False
+    controls |= _light_controls(settings, known)
     if crop_px is not None:
         controls["ScalerCrop"] = crop_px
     return controls | _focus_controls(settings, known, crop_px)
+
+
+def _light_controls(settings: Camera, known: frozenset[str]) -> dict[str, Any]:
+    """How the automatic exposure goes about it; a fixed one does not mind. A sensor whose tuning has no short profile keeps its own [5]."""
+    controls: dict[str, Any] = {}
+    if known >= _LIGHT_NEEDS["exposure_mode"]:
+        controls["AeExposureMode"] = _AE_MODE[settings.exposure_mode]
+    if known >= _LIGHT_NEEDS["mains_hz"]:
+        controls["AeFlickerMode"] = _FLICKER_OFF
+    if settings.mains_hz and "AeFlickerMode" in controls:
+        controls |= {"AeFlickerMode": _FLICKER_MANUAL, "AeFlickerPeriod": flicker_period_us(settings.mains_hz)}
+    return controls
+
+
+def flicker_period_us(mains_hz: int) -> int:
+    """How long a lamp on such mains takes from bright to bright: it goes dark twice in a wave.
+
+    Args:
+        mains_hz: Frequency of the mains, greater than 0.
+    """
+    return round(500_000 / mains_hz)
+
+
+def light_warnings(settings: Camera, lacks: Collection[str]) -> Iterable[str]:
+    """What a camera cannot do of what was asked for by name: nobody needs to hear that a default is not there.
+
+    Args:
+        settings: How the exposure grows, and the mains.
+        lacks: Names of those settings that it cannot follow.
+    """
+    asked = settings.model_fields_set & set(lacks)
+    if "exposure_mode" in asked and settings.exposure_mode == "short":
+        yield say(
+            "this camera knows no short exposure; `camera.exposure_mode` is not used: give `exposure_us`, or remove it"
+        )
+    if "mains_hz" in asked and settings.mains_hz:
+        yield say(
+            "this camera cannot go by the mains; `camera.mains_hz` is not used: remove it, or give an `exposure_us` of {period_us} or a multiple",
+            period_us=flicker_period_us(settings.mains_hz),
+        )
 
 
 def _focus_controls(settings: Camera, known: frozenset[str], crop_px: CropPx | None) -> dict[str, Any]:

@@ -70,6 +70,7 @@ class Recipe:
         scale: Enlargement across and down.
         turn_deg: Rotation.
         focus_px: Blur of the lens that is undone, standard deviation after scaling; 0 for none.
+        across_px: Where it is less across the way of a hand that moved: this much is undone there; 0 for as much as along it.
         noise: Power of the noise against that of the picture, for `focus_px`.
         sharpen_px: Unsharp mask, standard deviation after scaling; 0 for none.
         sharpen_by: How much of the difference is added.
@@ -85,6 +86,7 @@ class Recipe:
     scale: tuple[float, float] = (1.0, 1.0)
     turn_deg: float = 0.0
     focus_px: float = 0.0
+    across_px: float = 0.0
     noise: float = 0.01
     sharpen_px: float = 0.0
     sharpen_by: float = 0.0
@@ -122,16 +124,28 @@ def _darkened(luma: Luma) -> Luma:
     return np.asarray(cv2.erode(luma, np.ones((3, 3), np.uint8)), np.uint8)
 
 
-def _focused(luma: Luma, blur_px: float, noise: float) -> Luma:
-    """Wiener's filter: what a Gaussian blur has taken is given back as far as the noise allows."""
-    border_px = int(3 * blur_px) + 2
+def _focused(luma: Luma, along_px: float, across_px: float, noise: float) -> Luma:
+    """Wiener's filter: what a Gaussian blur has taken is given back as far as the noise allows.
+
+    Args:
+        luma: The picture.
+        along_px: The blur's standard deviation; with `across_px` that along the way of the smear.
+        across_px: That across the way; 0 for the same in all directions.
+        noise: Power of the noise against that of the picture.
+    """
+    border_px = int(3 * along_px) + 2
     height_px, width_px = luma.shape
     fast_height_px, fast_width_px = (cv2.getOptimalDFTSize(side_px + 2 * border_px) for side_px in luma.shape)
     wide = cv2.copyMakeBorder(
         luma, border_px, fast_height_px - height_px - border_px, border_px, fast_width_px - width_px - border_px,
         cv2.BORDER_REPLICATE,
     )  # fmt: skip
-    kept = np.outer(_kept(fast_height_px, blur_px), _kept(fast_width_px, blur_px))
+    least_px = across_px or along_px
+    kept = np.outer(_kept(fast_height_px, least_px), _kept(fast_width_px, least_px))
+    if across_px:
+        cos, sin = _way_of_smear(luma)
+        along = np.add.outer(sin * _frequencies(fast_height_px), cos * _frequencies(fast_width_px))
+        kept *= np.exp((across_px**2 - along_px**2) * 2 * np.pi**2 * np.square(along))
     gain = kept / (kept * kept + np.float32(noise))
     gain[0, 0] = 1.0
     spectrum = cv2.dft(wide.astype(np.float32), flags=cv2.DFT_COMPLEX_OUTPUT)
@@ -144,7 +158,21 @@ def _focused(luma: Luma, blur_px: float, noise: float) -> Luma:
 
 def _kept(side_px: int, blur_px: float) -> NDArray[np.float32]:
     """What a Gaussian blur keeps of each frequency along one side."""
-    return np.asarray(np.exp(-2 * (np.pi * blur_px * np.fft.fftfreq(side_px)) ** 2), np.float32)
+    return np.asarray(np.exp(-2 * (np.pi * blur_px * _frequencies(side_px)) ** 2), np.float32)
+
+
+def _frequencies(side_px: int) -> NDArray[np.float32]:
+    return np.fft.fftfreq(side_px).astype(np.float32)
+
+
+def _way_of_smear(luma: Luma) -> tuple[float, float]:
+    """Which way a picture of a code is smeared, across and down: there its edges are weakest, since a code has as many of each kind."""
+    smooth = cv2.GaussianBlur(luma, (3, 3), 0)
+    right, down = cv2.spatialGradient(smooth)
+    right, down = right.astype(np.float32), down.astype(np.float32)
+    xx, xy, yy = (float(np.vdot(one, other)) for one, other in ((right, right), (right, down), (down, down)))
+    turn = (np.arctan2(2 * xy, xx - yy) + np.pi) / 2
+    return float(np.cos(turn)), float(np.sin(turn))
 
 
 _DIM, _SOFT = frozenset({Trait.DIM}), frozenset({Trait.SOFT})
@@ -156,6 +184,7 @@ RECIPES = (
         Plan("sharp", _REGION, 0.12, 2.5, suits=_SOFT), smooth_px=0.7, sharpen_px=2, sharpen_by=3, binarizer=_GLOBAL
     ),
     Recipe(Plan("focus-double-1", _REGION, 0.17, 7, suits=_SOFT), focus_px=1.2, enlarge=2),
+    Recipe(Plan("focus-double-smear", _REGION, 0.17, 8, suits=_SOFT), focus_px=1.3, across_px=1.0, noise=0.03, enlarge=2),
     Recipe(Plan("focus-double-1.5", _REGION, 0.14, 7, suits=_SOFT), focus_px=1.5, noise=0.005, enlarge=2),
     Recipe(Plan("focus-double-2", _REGION, 0.1, 7, suits=_SOFT), focus_px=2, noise=0.005, enlarge=2),
     Recipe(Plan("focus-2", _REGION, 0.1, 6.5, suits=_SOFT), focus_px=2),
@@ -311,7 +340,7 @@ def _prepared(part: Luma, recipe: Recipe) -> tuple[Luma, NDArray[np.float64]]:
         part = np.asarray(cv2.blur(part, (recipe.box_px, recipe.box_px)), np.uint8)
     scaled, back = _placed(part, recipe)
     if recipe.focus_px:
-        scaled = _focused(scaled, recipe.focus_px, recipe.noise)
+        scaled = _focused(scaled, recipe.focus_px, recipe.across_px, recipe.noise)
     if recipe.sharpen_px:
         smooth = cv2.GaussianBlur(scaled, (0, 0), recipe.sharpen_px)
         scaled = np.asarray(cv2.addWeighted(scaled, 1 + recipe.sharpen_by, smooth, -recipe.sharpen_by, 0), np.uint8)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from kiosk.errors import CameraEndedError
 from kiosk.lens.frame import Frame
 from kiosk.sim import people
 from kiosk.sim.render import Face, Pose, Scene, face_of
+from kiosk.sim.shutter import Shutter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,12 +33,21 @@ LEAVE_S = 0.2
 PAUSE_S = 0.3
 CLOSING_S = 0.5
 """The door stays open so long after the last person, so that a slow reader is done with them."""
+SWAY_MM_S, SWAY_SPREAD, SWAY_MOST_MM_S = 40.0, 0.5, 90.0
+"""How fast hands move when they have just arrived: the median, the spread of its logarithm, and the most."""
+REST_S = 0.5
+"""In so long a hand's movement falls to a third."""
+REST_SHARE = 0.12
+"""What is left of it in the end: no hand is quite still."""
+CODE_MM = {"card": 11.0, "paper": 30.0, "phone": 45.0}
+"""How wide codes are, without their quiet zones: a hand's millimetres are the more pixels the smaller the code is that fills them."""
 GONE_S = 2.0
 """Who comes again comes so long after having left: long enough to be a new sighting."""
 LOOK_S = 0.5
 """So long a patient person looks at the light after the answer."""
 PATIENCE_S = 3.0
 """A patient person who has not been answered leaves after so long."""
+SHORT = Shutter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +81,7 @@ class SimulatedDoor:
 
     def __init__(
         self, width_px: int = 1280, height_px: int = 720, fps: int = 30, *, seed: int = 1, people: int = 20,
-        realtime: bool = True,
+        realtime: bool = True, shutter: Shutter = SHORT,
     ) -> None:  # fmt: skip
         """Open the door.
 
@@ -82,11 +92,12 @@ class SimulatedDoor:
             seed: Who comes, and how they hold what they carry.
             people: How many come.
             realtime: False to let time pass only from frame to frame.
+            shutter: How long a frame is exposed.
         """
         self.visits = visits_of(seed, people)
         self._interval_s = 1 / fps
         self._realtime = realtime
-        self._sight = _Sight(width_px, height_px, seed)
+        self._sight = _Sight(width_px, height_px, fps, seed, shutter)
         self._number = -1
         self._opened_boot_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
@@ -108,7 +119,8 @@ class SimulatedDoor:
             time.sleep(max(0.0, self._number * self._interval_s - elapsed_s))
         if self.now_s > (self.visits[-1].ends_s if self.visits else 0.0) + CLOSING_S:
             raise CameraEndedError("everybody has passed")
-        return Frame(self.picture_at(self.now_s), self._opened_boot_ns + round(self.now_s * 1e9))
+        exposed_at_boot_ns = self._opened_boot_ns + round(self.now_s * 1e9)
+        return Frame(self.picture_at(self.now_s), exposed_at_boot_ns, exposure_us=self._sight.exposure_us)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -137,7 +149,7 @@ class PatientDoor:
 
     def __init__(
         self, width_px: int = 1280, height_px: int = 720, fps: int = 30, *, seed: int = 1, people: int = 20,
-        realtime: bool = True,
+        realtime: bool = True, shutter: Shutter = SHORT,
     ) -> None:  # fmt: skip
         """Open the door.
 
@@ -148,6 +160,7 @@ class PatientDoor:
             seed: Who comes, and how they hold what they carry.
             people: How many come.
             realtime: False to hand over frames as fast as they are asked for.
+            shutter: How long a frame is exposed.
         """
         self.visits = visits_of(seed, people)
         self.shown = 0
@@ -156,7 +169,7 @@ class PatientDoor:
         """Who of them has given up."""
         self._fps = fps
         self._realtime = realtime
-        self._sight = _Sight(width_px, height_px, seed)
+        self._sight = _Sight(width_px, height_px, fps, seed, shutter)
         self._number = -1
         self._index = -1
         self._came: int | None = None
@@ -175,7 +188,7 @@ class PatientDoor:
         self._move_on()
         if self._index == len(self.visits) - 1 and self._came is None and self._number >= self._next_comes:
             raise CameraEndedError("everybody has passed")
-        return Frame(self._picture(), self._opened_boot_ns + self._due_ns)
+        return Frame(self._picture(), self._opened_boot_ns + self._due_ns, exposure_us=self._sight.exposure_us)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -232,11 +245,18 @@ class PatientDoor:
 class _Sight:
     """What a camera at the door sees."""
 
-    def __init__(self, width_px: int, height_px: int, seed: int) -> None:
+    def __init__(self, width_px: int, height_px: int, fps: int, seed: int, shutter: Shutter) -> None:
         self._size_px = (width_px, height_px)
+        self._fps = fps
         self._seed = seed
-        self._scene = Scene(width_px, height_px, seed)
+        self._shutter = shutter
+        self._scene = Scene(width_px, height_px, seed, shutter.noise)
         self._faces: dict[int, Face] = {}
+
+    @property
+    def exposure_us(self) -> int | None:
+        """Of every frame; None where frames are moments."""
+        return self._shutter.exposure_us or None
 
     def empty(self, number: int) -> NDArray[np.uint8]:
         """Nobody.
@@ -244,7 +264,7 @@ class _Sight:
         Args:
             number: Of the frame.
         """
-        return self._scene.empty(number)
+        return self._shutter.banded(self._scene.empty(number), number / self._fps)
 
     def of(self, number: int, index: int, visit: Visit, since_s: float, left_s: float) -> NDArray[np.uint8]:
         """Somebody.
@@ -258,30 +278,61 @@ class _Sight:
         """
         if index not in self._faces:
             self._faces = {index: face_of(visit.payload, visit.carrier, inverted=visit.inverted)}
-        pose = self._pose(index, visit, since_s, max(0.0, left_s) / LEAVE_S)
-        return self._scene.with_carrier(self._faces[index], pose, number)
+        open_s = self._shutter.open_s
+        begun, ended = (self._pose(index, visit, since_s + on_s, left_s + on_s) for on_s in (0.0, open_s))
+        pose = replace(begun, smear_px=(ended.x_px - begun.x_px, ended.y_px - begun.y_px))
+        return self._shutter.banded(self._scene.with_carrier(self._faces[index], pose, number), number / self._fps)
 
-    def _pose(self, index: int, visit: Visit, since_s: float, leaving: float) -> Pose:
-        """Comes nearer, is held with a trembling hand, leaves to the side."""
+    def _pose(self, index: int, visit: Visit, since_s: float, left_s: float) -> Pose:
+        """Comes nearer, is held by a hand that comes to rest, leaves to the side."""
         random = Random(f"{self._seed}/{index}")
         width_px, height_px = self._size_px
         modules = self._faces[index].modules
         scale = min(width_px / 1280, height_px / 720)
         near_px = min(random.uniform(3.2, 5.5) * scale, 0.8 * height_px / modules)
-        nearness = min(1.0, since_s / APPROACH_S)
+        nearness = eased(since_s / APPROACH_S)
+        leaving = max(0.0, left_s) / LEAVE_S
         tremble = [math.sin(since_s * random.uniform(9, 14) + random.uniform(0, 6)) for _ in range(3)]
         glossy = visit.carrier != "paper"
-        return Pose(
+        pose = Pose(
             x_px=width_px * (random.uniform(0.35, 0.65) + 0.7 * leaving) + 3 * tremble[0],
-            y_px=height_px * random.uniform(0.45, 0.58) + 3 * tremble[1] + 0.25 * height_px * (1 - nearness),
+            y_px=height_px * random.uniform(0.45, 0.58) + 3 * tremble[1],
             module_px=near_px * (0.45 + 0.55 * nearness),
             roll=random.gauss(0, 0.25) + 0.02 * tremble[2],
             yaw=random.uniform(-0.45, 0.45),
             pitch=random.uniform(-0.4, 0.4),
-            blur_px=random.uniform(0.4, 0.25 * near_px) + 2.5 * (1 - nearness) + 3 * leaving,
+            blur_px=random.uniform(0.4, 0.25 * near_px) + 2.5 * (1 - nearness),
             gain=random.uniform(0.55, 1.1),
             glare=random.uniform(0.0, 0.35) if glossy and random.random() < 0.5 else 0.0,
         )
+        rise_px = height_px * random.uniform(0.3, 0.7) * (1 - nearness)
+        sway_px = sway_mm(random, since_s) * near_px * modules / CODE_MM[visit.carrier]
+        heading = random.uniform(0, math.tau)
+        across_px, down_px = sway_px * math.cos(heading), sway_px * math.sin(heading)
+        return replace(pose, x_px=pose.x_px + across_px, y_px=pose.y_px + down_px + rise_px)
+
+
+def eased(share: float) -> float:
+    """How far a hand has come after this share of its time: it starts and ends at rest, with the least jerk.
+
+    Source: Flash and Hogan, "The coordination of arm movements", J. Neurosci. 5 (1985).
+    """
+    share = min(1.0, max(0.0, share))
+    return share**3 * (10 - 15 * share + 6 * share**2)
+
+
+def sway_mm(random: Random, since_s: float) -> float:
+    """How far a hand has strayed from where it will come to rest; fastest when it has just arrived.
+
+    Args:
+        random: Whose hand it is.
+        since_s: How long it has been in view.
+    """
+    speed_mm_s = min(SWAY_MOST_MM_S, SWAY_MM_S * math.exp(random.gauss(0, SWAY_SPREAD)))
+    rate = math.tau * random.uniform(1.0, 2.5)
+    held_s = since_s - APPROACH_S
+    left = REST_SHARE + (1 - REST_SHARE) * math.exp(-max(0.0, held_s) / REST_S)
+    return speed_mm_s / rate * math.sin(rate * held_s) * left
 
 
 def visits_of(seed: int, count: int) -> tuple[Visit, ...]:

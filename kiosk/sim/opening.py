@@ -92,10 +92,13 @@ def open_panel(
 def _simulated(rest: str, settings: config.Camera) -> Camera:
     from kiosk.sim.door import SimulatedDoor  # noqa: PLC0415  as above
     from kiosk.sim.hanging import HangingCamera  # noqa: PLC0415  as above
+    from kiosk.sim.shutter import shutter_for  # noqa: PLC0415  as above
 
     values = {"seed": 1, "people": 20, "hang": 0, **_numbers(rest)}
     size_px = (settings.width_px, settings.height_px)
-    door = SimulatedDoor(*size_px, settings.fps, seed=values["seed"], people=values["people"])
+    door = SimulatedDoor(
+        *size_px, settings.fps, seed=values["seed"], people=values["people"], shutter=shutter_for(settings)
+    )
     return HangingCamera(door, values["hang"]) if values["hang"] else door
 
 

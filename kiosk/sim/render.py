@@ -16,6 +16,8 @@ import cv2
 import numpy as np
 import segno
 
+from kiosk.sim.shutter import smeared
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -36,6 +38,7 @@ class Pose:
         yaw: Tilt to the side, radians.
         pitch: Tilt to the back, radians.
         blur_px: Standard deviation of the blur.
+        smear_px: How far it moves while it is exposed, across and down.
         gain: Brightness of the carrier, 1 is as printed.
         glare: Strength of a reflex on it, 0 to 1.
     """
@@ -47,6 +50,7 @@ class Pose:
     yaw: float = 0.0
     pitch: float = 0.0
     blur_px: float = 0.0
+    smear_px: tuple[float, float] = (0.0, 0.0)
     gain: float = 1.0
     glare: float = 0.0
 
@@ -119,7 +123,15 @@ def face_of(payload: bytes, carrier: str, *, inverted: bool = False) -> Face:
 class Scene:
     """What the camera sees when nobody is there, and the noise of its sensor."""
 
-    def __init__(self, width_px: int, height_px: int, seed: int) -> None:
+    def __init__(self, width_px: int, height_px: int, seed: int, noise: float = 2.5) -> None:
+        """Build it.
+
+        Args:
+            width_px: Of a frame.
+            height_px: Of a frame.
+            seed: Which room.
+            noise: Of the sensor, standard deviation in steps of brightness; 0 leaves a frame to be degraded further.
+        """
         random = np.random.default_rng(seed)
         coarse = random.normal(0, 1, (9, 16)).astype(np.float32)
         field = cv2.resize(coarse, (width_px, height_px), interpolation=cv2.INTER_CUBIC)
@@ -132,7 +144,7 @@ class Scene:
                 wall, (x, y), (x + size[0], y + size[1]), float(random.integers(30, 220)), int(random.integers(1, 9))
             )
         self._wall = np.clip(cv2.GaussianBlur(wall, (0, 0), 1.2), 0, 255).astype(np.uint8)
-        self._noise = [random.normal(0, 2.5, (height_px, width_px)).astype(np.int8) for _ in range(_NOISE_TILES)]
+        self._noise = [random.normal(0, noise, (height_px, width_px)).astype(np.int8) for _ in range(_NOISE_TILES)]
         self._added = [np.clip(noise, 0, None).astype(np.uint8) for noise in self._noise]
         self._taken = [np.clip(-noise, 0, None).astype(np.uint8) for noise in self._noise]
 
@@ -150,8 +162,9 @@ class Scene:
         homography = _homography(texture.shape, scale, pose)
         corners = np.array([[0, 0], [texture.shape[1], 0], [texture.shape[1], texture.shape[0]], [0, texture.shape[0]]])
         outline = cv2.perspectiveTransform(corners[None].astype(np.float32), homography)[0]
-        left, top = np.floor(outline.min(0) - 4).astype(int)
-        right, bottom = np.ceil(outline.max(0) + 4).astype(int)
+        margin_px = 4 + np.abs(pose.smear_px) / 2
+        left, top = np.floor(outline.min(0) - margin_px).astype(int)
+        right, bottom = np.ceil(outline.max(0) + margin_px).astype(int)
         left, top = max(0, int(left)), max(0, int(top))
         right, bottom = min(width_px, int(right)), min(height_px, int(bottom))
         if right - left < 8 or bottom - top < 8:
@@ -165,6 +178,7 @@ class Scene:
         )  # fmt: skip
         if pose.blur_px > 0.3:
             part = np.asarray(cv2.GaussianBlur(part, (0, 0), pose.blur_px), np.uint8)
+        part = smeared(part, pose.smear_px)
         if pose.glare > 0:
             _add_glare(part, pose.glare)
         picture[top:bottom, left:right] = part

@@ -618,6 +618,30 @@ def test_usb_camera_cuts_the_region_out(capture: type[FakeCapture]) -> None:
     camera.close()
 
 
+def test_camera_says_what_it_cannot_do_about_the_light(
+    picamera2: type[FakePicamera2], capture: type[FakeCapture]
+) -> None:
+    """A Pi camera without the controls, and a USB camera that takes none: of what stands in the file, with a remedy; else nothing."""
+    assert capture
+    asked = {"exposure_mode": "short", "mains_hz": 50}
+    for source in ("picamera2:0", "v4l2:/dev/null"):
+        camera = opening.open_camera(_settings(source=source))
+        assert warnings_of(camera) == ()
+        camera.close()
+        camera = opening.open_camera(_settings(source=source, **asked))
+        assert [words.split(";")[0] for words in warnings_of(camera)] == [
+            "this camera knows no short exposure",
+            "this camera cannot go by the mains",
+        ]
+        camera.close()
+    picamera2.controls = (*FakePicamera2.controls, "AeExposureMode", "AeFlickerMode", "AeFlickerPeriod")
+    camera = PiCamera(0, _settings(**asked))
+    assert camera.warnings == ()
+    controls = picamera2.instances[-1].configured["controls"]
+    assert (controls["AeExposureMode"], controls["AeFlickerMode"], controls["AeFlickerPeriod"]) == (1, 1, 10_000)
+    camera.close()
+
+
 def test_same_seed_brings_the_same_people() -> None:
     """The simulated door is a fact, not an accident: equal seeds give equal visits and equal pictures."""
     first, second, other = (SimulatedDoor(seed=seed, people=5, realtime=False) for seed in (4, 4, 5))

@@ -169,3 +169,44 @@ def test_camera_that_cannot_crop_is_not_asked_to(known: tuple[str, ...], array_p
     assert plan.crop_px is None
     assert "ScalerCrop" not in plan.controls
     assert "cannot crop" in plan.warnings[0]
+
+
+LIGHT = ("AeExposureMode", "AeFlickerMode", "AeFlickerPeriod")
+
+
+@pytest.mark.parametrize(
+    ("changes", "controls"),
+    [
+        ({}, {"AeExposureMode": 1, "AeFlickerMode": 1, "AeFlickerPeriod": 10_000}),
+        ({"mains_hz": 60}, {"AeExposureMode": 1, "AeFlickerMode": 1, "AeFlickerPeriod": 8_333}),
+        ({"mains_hz": 0}, {"AeExposureMode": 1, "AeFlickerMode": 0}),
+        ({"exposure_mode": "normal"}, {"AeExposureMode": 0, "AeFlickerMode": 1, "AeFlickerPeriod": 10_000}),
+    ],
+)
+def test_exposure_is_short_and_goes_by_the_mains(changes: dict[str, object], controls: dict[str, int]) -> None:
+    """By default the gain grows before the exposure, and longer exposures are whole waves of the lamps' light."""
+    plan = optics.plan_for(_settings(**changes), (*ALL, *LIGHT), ARRAY_PX, IMX708)
+    assert {name: value for name, value in plan.controls.items() if name in LIGHT} == controls
+    assert plan.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("known", "changes", "said"),
+    [
+        ((), {}, []),
+        ((), {"exposure_mode": "short"}, ["`camera.exposure_mode` is not used: give `exposure_us`"]),
+        ((), {"exposure_mode": "normal", "mains_hz": 0}, []),
+        ((), {"mains_hz": 60}, ["`camera.mains_hz` is not used: remove it, or give an `exposure_us` of 8333"]),
+        (LIGHT[:2], {"exposure_mode": "short", "mains_hz": 50}, ["`camera.mains_hz` is not used"]),
+        (LIGHT[1:], {"exposure_mode": "short", "mains_hz": 50}, ["`camera.exposure_mode` is not used"]),
+    ],
+)
+def test_control_that_a_camera_lacks_is_not_asked_for(
+    known: tuple[str, ...], changes: dict[str, object], said: list[str]
+) -> None:
+    """picamera2 ends with an error where one is; it is said where the setting stands in the file, and only there."""
+    plan = optics.plan_for(_settings(**changes), (*ALL, *known), ARRAY_PX, IMX708)
+    assert set(plan.controls) & set(LIGHT) <= set(known)
+    assert ("AeFlickerMode" in plan.controls) == ("AeFlickerPeriod" in known)
+    assert len(plan.warnings) == len(said)
+    assert all(words in warning for words, warning in zip(said, plan.warnings, strict=True))

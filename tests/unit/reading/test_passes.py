@@ -17,6 +17,7 @@ from kiosk.reading.passes import Found
 from kiosk.reading.schedule import Trait
 from kiosk.reading.zbar import ZbarScanner
 from kiosk.sim.render import Scene, code_picture
+from kiosk.sim.shutter import smeared
 
 CARD = "046090000123||Nguyễn Thị Ứng|01021990|Nữ|Phong Điền, Thừa Thiên Huế|15062021".encode()
 Luma = np.ndarray[Any, np.dtype[np.uint8]]
@@ -54,6 +55,30 @@ def test_zbar_reads_a_region_and_says_where() -> None:
     large = picture.repeat(3, axis=0).repeat(3, axis=1)
     (found,) = passes.read_by_zbar(ZbarScanner(1), large, (0, 0, 1500, 1200))
     assert np.hypot(*np.subtract(_middle(found), np.multiply(middle, 3))) < 12
+
+
+@pytest.mark.parametrize("roll_deg", [0, 20])
+@pytest.mark.parametrize("heading_deg", [0, 35, 90, 140])
+def test_way_of_a_smear_is_seen_in_the_picture(heading_deg: float, roll_deg: float) -> None:
+    """However the code itself is turned, within a sixth of a right angle; the strongest edges lie across it."""
+    picture, middle = _scene()
+    turn = cv2.getRotationMatrix2D(middle, roll_deg, 1.0)
+    turned = np.asarray(cv2.warpAffine(picture, turn, (500, 400), borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    heading = np.radians(heading_deg)
+    seen = passes._way_of_smear(smeared(turned, (6 * np.cos(heading), 6 * np.sin(heading))))
+    off_deg = np.degrees(np.arctan2(seen[1], seen[0]) - heading + np.pi / 2) % 180 - 90
+    assert abs(off_deg) < 15
+
+
+@pytest.mark.parametrize("heading_deg", [0, 35, 90, 140])
+def test_smear_is_undone_along_its_way(heading_deg: float) -> None:
+    """A code that is smeared over one module and a half is read, whichever way; as if it were out of focus it is not."""
+    heading = np.radians(heading_deg)
+    picture, _ = _scene(module_px=2)
+    noise = np.random.default_rng(1).normal(0, 3, picture.shape)
+    soft = cv2.GaussianBlur(smeared(picture, (3 * np.cos(heading), 3 * np.sin(heading))), (0, 0), 0.7)
+    seen = np.clip(soft + noise, 0, 255).astype(np.uint8)
+    assert [found.payload for found in passes.read_region("focus-double-smear", seen, BOX)] == [CARD]
 
 
 @pytest.mark.parametrize("recipe", passes.RECIPES, ids=lambda recipe: recipe.plan.name)

@@ -1,17 +1,32 @@
-"""The demo's door: people who wait for their answer, at a pace that no machine changes."""
+"""The simulated door: hands that come to rest; and the demo's, whose people wait for their answer at a pace that no machine changes."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from hashlib import blake2b
+from random import Random
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from kiosk.config import Repeat
 from kiosk.errors import CameraEndedError
-from kiosk.sim.door import CLOSING_S, LEAVE_S, LOOK_S, PATIENCE_S, PAUSE_S, PatientDoor
+from kiosk.sim.door import (
+    APPROACH_S,
+    CLOSING_S,
+    HOLD_S,
+    LEAVE_S,
+    LOOK_S,
+    PATIENCE_S,
+    PAUSE_S,
+    PatientDoor,
+    SimulatedDoor,
+    eased,
+    sway_mm,
+)
+from kiosk.sim.shutter import Shutter
 
 
 def _passed(door: PatientDoor, answers: Callable[[int], bool], pause_s: float = 0.0) -> list[tuple[bytes, int]]:
@@ -101,3 +116,40 @@ def test_patient_door_puts_its_clock_right(monkeypatch: pytest.MonkeyPatch) -> N
     assert max(late_ns) > 1_000_000_000, "while somebody is in view, time is frames"
     assert abs(late_ns[0]) < 1000
     assert abs(late_ns[-1]) < 1000
+
+
+def test_hand_comes_to_rest() -> None:
+    """It arrives gently, sways fastest when it has just arrived, and is never quite still."""
+    steps = np.diff([eased(share) for share in np.linspace(0, 1, 101)])
+    assert eased(-1) == eased(0) == 0
+    assert eased(1) == eased(2) == 1
+    assert steps.argmax() in (49, 50)
+    assert max(steps[0], steps[-1]) < 0.01 * steps.max()
+    for hand in range(30):
+        sways_mm = [sway_mm(Random(hand), APPROACH_S + at_s) for at_s in np.arange(0, 4, 0.005)]
+        speeds_mm_s = np.abs(np.diff(sways_mm)) / 0.005
+        assert speeds_mm_s[:200].max() <= 90.5
+        assert speeds_mm_s[:20].max() > 2 * speeds_mm_s[400:].max() > 0
+
+
+def test_door_smears_by_its_shutter_and_says_how_long_it_was_open() -> None:
+    """The same people in the same places: what differs is the light, and the longer it is let in, the less is left of a moving code's edges."""
+    pictures = {}
+    for exposure_us in (0, 5_000, 15_000):
+        door = SimulatedDoor(640, 480, seed=3, people=1, realtime=False, shutter=Shutter(exposure_us))
+        assert door.next_frame(1.0).exposure_us == (exposure_us or None)
+        at_s = door.visits[0].starts_s + APPROACH_S
+        pictures[exposure_us] = [door.picture_at(at_s + on_s).astype(float) for on_s in (0.0, 0.03, 0.06)]
+    edges = [sum(np.square(np.diff(each, axis=1)).mean() for each in pictures[key]) for key in (0, 5_000, 15_000)]
+    assert edges[0] > edges[1] > edges[2]
+
+
+def test_whole_visit_is_seen_in_any_light() -> None:
+    """Neither an approach that is smeared over half the frame nor a leaving hand is more than a picture can hold."""
+    door = SimulatedDoor(320, 240, seed=2, people=2, realtime=False, shutter=Shutter(33_000))
+    frames = []
+    with pytest.raises(CameraEndedError):
+        while True:
+            frames.append(door.next_frame(1.0).luma)
+    assert len(frames) > 30 * HOLD_S
+    assert {frame.shape for frame in frames} == {(240, 320)}
