@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 WIDTH_PX, HEIGHT_PX = 1280, 720
 
 
-def hard_frames(seed: int, count: int) -> Iterator[tuple[Luma, bytes]]:
+def hard_frames(seed: int | str, count: int) -> Iterator[tuple[Luma, bytes]]:
     """Single frames with their payloads.
 
     Args:
@@ -39,7 +39,7 @@ def hard_frames(seed: int, count: int) -> Iterator[tuple[Luma, bytes]]:
         yield _frame(random, payload, carrier, _pose(random), inverted=inverted), payload
 
 
-def approaches(seed: int, people: int, frames: int) -> Iterator[tuple[bytes, list[Luma]]]:
+def approaches(seed: int | str, people: int, frames: int) -> Iterator[tuple[bytes, list[Luma]]]:
     """For each person the payload and the frames of coming nearer with a trembling hand.
 
     Args:
@@ -65,7 +65,7 @@ def approaches(seed: int, people: int, frames: int) -> Iterator[tuple[bytes, lis
         yield payload, shown
 
 
-def special_frames(seed: int, count: int) -> dict[str, list[tuple[Luma, bytes]]]:
+def special_frames(seed: int | str, count: int) -> dict[str, list[tuple[Luma, bytes]]]:
     """The cases that the reader promises to read.
 
     Args:

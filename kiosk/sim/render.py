@@ -108,8 +108,17 @@ def face_of(payload: bytes, carrier: str, *, inverted: bool = False) -> Face:
             _print_lines(face, round(side_px * 0.2), round(side_px * 1.1), 60, from_row=round(side_px * 1.2))
     face[top : top + side_px, left : left + side_px] = _tinted(code, carrier)
     middle_y, middle_x = top + side_px // 2, left + side_px // 2
-    face = _centred(face, middle_y, middle_x)
-    levels = [face]
+    return layered(_centred(face, middle_y, middle_x), modules)
+
+
+def layered(front: NDArray[np.uint8], modules: int) -> Face:
+    """A face from its picture.
+
+    Args:
+        front: The picture at `FACE_MODULE_PX` a module, the code in its middle.
+        modules: Modules of the code across, without its quiet zone.
+    """
+    levels = [front]
     while levels[-1].shape[0] > 160:
         half = (max(1, levels[-1].shape[1] // 2), max(1, levels[-1].shape[0] // 2))
         levels.append(np.asarray(cv2.resize(levels[-1], half, interpolation=cv2.INTER_AREA), np.uint8))
@@ -119,7 +128,15 @@ def face_of(payload: bytes, carrier: str, *, inverted: bool = False) -> Face:
 class Scene:
     """What the camera sees when nobody is there, and the noise of its sensor."""
 
-    def __init__(self, width_px: int, height_px: int, seed: int) -> None:
+    def __init__(self, width_px: int, height_px: int, seed: int, noise: float = 2.5) -> None:
+        """Build it.
+
+        Args:
+            width_px: Of a frame.
+            height_px: Of a frame.
+            seed: Which room.
+            noise: Of the sensor, standard deviation in steps of brightness; 0 leaves a frame to be degraded further.
+        """
         random = np.random.default_rng(seed)
         coarse = random.normal(0, 1, (9, 16)).astype(np.float32)
         field = cv2.resize(coarse, (width_px, height_px), interpolation=cv2.INTER_CUBIC)
@@ -132,7 +149,7 @@ class Scene:
                 wall, (x, y), (x + size[0], y + size[1]), float(random.integers(30, 220)), int(random.integers(1, 9))
             )
         self._wall = np.clip(cv2.GaussianBlur(wall, (0, 0), 1.2), 0, 255).astype(np.uint8)
-        self._noise = [random.normal(0, 2.5, (height_px, width_px)).astype(np.int8) for _ in range(_NOISE_TILES)]
+        self._noise = [random.normal(0, noise, (height_px, width_px)).astype(np.int8) for _ in range(_NOISE_TILES)]
         self._added = [np.clip(noise, 0, None).astype(np.uint8) for noise in self._noise]
         self._taken = [np.clip(-noise, 0, None).astype(np.uint8) for noise in self._noise]
 

@@ -1,0 +1,206 @@
+"""Rows of photographs, which are given by a folder and never kept here.
+
+The folder holds `manifest.json`, a list of objects with `file`, `expected_b64` (payloads, any of which counts), optionally
+`expected_text` and `set`; pictures of sets named noqr* have no code. A set is one photographer's series: its pictures hang together, so
+that intervals draw whole sets.
+
+Units: `_px` pixels, `_s` seconds.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from statistics import mean, median
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from bench.decoding.intervals import Estimate, bootstrap, share_of_groups
+from bench.decoding.row import Row, Wanted
+from bench.decoding.run import Faults, Judge, door_decoder
+from bench.engines import engines
+from kiosk.lens.frame import Frame
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from bench.decoding.run import Run
+
+    Luma = NDArray[np.uint8]
+
+OURS, SIX, ZXING = "kiosk", "six calls", "zxing-cpp"
+WIDTHS_PX = (1280, 640)
+DOOR_FRAMES = 8
+RATE = {1280: 96.0, 640: 94.5}
+Told = dict[str, tuple[bool, bool, float]]
+"""Of one photo, for each reader: whether it read it, whether it told something else instead, and seconds."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A picture and the payloads of which any counts; none for a picture without a code."""
+
+    name: str
+    set_name: str
+    luma: Luma
+    expected: tuple[bytes, ...]
+    texts: tuple[str, ...]
+
+    @property
+    def has_code(self) -> bool:
+        """Whether there is anything to be read."""
+        return bool(self.expected or self.texts)
+
+    def is_right(self, payload: bytes) -> bool:
+        """Whether this is in it."""
+        return payload in self.expected or payload.decode("utf-8", "replace").strip() in self.texts
+
+
+def rows_of_photos(run: Run) -> list[Row]:
+    """Each photo once, by every reader that is here."""
+    if run.data is None:
+        return [Row(f"photos, {width_px} px", None, Wanted(RATE[width_px])) for width_px in WIDTHS_PX]
+    rows = []
+    for width_px in WIDTHS_PX:
+        photos = _photos(run.data, width_px)
+        every = 3 if run.is_quick else 1
+        told = run.map(_read, [(run.data, width_px, number) for number in range(0, len(photos), every)])
+        kept = photos[::every]
+        coded = [(photo, each) for photo, each in zip(kept, told, strict=True) if photo.has_code]
+        rows += _rates(coded, width_px)
+        rows += _over_six(coded, width_px)
+        run.sections.append(_table(f"photos, long side {width_px} px", [each for _, each in coded]))
+        empty = [each for photo, each in zip(kept, told, strict=True) if not photo.has_code]
+        run.sections.append(_table(f"photos without a code, long side {width_px} px", empty))
+        if not run.points and empty:
+            run.points.update({
+                name: (100 * mean(each[name][0] for _, each in coded), 1e3 * mean(each[name][2] for each in empty)) for name in empty[0]
+            })  # fmt: skip
+    return rows
+
+
+def rows_of_photos_at_the_door(run: Run) -> list[Row]:
+    """Each photo for eight frames, as a trembling hand shows it, each with its own noise."""
+    what = f"photos, within {DOOR_FRAMES} frames at the door"
+    if run.data is None:
+        return [Row(what, None, Wanted(96), " %")]
+    rows = []
+    for width_px in WIDTHS_PX:
+        photos = _photos(run.data, width_px)
+        every = 3 if run.is_quick else 1
+        numbers = [number for number in range(0, len(photos), every) if photos[number].has_code]
+        told = run.map(_shown, [(run.data, width_px, number, run.seed) for number in numbers])
+        groups = [photos[number].set_name for number in numbers]
+        wanted = Wanted(96) if width_px == WIDTHS_PX[0] else None
+        for place, name in enumerate((OURS, ZXING)):
+            estimate = share_of_groups([each[place] for each in told], groups).times(100)
+            rows.append(Row(f"{what}, {width_px} px: {name}", estimate, wanted if name == OURS else None, " %"))
+    return rows
+
+
+def _rates(coded: Sequence[tuple[Photo, Told]], width_px: int) -> list[Row]:
+    groups = [photo.set_name for photo, _ in coded]
+    rows = []
+    for name in (OURS, SIX, ZXING, "WeChat"):
+        if name in coded[0][1]:
+            estimate = share_of_groups([told[name][0] for _, told in coded], groups).times(100)
+            rows.append(Row(f"photos, {width_px} px: {name}", estimate, Wanted(RATE[width_px]) if name == OURS else None, " %", "tuned on them" if name == OURS else ""))
+    return rows
+
+
+def _over_six(coded: Sequence[tuple[Photo, Told]], width_px: int) -> list[Row]:
+    """Points over the six calls and cost against theirs, whole sets drawn again."""
+    sums: dict[str, NDArray[np.float64]] = defaultdict(lambda: np.zeros(5))
+    for photo, told in coded:
+        sums[photo.set_name] += (told[OURS][0], told[SIX][0], 1, told[OURS][2], told[SIX][2])
+    units = np.array(list(sums.values()))
+    points = bootstrap(units, lambda total: 100 * float((total[0] - total[1]) / total[2]))
+    cost = bootstrap(units, lambda total: float(total[3] / total[4]))
+    return [
+        Row(f"photos, {width_px} px: over the six calls", Estimate(points.value, points.low, points.high, len(coded)), Wanted(4, surely=True), " points"),
+        Row(f"photos, {width_px} px: mean cost", Estimate(cost.value, cost.low, cost.high, len(coded)), Wanted(1.05, at_least=False), " × the six calls"),
+    ]
+
+
+def _table(title: str, told: Sequence[Told]) -> list[str]:
+    lines = ["", f"## {title[0].upper()}{title[1:]} ({len(told)})", "", "| reader | read | rate | wrong or false | read by zxing-cpp only | mean ms | median ms |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    for name in told[0] if told else ():
+        read, times_ms = sum(each[name][0] for each in told), [1e3 * each[name][2] for each in told]
+        lost = sum(each[ZXING][0] and not each[name][0] for each in told)
+        wrong = sum(each[name][1] for each in told)
+        lines.append(f"| {name} | {read} | {100 * read / len(told):.1f} % | {wrong} | {lost} | {mean(times_ms):.1f} | {median(times_ms):.1f} |")
+    return lines
+
+
+@cache
+def _photos(folder: Path, width_px: int) -> list[Photo]:
+    photos = []
+    for entry in json.loads((folder / "manifest.json").read_text("utf-8")):
+        encoded = np.fromfile(folder / entry["file"], np.uint8)
+        luma: Any = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
+        scale = width_px / max(luma.shape)
+        if scale < 1:
+            luma = cv2.resize(luma, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        set_name = entry.get("set", entry["file"])
+        is_empty = set_name.startswith("noqr")
+        expected = () if is_empty else tuple(base64.b64decode(each) for each in entry["expected_b64"])
+        texts = () if is_empty else tuple(entry.get("expected_text", ()))
+        photos.append(Photo(entry["file"], set_name, np.asarray(luma, np.uint8), expected, texts))
+    return photos
+
+
+def _read(task: tuple[Path, int, int]) -> tuple[Told, Faults]:
+    folder, width_px, number = task
+    photo, known, judge = _photos(folder, width_px)[number], _engines(), Judge()
+    payloads: dict[str, list[bytes]] = {}
+
+    def noted(name: str) -> list[bytes]:
+        payloads[name] = known[name](photo.luma)
+        return [payload for payload in payloads[name] if photo.is_right(payload)]
+
+    judge.faults.pictures = 0
+    answers = judge.compare({name: lambda name=name: noted(name) for name in known}, photo.expected)
+    told: Told = {}
+    for name, (_, took_s) in answers.items():
+        right = any(photo.is_right(payload) for payload in payloads.get(name, ()))
+        told[name] = (right, bool(payloads.get(name)) and not right, took_s)
+    return told, Faults(told[OURS][1], judge.faults.raised, 1)
+
+
+def _shown(task: tuple[Path, int, int, int]) -> tuple[tuple[bool, bool], Faults]:
+    folder, width_px, number, seed = task
+    photo, zxing, judge, decoder = _photos(folder, width_px)[number], _engines()[ZXING], Judge(), door_decoder()
+    generator = np.random.default_rng([seed, number])
+    read = [False, False]
+    for step in range(DOOR_FRAMES):
+        luma = photo.luma
+        if step:
+            shift = np.array([[1, 0, generator.uniform(-2, 2)], [0, 1, generator.uniform(-2, 2)]])
+            luma = cv2.warpAffine(luma, shift, luma.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
+            luma = np.asarray(np.clip(luma + generator.normal(0, 2, luma.shape), 0, 255), np.uint8)
+        calls = {
+            OURS: lambda luma=luma, step=step: _right(photo, [each.payload for each in decoder.read(Frame(luma, step * 33_000_000))]),
+            ZXING: lambda luma=luma: _right(photo, zxing(luma)),
+        }
+        told = judge.compare(calls, [b"right"])
+        read = [read[0] or bool(told[OURS][0]), read[1] or bool(told[ZXING][0])]
+    return (read[0], read[1]), judge.faults
+
+
+def _right(photo: Photo, payloads: list[bytes]) -> list[bytes]:
+    """One word for any payload of the photo, another where there are payloads and none is."""
+    if any(photo.is_right(payload) for payload in payloads):
+        return [b"right"]
+    return [b"wrong"] if payloads else []
+
+
+_engines = cache(engines)
