@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from bench.decoding.intervals import Estimate, quantile
 from bench.decoding.row import Row, Wanted
-from bench.decoding.run import Faults, door_decoder
+from bench.decoding.run import ZXING, Faults, door_decoder
 from bench.engines import engines
 from bench.latency import HandedOver, StampedPanel, opened
 from kiosk.errors import CameraEndedError
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from kiosk.lens.frame import Frame
 
 FRAME_S = 1 / 30
-ZXING = "zxing-cpp"
 
 
 @dataclass
@@ -80,8 +79,16 @@ def rows_of_waiting(run: Run) -> list[Row]:
         Row("frame in hand to cue, p99", quantile(answers, 0.99), Wanted(10, at_least=False), calls),
         Row("first readable frame to cue, camera at 30 fps, p50", quantile(waits, 0.5), None, calls),
         Row("first readable frame to cue, camera at 30 fps, p99", quantile(waits, 0.99), None, calls),
-        Row("people answered later than plain zxing-cpp's first frame", Estimate(late, late, late, len(answers)), Wanted(0, at_least=False)),
-        Row("people read by plain zxing-cpp and not answered", Estimate(lost, lost, lost, len(answers) + lost), Wanted(0, at_least=False)),
+        Row(
+            "people answered later than plain zxing-cpp's first frame",
+            Estimate(late, late, late, len(answers)),
+            Wanted(0, at_least=False),
+        ),
+        Row(
+            "people read by plain zxing-cpp and not answered",
+            Estimate(lost, lost, lost, len(answers) + lost),
+            Wanted(0, at_least=False),
+        ),
         Row("the commit, p50", quantile(commits, 0.5), None, " ms"),
         Row("the commit, p99", quantile(commits, 0.99), None, " ms"),
     ]

@@ -42,10 +42,18 @@ def ink_bleed(skin: Luma, draw: Draw) -> Luma:
 def boxed_in(front: Luma, draw: Draw) -> Luma:
     """A black frame printed half a module from the code, and text up to it."""
     half_px = draw.side_px / 2 + draw.module_px * 0.6
-    corners = [(draw.x_px + sx * half_px, draw.y_px + sy * half_px) for sx, sy in ((-1, -1), (1, -1), (1, 1), (-1, 1), (-1, -1))]
-    framed = mixed(front, 25, lines(front.shape, [corners], draw.module_px * (0.3 + 0.7 * draw.strength)) * min(1.0, draw.strength))
+    corners = [
+        (draw.x_px + sx * half_px, draw.y_px + sy * half_px)
+        for sx, sy in ((-1, -1), (1, -1), (1, 1), (-1, 1), (-1, -1))
+    ]
+    framed = mixed(
+        front, 25, lines(front.shape, [corners], draw.module_px * (0.3 + 0.7 * draw.strength)) * min(1.0, draw.strength)
+    )
     outside = np.ones(front.shape, bool)
-    outside[round(draw.y_px - half_px) - 8 : round(draw.y_px + half_px) + 8, round(draw.x_px - half_px) - 8 : round(draw.x_px + half_px) + 8] = False
+    outside[
+        round(draw.y_px - half_px) - 8 : round(draw.y_px + half_px) + 8,
+        round(draw.x_px - half_px) - 8 : round(draw.x_px + half_px) + 8,
+    ] = False
     pitch = 3 * draw.module_px
     rows, columns = np.mgrid[0 : front.shape[0], 0 : front.shape[1]]
     text = (rows % pitch < pitch / 2) & (cloud(front.shape, draw.fixed, draw.module_px) > 0.2) & outside & (columns > 0)
@@ -70,11 +78,19 @@ def plastic_sleeve(skin: Luma, draw: Draw) -> Luma:
     """A card in a milky, wrinkled sleeve."""
     milk = 0.45 + 0.12 * cloud(skin.shape, draw.fixed, 20 * draw.module_px)
     wrinkles = [
-        wander(draw.fixed, (draw.x_px + draw.fixed.uniform(-0.6, 0.6) * draw.side_px, draw.y_px - 0.6 * draw.side_px), 1.3, 4 * draw.module_px, 22)
+        wander(
+            draw.fixed,
+            (draw.x_px + draw.fixed.uniform(-0.6, 0.6) * draw.side_px, draw.y_px - 0.6 * draw.side_px),
+            1.3,
+            4 * draw.module_px,
+            22,
+        )
         for _ in range(7)
     ]
     milky = mixed(skin, 185, np.clip(milk, 0.2, 0.75).astype(np.float32) * min(1.2, draw.strength))
-    return mixed(milky, 250, lines(skin.shape, wrinkles, draw.module_px * 0.8, draw.module_px * 0.5) * min(1.0, draw.strength))
+    return mixed(
+        milky, 250, lines(skin.shape, wrinkles, draw.module_px * 0.8, draw.module_px * 0.5) * min(1.0, draw.strength)
+    )
 
 
 @_kind(Stage.SKIN, "phone")
@@ -82,7 +98,10 @@ def fingerprint_smear(skin: Luma, draw: Draw) -> Luma:
     """Grease on glass: smeared patches with the ridges of fingers."""
     changed = skin
     for _ in range(round(2 + 3 * draw.strength)):
-        x, y = draw.x_px + draw.fixed.uniform(-0.45, 0.45) * draw.side_px, draw.y_px + draw.fixed.uniform(-0.45, 0.45) * draw.side_px
+        x, y = (
+            draw.x_px + draw.fixed.uniform(-0.45, 0.45) * draw.side_px,
+            draw.y_px + draw.fixed.uniform(-0.45, 0.45) * draw.side_px,
+        )
         mask = ellipse(skin.shape, (x, y), (0.24 * draw.side_px, 0.16 * draw.side_px), draw.fixed.uniform(0, 180), 14)
         soft = cv2.GaussianBlur(changed, (0, 0), draw.module_px * 0.62 * draw.strength + 0.1).astype(np.float32)
         rows, columns = np.mgrid[0 : skin.shape[0], 0 : skin.shape[1]].astype(np.float32)
@@ -113,7 +132,10 @@ def pen_scribble(skin: Luma, draw: Draw) -> Luma:
     start = (draw.x_px - 0.45 * draw.side_px, draw.y_px + draw.fixed.uniform(-0.2, 0.2) * draw.side_px)
     along = np.linspace(0, 1, 60)
     loops = [
-        (start[0] + 0.9 * draw.side_px * t + 0.07 * draw.side_px * np.sin(40 * t), start[1] + 0.16 * draw.side_px * np.cos(37 * t + draw.fixed.normal(0, 0.1)))
+        (
+            start[0] + 0.9 * draw.side_px * t + 0.07 * draw.side_px * np.sin(40 * t),
+            start[1] + 0.16 * draw.side_px * np.cos(37 * t + draw.fixed.normal(0, 0.1)),
+        )
         for t in along
     ]
     return mixed(skin, tones(skin, draw)[0], lines(skin.shape, [loops], draw.module_px * (0.2 + 0.75 * draw.strength)))
@@ -157,7 +179,10 @@ def glass_reflection(frame: Luma, draw: Draw) -> Luma:
         top, left = (int(v) for v in at + draw.passing.normal(0, 1.5, 2))
         hall[max(0, top) : top + int(size[0]), max(0, left) : left + int(size[1])] += draw.fixed.uniform(25, 85)
     changed = frame.copy()
-    changed[part] = clipped(frame[part].astype(np.float32) * (1 - 0.2 * min(1.0, draw.strength)) + draw.strength * cv2.GaussianBlur(hall, (0, 0), 1.5))
+    changed[part] = clipped(
+        frame[part].astype(np.float32) * (1 - 0.2 * min(1.0, draw.strength))
+        + draw.strength * cv2.GaussianBlur(hall, (0, 0), 1.5)
+    )
     return changed
 
 
