@@ -97,7 +97,7 @@ def plastic_sleeve(skin: Luma, draw: Draw) -> Luma:
 def fingerprint_smear(skin: Luma, draw: Draw) -> Luma:
     """Grease on glass: smeared patches with the ridges of fingers."""
     changed = skin
-    for _ in range(round(2 + 3 * draw.strength)):
+    for _ in range(round(2 + 2 * draw.strength)):
         x, y = (
             draw.x_px + draw.fixed.uniform(-0.45, 0.45) * draw.side_px,
             draw.y_px + draw.fixed.uniform(-0.45, 0.45) * draw.side_px,
@@ -120,7 +120,7 @@ def scratches(skin: Luma, draw: Draw) -> Luma:
                 draw.fixed, (draw.x_px + draw.fixed.uniform(-0.6, 0.6) * draw.side_px, draw.y_px + draw.fixed.uniform(-0.6, 0.6) * draw.side_px),
                 draw.fixed.normal(0.6, 0.5), 5 * draw.module_px, 9,
             )
-            for _ in range(round(14 * draw.strength))
+            for _ in range(round(4.5 * draw.strength))
         ]  # fmt: skip
         changed = mixed(changed, tone, lines(skin.shape, strokes, draw.module_px * 0.45) * 0.9)
     return changed
@@ -138,7 +138,7 @@ def pen_scribble(skin: Luma, draw: Draw) -> Luma:
         )
         for t in along
     ]
-    return mixed(skin, tones(skin, draw)[0], lines(skin.shape, [loops], draw.module_px * (0.2 + 0.75 * draw.strength)))
+    return mixed(skin, tones(skin, draw)[0], lines(skin.shape, [loops], draw.module_px * (0.2 + 0.5 * draw.strength)))
 
 
 @_kind(Stage.FRONT, "paper")
@@ -155,7 +155,7 @@ def curved_bottle(front: Luma, draw: Draw) -> Luma:
 def worn_off(skin: Luma, draw: Draw) -> Luma:
     """Print that has been rubbed away in patches."""
     rubbed = cloud(skin.shape, draw.fixed, 3.2 * draw.module_px) + 0.5 * cloud(skin.shape, draw.fixed, draw.module_px)
-    threshold = np.quantile(rubbed[::8, ::8], 1 - 0.19 * min(2.0, draw.strength))
+    threshold = np.quantile(rubbed[::8, ::8], 1 - 0.095 * min(2.0, draw.strength))
     return mixed(skin, tones(skin, draw)[1], np.clip((rubbed - threshold) * 6, 0, 1).astype(np.float32))
 
 

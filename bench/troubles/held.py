@@ -65,11 +65,11 @@ def nine_pin_print(skin: Luma, draw: Draw) -> Luma:
     """A needle printer with a tired ribbon: rows of points with gaps between them."""
     pitch_px = draw.module_px * 0.62
     rows, _columns = np.mgrid[0 : skin.shape[0], 0 : skin.shape[1]].astype(np.float32)
-    slip = draw.module_px * 0.45 * draw.strength * np.sign(np.sin(rows / (9 * pitch_px) * np.pi))
+    slip = draw.module_px * 0.3 * draw.strength * np.sign(np.sin(rows / (9 * pitch_px) * np.pi))
     moved = bent(skin, slip.astype(np.float32), 0.0)
     gaps = 0.5 + 0.5 * np.cos(2 * np.pi * rows / pitch_px)
     missing = np.clip(gaps + 0.4 * cloud(skin.shape, draw.fixed, 5) - 0.35, 0, 1)
-    return mixed(moved, tones(skin, draw)[1], (missing * min(1.0, 0.8 * draw.strength)).astype(np.float32))
+    return mixed(moved, tones(skin, draw)[1], (missing * min(1.0, 0.7 * draw.strength)).astype(np.float32))
 
 
 @_kind(Stage.SKIN, "paper")
@@ -95,7 +95,7 @@ def torn_corner(skin: Luma, draw: Draw) -> Luma:
 def protector_bubbles(skin: Luma, draw: Draw) -> Luma:
     """Air under a screen protector: bubbles that bend what is behind them, with bright rims."""
     changed = skin
-    for _ in range(round(5 + 13 * draw.strength)):
+    for _ in range(round(4 + 8 * draw.strength)):
         x, y = (
             draw.x_px + draw.fixed.uniform(-0.5, 0.5) * draw.side_px,
             draw.y_px + draw.fixed.uniform(-0.5, 0.5) * draw.side_px,
@@ -160,7 +160,7 @@ def lanyard_wave(front: Luma, draw: Draw) -> Luma:
     wave = np.sin(2 * np.pi * down / (0.95 * draw.side_px) + phase)
     moved = bent(
         front,
-        draw.module_px * 1.7 * draw.strength * wave,
+        draw.module_px * 1.2 * draw.strength * wave,
         draw.module_px * 0.9 * draw.strength * np.sin(2 * np.pi * across / draw.side_px),
     )
     return clipped(
@@ -172,7 +172,7 @@ def lanyard_wave(front: Luma, draw: Draw) -> Luma:
 def specks(skin: Luma, draw: Draw) -> Luma:
     """Mud, flour, toner dust: specks of a module's size, dark and bright."""
     dust = cloud(skin.shape, draw.fixed, 0.7 * draw.module_px)
-    share = 0.055 * draw.strength
+    share = 0.03 * draw.strength
     low, high = np.quantile(dust[::4, ::4], (share, 1 - share))
     dark, bright = tones(skin, draw)
     soiled = mixed(skin, dark, np.clip((low - dust) * 5, 0, 1).astype(np.float32))

@@ -60,17 +60,17 @@ def auto_dim(skin: Luma, draw: Draw) -> Luma:
 @_kind(Stage.SKIN, "phone")
 def cracked_screen(skin: Luma, draw: Draw) -> Luma:
     """Glass broken from one point: cracks that are bright on one side, and shift what is behind them."""
-    reach, count = 0.6 * draw.side_px, round(4 + 12 * draw.strength)
+    reach, count = 0.6 * draw.side_px, round(3 + 4 * draw.strength)
     start = (draw.x_px + draw.fixed.uniform(-0.5, 0.5) * reach, draw.y_px + draw.fixed.uniform(-0.5, 0.5) * reach)
     strokes = [
         wander(draw.fixed, start, 2 * np.pi * (n + draw.fixed.random()) / count, 2.5 * draw.module_px, 30)
         for n in range(count)
     ]
-    rings = [[ray[k] for ray in strokes if k < len(ray)] for k in (3, 6, 9)]
+    rings = [[ray[k] for ray in strokes if k < len(ray)] for k in (3, 7)]
     cracks = [*strokes, *(ring[: draw.fixed.integers(3, len(ring) + 1)] for ring in rings)]
-    shift = cloud(skin.shape, draw.fixed, 14 * draw.module_px) * draw.module_px * 0.35 * draw.strength
+    shift = cloud(skin.shape, draw.fixed, 14 * draw.module_px) * draw.module_px * 0.2 * draw.strength
     skin = bent(skin, shift, np.roll(shift, 40, axis=1))
-    width_px = draw.module_px * (0.25 + 0.5 * draw.strength)
+    width_px = draw.module_px * (0.15 + 0.2 * draw.strength)
     dark = mixed(
         skin,
         30,
@@ -91,7 +91,7 @@ def crumpled(front: Luma, draw: Draw) -> Luma:
     facet = np.argmin(distance, axis=0)
     slope = draw.fixed.normal(0, 1, (count, 2)).astype(np.float32)
     shade = cv2.resize(
-        (slope[:, 0] * 26 * draw.strength)[facet].astype(np.float32), front.shape[::-1], interpolation=cv2.INTER_LINEAR
+        (slope[:, 0] * 22 * draw.strength)[facet].astype(np.float32), front.shape[::-1], interpolation=cv2.INTER_LINEAR
     )
     across, down = (
         cv2.GaussianBlur(
@@ -99,7 +99,7 @@ def crumpled(front: Luma, draw: Draw) -> Luma:
         )
         for axis in (0, 1)
     )
-    by_px = 0.85 * draw.module_px * draw.strength
+    by_px = 0.5 * draw.module_px * draw.strength
     return clipped(bent(front, across * by_px, down * by_px).astype(np.float32) + shade)
 
 
@@ -183,7 +183,7 @@ def laminate_streak(skin: Luma, draw: Draw) -> Luma:
             (x + draw.side_px * np.cos(turn), y + draw.side_px * np.sin(turn)),
         ]
         mask = np.maximum(
-            mask, lines(skin.shape, [ends], draw.module_px * (1 + 3.2 * draw.strength), draw.module_px * 0.4)
+            mask, lines(skin.shape, [ends], draw.module_px * (1 + 1.8 * draw.strength), draw.module_px * 0.4)
         )
     return mixed(skin, 252, mask * min(1.0, draw.strength))
 
@@ -240,7 +240,7 @@ def no_quiet_zone(front: Luma, draw: Draw) -> Luma:
 @_kind(Stage.SKIN, "paper")
 def print_gaps(skin: Luma, draw: Draw) -> Luma:
     """A print head with dead points: white lines through the whole code."""
-    gaps = [draw.y_px + draw.fixed.uniform(-0.5, 0.5) * draw.side_px for _ in range(round(3 + 9 * draw.strength))]
+    gaps = [draw.y_px + draw.fixed.uniform(-0.5, 0.5) * draw.side_px for _ in range(round(2 + 3.5 * draw.strength))]
     strokes = [[(0.0, y), (float(skin.shape[1]), y)] for y in gaps]
     return mixed(
         skin, tones(skin, draw)[1], lines(skin.shape, strokes, draw.module_px * 0.75) * min(1.0, draw.strength)
@@ -343,7 +343,7 @@ def rolling_wobble(frame: Luma, draw: Draw) -> Luma:
     """A trembling hand and a sensor that reads row by row: straight edges become waves."""
     rows = np.arange(frame.shape[0], dtype=np.float32)[:, None]
     wave = np.sin(2 * np.pi * rows / (draw.side_px * draw.fixed.uniform(0.45, 0.8)) + draw.passing.uniform(0, 6.28))
-    by_px = draw.module_px * 1.25 * draw.strength * wave
+    by_px = draw.module_px * 1.1 * draw.strength * wave
     return bent(frame, np.broadcast_to(by_px, frame.shape).astype(np.float32), 0.0)
 
 
