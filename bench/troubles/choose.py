@@ -138,7 +138,8 @@ def pen_scribble(skin: Luma, draw: Draw) -> Luma:
         )
         for t in along
     ]
-    return mixed(skin, tones(skin, draw)[0], lines(skin.shape, [loops], draw.module_px * (0.2 + 0.5 * draw.strength)))
+    ink = lines(skin.shape, [loops], draw.module_px * (0.2 + 0.5 * draw.strength)) * min(1.0, 1.5 * draw.strength)
+    return mixed(skin, tones(skin, draw)[0], ink)
 
 
 @_kind(Stage.FRONT, "paper")

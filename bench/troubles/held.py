@@ -40,7 +40,7 @@ def dotted_finders(skin: Luma, draw: Draw) -> Luma:
         slice(round(draw.x_px) - half, round(draw.x_px) + half),
     )
     whole = skin.copy()
-    whole[inner] = changed[inner]
+    whole[inner] = mixed(skin[inner], changed[inner].astype(np.float32), min(1.0, 2 * draw.strength))
     return whole
 
 
@@ -261,7 +261,7 @@ def interlaced(frame: Luma, draw: Draw) -> Luma:
 def lost_packets(frame: Luma, draw: Draw) -> Luma:
     """A camera on a bad cable: strips of blocks are grey or come from elsewhere."""
     changed = frame.copy()
-    for _ in range(round(4 * draw.strength + draw.passing.integers(0, 3))):
+    for _ in range(round(draw.strength * (4 + draw.passing.integers(0, 3)))):
         top = int(draw.y_px + draw.passing.uniform(-0.5, 0.5) * draw.side_px) // 8 * 8
         left = int(draw.x_px + draw.passing.uniform(-0.6, 0.4) * draw.side_px) // 16 * 16
         strip = (slice(max(0, top), top + 8), slice(max(0, left), left + int(draw.side_px * 0.6)))

@@ -74,7 +74,8 @@ def cracked_screen(skin: Luma, draw: Draw) -> Luma:
     dark = mixed(
         skin,
         30,
-        lines(skin.shape, [[(x + width_px, y + width_px) for x, y in each] for each in cracks], width_px / 2) * 0.8,
+        lines(skin.shape, [[(x + width_px, y + width_px) for x, y in each] for each in cracks], width_px / 2)
+        * min(0.8, draw.strength),
     )
     return mixed(dark, 235, lines(skin.shape, cracks, width_px, 0.8) * min(1.0, 0.95 * draw.strength))
 
@@ -107,7 +108,7 @@ def crumpled(front: Luma, draw: Draw) -> Luma:
 def finger_finder_corner(skin: Luma, draw: Draw) -> Luma:
     """A fingertip over one of the three corners by which a code is found."""
     sign_x, sign_y = ((-1, -1), (1, -1), (-1, 1))[draw.fixed.integers(3)]
-    half_px, reach_px = draw.side_px / 2, draw.module_px * (2.5 + 4.5 * draw.strength)
+    half_px, reach_px = draw.side_px / 2, draw.module_px * 7 * draw.strength
     middle = (draw.x_px + sign_x * half_px, draw.y_px + sign_y * half_px)
     turn_deg = float(draw.fixed.uniform(20, 70)) * sign_x * sign_y
     mask = ellipse(skin.shape, middle, (1.15 * reach_px, 0.85 * reach_px), turn_deg, 4)
