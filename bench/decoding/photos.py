@@ -12,13 +12,14 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
+from bench.decoding import left_out
 from bench.decoding.intervals import Estimate, bootstrap, share_of_groups
 from bench.decoding.row import Row, Wanted
 from bench.decoding.run import OURS, ZXING, Faults, Judge, at_the_door, door_decoder
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     Luma = NDArray[np.uint8]
 
 SIX = "six calls"
+LEFT_OUT = "kiosk, one set left out"
+TUNED = "made with these photos in view"
 RIGHT, WRONG = b"right", b"wrong"
 WIDTHS_PX = (1280, 640)
 DOOR_FRAMES = 8
@@ -67,12 +70,16 @@ def rows_of_photos(run: Run) -> list[Row]:
     """Each photo once, by every reader that is here."""
     if run.data is None:
         return [Row(f"photos, {width_px} px", None, Wanted(RATE[width_px])) for width_px in WIDTHS_PX]
-    rows = []
+    rows, made = [], left_out.generated(run)
     for width_px in WIDTHS_PX:
         photos = _photos(run.data, width_px)
         every = 3 if run.is_quick else 1
-        told = run.map(_read, [(run.data, width_px, number) for number in range(0, len(photos), every)])
         kept = photos[::every]
+        hopes = left_out.chances(run, kept, made)
+        tasks = [
+            (run.data, width_px, every * number, hopes.get(photo.set_name, {})) for number, photo in enumerate(kept)
+        ]
+        told = run.map(_read, tasks)
         coded = [(photo, each) for photo, each in zip(kept, told, strict=True) if photo.has_code]
         rows += _rates(coded, width_px)
         rows += _over_six(coded, list(zip(kept, told, strict=True)), width_px)
@@ -101,35 +108,31 @@ def rows_of_photos_at_the_door(run: Run) -> list[Row]:
         wanted = Wanted(96) if width_px == WIDTHS_PX[0] else None
         for place, name in enumerate((OURS, ZXING)):
             estimate = share_of_groups([each[place] for each in told], groups).times(100)
-            rows.append(Row(f"{what}, {width_px} px: {name}", estimate, wanted if name == OURS else None, " %"))
+            told_of = (wanted, TUNED) if name == OURS else (None, "")
+            rows.append(Row(f"{what}, {width_px} px: {name}", estimate, told_of[0], " %", told_of[1]))
     return rows
 
 
 def _rates(coded: Sequence[tuple[Photo, Told]], width_px: int) -> list[Row]:
     groups = [photo.set_name for photo, _ in coded]
     rows = []
-    for name in (OURS, SIX, ZXING, "WeChat"):
+    for name in (LEFT_OUT, OURS, SIX, ZXING, "WeChat"):
         if name in coded[0][1]:
             estimate = share_of_groups([told[name][0] for _, told in coded], groups).times(100)
-            rows.append(
-                Row(
-                    f"photos, {width_px} px: {name}",
-                    estimate,
-                    Wanted(RATE[width_px]) if name == OURS else None,
-                    " %",
-                    "tuned on them" if name == OURS else "",
-                )
-            )
+            wanted, note = (Wanted(RATE[width_px]), "") if name == LEFT_OUT else (None, TUNED if name == OURS else "")
+            rows.append(Row(f"photos, {width_px} px: {name}", estimate, wanted, " %", note))
     return rows
 
 
 def _over_six(coded: Sequence[tuple[Photo, Told]], every: Sequence[tuple[Photo, Told]], width_px: int) -> list[Row]:
     """Points over the six calls and cost against theirs, whole sets drawn again."""
     points = _by_set(
-        coded, lambda told: (told[OURS][0], told[SIX][0], 1), lambda sums: 100 * float((sums[0] - sums[1]) / sums[2])
+        coded,
+        lambda told: (told[LEFT_OUT][0], told[SIX][0], 1),
+        lambda sums: 100 * float((sums[0] - sums[1]) / sums[2]),
     )
     costs = [
-        _by_set(some, lambda told: (told[OURS][2], told[SIX][2]), lambda sums: float(sums[0] / sums[1]))
+        _by_set(some, lambda told: (told[LEFT_OUT][2], told[SIX][2]), lambda sums: float(sums[0] / sums[1]))
         for some in (coded, every)
     ]
     cheap, unit = Wanted(1.05, at_least=False), " × the six calls"
@@ -189,14 +192,14 @@ def _photos(folder: Path, width_px: int) -> list[Photo]:
     return photos
 
 
-def _read(task: tuple[Path, int, int]) -> tuple[Told, Faults]:
-    folder, width_px, number = task
+def _read(task: tuple[Path, int, int, dict[str, float]]) -> tuple[Told, Faults]:
+    folder, width_px, number, hopes = task
     photo, judge = _photos(folder, width_px)[number], Judge()
-    answers = judge.compare(
-        {name: _judged(photo, read) for name, read in _engines().items()}, photo.luma, [RIGHT, WRONG]
-    )
+    readers: dict[str, Reader] = {LEFT_OUT: partial(left_out.read_with, hopes), **_engines()}
+    judged = {name: _judged(photo, read) for name, read in readers.items()}
+    answers = judge.compare(judged, photo.luma, [RIGHT, WRONG])
     told = {name: (RIGHT in read, WRONG in read, took_s) for name, (read, took_s) in answers.items()}
-    return told, Faults(told[OURS][1], judge.faults.raised, 1)
+    return told, Faults(told[OURS][1] or told[LEFT_OUT][1], judge.faults.raised, 1)
 
 
 def _shown(task: tuple[Path, int, int, int]) -> tuple[tuple[bool, bool], Faults]:
