@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from bench.troubles.kind import Gathering, Part, Stage
-from bench.troubles.strokes import around, bent, clipped, cloud, code_only, ellipse, grid, lines, mixed, tones, wander
+from bench.troubles.strokes import around, bent, clipped, cloud, ellipse, grid, lines, mixed, tones, wander
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,6 +97,7 @@ def plastic_sleeve(skin: Luma, draw: Draw) -> Luma:
 def fingerprint_smear(skin: Luma, draw: Draw) -> Luma:
     """Grease on glass: smeared patches with the ridges of fingers."""
     changed = skin
+    rows, columns = np.mgrid[0 : skin.shape[0], 0 : skin.shape[1]].astype(np.float32)
     for _ in range(round(2 + 2 * draw.strength)):
         x, y = (
             draw.x_px + draw.fixed.uniform(-0.45, 0.45) * draw.side_px,
@@ -104,7 +105,6 @@ def fingerprint_smear(skin: Luma, draw: Draw) -> Luma:
         )
         mask = ellipse(skin.shape, (x, y), (0.24 * draw.side_px, 0.16 * draw.side_px), draw.fixed.uniform(0, 180), 14)
         soft = cv2.GaussianBlur(changed, (0, 0), draw.module_px * 0.62 * draw.strength + 0.1).astype(np.float32)
-        rows, columns = np.mgrid[0 : skin.shape[0], 0 : skin.shape[1]].astype(np.float32)
         ridges = np.sin(np.hypot(columns - x + 60, rows - y) / (0.5 * draw.module_px))
         changed = mixed(changed, (0.6 * soft + 66 + 16 * ridges).astype(np.float32), mask * min(1.0, draw.strength))
     return changed
@@ -227,4 +227,4 @@ def second_code_beside(skin: Luma, draw: Draw) -> Luma:
     changed = skin.copy()
     bottom, right = min(skin.shape[0], top + posted.shape[0]), min(skin.shape[1], left + posted.shape[1])
     changed[top:bottom, left:right] = posted[: bottom - top, : right - left]
-    return code_only(changed, draw, lambda square: square)
+    return changed

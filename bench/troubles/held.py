@@ -94,19 +94,17 @@ def torn_corner(skin: Luma, draw: Draw) -> Luma:
 @_kind(Stage.SKIN, "phone")
 def protector_bubbles(skin: Luma, draw: Draw) -> Luma:
     """Air under a screen protector: bubbles that bend what is behind them, with bright rims."""
-    changed = skin
+    rows, columns = np.mgrid[0 : skin.shape[0], 0 : skin.shape[1]].astype(np.float32)
+    across, down, rims = (np.zeros(skin.shape, np.float32) for _ in range(3))
+    swell = 0.35 * min(1.2, draw.strength)
     for _ in range(round(4 + 8 * draw.strength)):
-        x, y = (
-            draw.x_px + draw.fixed.uniform(-0.5, 0.5) * draw.side_px,
-            draw.y_px + draw.fixed.uniform(-0.5, 0.5) * draw.side_px,
-        )
+        x = draw.x_px + draw.fixed.uniform(-0.5, 0.5) * draw.side_px
+        y = draw.y_px + draw.fixed.uniform(-0.5, 0.5) * draw.side_px
         radius_px = draw.module_px * draw.fixed.uniform(1.2, 3.4)
         inside, inner = (ellipse(skin.shape, (x, y), (radius_px * by, radius_px * by), 0, 1.0) for by in (1.0, 0.72))
-        rows, columns = np.mgrid[0 : skin.shape[0], 0 : skin.shape[1]].astype(np.float32)
-        swell = 0.35 * min(1.2, draw.strength)
-        changed = bent(changed, (x - columns) * inside * swell, (y - rows) * inside * swell)
-        changed = mixed(changed, 240, (inside - inner) * 0.8 * min(1.0, draw.strength))
-    return changed
+        across, down = across + (x - columns) * inside * swell, down + (y - rows) * inside * swell
+        rims = np.maximum(rims, inside - inner)
+    return mixed(bent(skin, across, down), 240, rims * 0.8 * min(1.0, draw.strength))
 
 
 @_kind(Stage.LIGHT, "phone")
