@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from bench.decoding.photos import Photo
     from bench.decoding.run import Run
+    from kiosk.reading.schedule import Plan
 
     Luma = NDArray[np.uint8]
 
@@ -71,15 +72,19 @@ def chances(run: Run, photos: Sequence[Photo], made: Sequence[Won]) -> dict[str,
     }
 
 
-def read_with(known: Mapping[str, float], luma: Luma) -> list[bytes]:
-    """The kiosk's reader with these chances in the place of its own.
+def plans_with(known: Mapping[str, float]) -> tuple[Plan, ...]:
+    """The reader's passes with these chances; those that are not named keep theirs."""
+    return tuple(replace(plan, chance=known.get(plan.name, plan.chance)) for plan in passes.PLANS)
+
+
+def read_with(plans: tuple[Plan, ...], luma: Luma) -> list[bytes]:
+    """The kiosk's reader with these passes in the place of its own.
 
     Args:
-        known: Pass → chance; others keep theirs.
+        plans: What `plans_with` has made.
         luma: A picture.
     """
-    own = passes.PLANS
-    passes.PLANS = tuple(replace(plan, chance=known.get(plan.name, plan.chance)) for plan in own)
+    own, passes.PLANS = passes.PLANS, plans
     try:
         return [reading.payload for reading in read_picture(luma)]
     finally:

@@ -194,8 +194,8 @@ def _photos(folder: Path, width_px: int) -> list[Photo]:
 
 def _read(task: tuple[Path, int, int, dict[str, float]]) -> tuple[Told, Faults]:
     folder, width_px, number, hopes = task
-    photo, judge = _photos(folder, width_px)[number], Judge()
-    readers: dict[str, Reader] = {LEFT_OUT: partial(left_out.read_with, hopes), **_engines()}
+    photo, judge = _photos(folder, width_px)[number], Judge(turn=number)
+    readers: dict[str, Reader] = {LEFT_OUT: partial(left_out.read_with, left_out.plans_with(hopes)), **_engines()}
     judged = {name: _judged(photo, read) for name, read in readers.items()}
     answers = judge.compare(judged, photo.luma, [RIGHT, WRONG])
     told = {name: (RIGHT in read, WRONG in read, took_s) for name, (read, took_s) in answers.items()}
@@ -204,7 +204,7 @@ def _read(task: tuple[Path, int, int, dict[str, float]]) -> tuple[Told, Faults]:
 
 def _shown(task: tuple[Path, int, int, int]) -> tuple[tuple[bool, bool], Faults]:
     folder, width_px, number, seed = task
-    photo, judge = _photos(folder, width_px)[number], Judge()
+    photo, judge = _photos(folder, width_px)[number], Judge(turn=number)
     readers = {OURS: _judged(photo, at_the_door(door_decoder())), ZXING: _judged(photo, _engines()[ZXING])}
     generator = np.random.default_rng([seed, number])
     told = []

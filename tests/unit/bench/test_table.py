@@ -97,6 +97,19 @@ def test_judge_counts_the_kiosks_faults_alone() -> None:
     assert judge.faults == Faults(1, 1, 3)
 
 
+def test_each_reader_comes_first_and_last() -> None:
+    """Over a few pictures each of three readers has been called in each place."""
+    judge, called = Judge(), list[str]()
+
+    def reader(name: str) -> Callable[[object], list[bytes]]:
+        return lambda _: called.append(name) or []  # type: ignore[func-returns-value]
+
+    for _ in range(6):
+        judge.compare({name: reader(name) for name in "abc"}, LUMA, [])
+    for place in range(3):
+        assert set(called[place::3]) == set("abc")
+
+
 def test_slow_clock_ends_a_frame_sooner() -> None:
     """A decoder whose clock runs a thousand times faster than the work tries less on the same frames."""
     noise = np.random.default_rng(4).integers(0, 2, (60, 80)).astype(np.uint8) * 255
