@@ -125,7 +125,7 @@ class Judge:
             Name → payloads that are in the picture and were read, and seconds of the processor.
         """
         self._turn += 1
-        right, told = {*expected}, {}
+        right, told = {*expected}, dict[str, tuple[set[bytes], float]]()
         for name in self._order(list(readers)):
             started_s, payloads, raised = time.process_time(), set[bytes](), False
             try:
@@ -136,7 +136,7 @@ class Judge:
             told[name] = (payloads & right, took_s)
             if name == OURS:
                 self.faults.add(Faults(bool(payloads - right - {POSTED}), raised, 1))
-        return told
+        return {name: told[name] for name in readers}
 
     def _order(self, names: list[str]) -> list[str]:
         """Another first each second picture, forwards and backwards: who comes after whom finds its picture in the cache."""
