@@ -97,32 +97,46 @@ def main() -> None:
         _measure(door, Path(folder))
 
 
+def opened(
+    folder: Path, camera: HandedOver, panel: StampedPanel, decoder: Decoder | None = None
+) -> tuple[Scanner, Outbox]:
+    """A scan loop with everything that a station has but its camera and its panel.
+
+    Args:
+        folder: Where its outbox goes.
+        camera: Gives it frames.
+        panel: Hears its cues.
+        decoder: Reads; the station's own if None.
+    """
+    config = Config.model_validate(
+        {
+            "kiosk": {"id": "bench", "site": "bench"},
+            "state": {"dir": str(folder), "runtime_dir": str(folder)},
+            "seal": Office(folder).settings(),
+        }
+    )
+    outbox = Outbox.open(folder / "outbox.db", config.outbox)
+    rules = Rules(frozenset(config.credentials.accept), round(config.repeat.window_s * 1e9))
+    parts = Parts(
+        camera=camera,
+        decoder=decoder or Decoder(config.decode.budget_ms),
+        sightings=Sightings(round(config.repeat.gone_s * 1e9)),
+        policy=Policy(rules, os.urandom(32)),
+        sealer=Sealer(config),
+        local=(),
+        outbox=outbox,
+        panel=panel,
+        clock=SystemClock(),
+    )
+    return Scanner(config, config.lanes[0], parts), outbox
+
+
 class Measured:
     """One run over a door: every frame to the scan loop and to its rivals."""
 
     def __init__(self, folder: Path) -> None:
-        config = Config.model_validate(
-            {
-                "kiosk": {"id": "bench", "site": "bench"},
-                "state": {"dir": str(folder), "runtime_dir": str(folder)},
-                "seal": Office(folder).settings(),
-            }
-        )
         self._camera, self._panel = HandedOver(), StampedPanel()
-        self.outbox = Outbox.open(folder / "outbox.db", config.outbox)
-        rules = Rules(frozenset(config.credentials.accept), round(config.repeat.window_s * 1e9))
-        parts = Parts(
-            camera=self._camera,
-            decoder=Decoder(config.decode.budget_ms),
-            sightings=Sightings(round(config.repeat.gone_s * 1e9)),
-            policy=Policy(rules, os.urandom(32)),
-            sealer=Sealer(config),
-            local=(),
-            outbox=self.outbox,
-            panel=self._panel,
-            clock=SystemClock(),
-        )
-        self._scanner = Scanner(config, config.lanes[0], parts)
+        self._scanner, self.outbox = opened(folder, self._camera, self._panel)
         self._first_plain: dict[bytes, int] = {}
         self.answers_ms: list[float] = []
         self.commits_ms: list[float] = []

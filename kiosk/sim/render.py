@@ -112,8 +112,17 @@ def face_of(payload: bytes, carrier: str, *, inverted: bool = False) -> Face:
             _print_lines(face, round(side_px * 0.2), round(side_px * 1.1), 60, from_row=round(side_px * 1.2))
     face[top : top + side_px, left : left + side_px] = _tinted(code, carrier)
     middle_y, middle_x = top + side_px // 2, left + side_px // 2
-    face = _centred(face, middle_y, middle_x)
-    levels = [face]
+    return layered(_centred(face, middle_y, middle_x), modules)
+
+
+def layered(front: NDArray[np.uint8], modules: int) -> Face:
+    """A face from its picture.
+
+    Args:
+        front: The picture at `FACE_MODULE_PX` a module, the code in its middle.
+        modules: Modules of the code across, without its quiet zone.
+    """
+    levels = [front]
     while levels[-1].shape[0] > 160:
         half = (max(1, levels[-1].shape[1] // 2), max(1, levels[-1].shape[0] // 2))
         levels.append(np.asarray(cv2.resize(levels[-1], half, interpolation=cv2.INTER_AREA), np.uint8))
@@ -144,9 +153,10 @@ class Scene:
                 wall, (x, y), (x + size[0], y + size[1]), float(random.integers(30, 220)), int(random.integers(1, 9))
             )
         self._wall = np.clip(cv2.GaussianBlur(wall, (0, 0), 1.2), 0, 255).astype(np.uint8)
-        self._noise = [random.normal(0, noise, (height_px, width_px)).astype(np.int8) for _ in range(_NOISE_TILES)]
-        self._added = [np.clip(noise, 0, None).astype(np.uint8) for noise in self._noise]
-        self._taken = [np.clip(-noise, 0, None).astype(np.uint8) for noise in self._noise]
+        tiles = _NOISE_TILES if noise else 0
+        grain = [random.normal(0, noise, (height_px, width_px)).astype(np.int8) for _ in range(tiles)]
+        self._added = [np.clip(tile, 0, None).astype(np.uint8) for tile in grain]
+        self._taken = [np.clip(-tile, 0, None).astype(np.uint8) for tile in grain]
 
     def empty(self, frame_number: int) -> NDArray[np.uint8]:
         """A frame without anybody."""
@@ -185,6 +195,8 @@ class Scene:
         return self._noisy(picture, frame_number)
 
     def _noisy(self, picture: NDArray[np.uint8], frame_number: int) -> NDArray[np.uint8]:
+        if not self._added:
+            return picture.copy()
         tile = frame_number % _NOISE_TILES
         return np.asarray(cv2.subtract(cv2.add(picture, self._added[tile]), self._taken[tile]), np.uint8)
 
