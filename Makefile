@@ -61,6 +61,9 @@ test-units: $(VENV)/.ready-units ## boot the services under a real systemd in a 
 test-boards: $(VENV)/.ready-boards ## the real libraries of a Pi over a chip that is not there: what shines after a death, what an idle board costs
 	KIOSK_BOARDS=1 $(BIN)/python -m pytest -q tests/boards $(ARGS)
 
+test-brokers: $(VENV)/.ready-brokers ## the brokers that people run, real ones: connect, deliver, restart, status, last will; docs/transport.md has the table
+	KIOSK_BROKERS=1 timeout 3000 $(BIN)/python -m pytest -q tests/brokers $(ARGS)
+
 test-page: $(VENV)/.ready-page ## the phone's page in Chromium and WebKit: its code is read by the station's decoder and judged
 	KIOSK_PAGE=1 timeout 600 $(BIN)/python -m pytest -q tests/page $(ARGS)
 

@@ -24,19 +24,27 @@ STOP_S = 30.0
 _SETTINGS = """\
 listeners.tcp.1 = 127.0.0.1:{amqp}
 mqtt.listeners.tcp.1 = 127.0.0.1:{mqtt}
-mqtt.allow_anonymous = true
-mqtt.default_user = guest
-mqtt.default_pass = guest
+{anonymous}
 cluster_formation.peer_discovery_backend = classic_config
 {peers}
 """
 
 
+_ANONYMOUS = "mqtt.allow_anonymous = true\nmqtt.default_user = guest\nmqtt.default_pass = guest"
+_ANONYMOUS_SINCE_4 = "anonymous_login_user = guest\nanonymous_login_pass = guest"
+_INSIDE = 'mount --rbind /dev "$1/dev"; mount -t proc proc "$1/proc"; mount --bind /tmp "$1/tmp"; exec chroot "$@"'
+"""Runs a program of another release: in its own root, but for the devices, the processes and what is temporary."""
+
+
 class Node:
     """One of the cluster's nodes."""
 
-    def __init__(self, folder: Path, name: str, environment: dict[str, str], names: list[str]) -> None:
+    def __init__(self, folder: Path, name: str, environment: dict[str, str], names: list[str], root: Path) -> None:
         self.name = name
+        self._programs = _folder_of_programs(root)
+        inside = str(self._programs / "rabbitmq-server").removeprefix(str(root).rstrip("/"))
+        unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-ec", _INSIDE, "sh", str(root)]
+        self._argv = [inside] if root == Path("/") else [*unshare, inside]
         self.amqp_port, self.mqtt_port = free_port(), free_port()
         self.amqp_url = f"amqp://127.0.0.1:{self.amqp_port}"
         self.mqtt_url = f"mqtt://127.0.0.1:{self.mqtt_port}"
@@ -46,7 +54,12 @@ class Node:
             f"cluster_formation.classic_config.nodes.{place} = {peer}" for place, peer in enumerate(names, 1)
         )
         (self._folder / "rabbitmq.conf").write_text(
-            _SETTINGS.format(amqp=self.amqp_port, mqtt=self.mqtt_port, peers=peers)
+            _SETTINGS.format(
+                amqp=self.amqp_port,
+                mqtt=self.mqtt_port,
+                peers=peers,
+                anonymous=_ANONYMOUS if self.version.startswith("3.") else _ANONYMOUS_SINCE_4,
+            )
         )
         (self._folder / "plugins").write_text("[rabbitmq_mqtt].\n")
         self._environment = environment | {
@@ -63,11 +76,16 @@ class Node:
         }
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def version(self) -> str:
+        """RabbitMQ's, as 3.10.8."""
+        return self._programs.parent.name.partition("-")[2]
+
     def start(self) -> None:
         """Start it; `wait` sees it listen."""
         with (self._folder / "output").open("ab") as log:
             self._process = subprocess.Popen(
-                [str(_folder_of_programs() / "rabbitmq-server")],
+                self._argv,
                 env=self._environment, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
@@ -98,13 +116,15 @@ class Node:
 
 
 class RabbitCluster:
-    """Three nodes that are one broker."""
+    """Some nodes that are one broker."""
 
-    def __init__(self, stack: ExitStack) -> None:
+    def __init__(self, stack: ExitStack, count: int = 3, root: Path = Path("/")) -> None:
         """Start them.
 
         Args:
             stack: Ends them and removes their folder.
+            count: How many.
+            root: Where RabbitMQ is installed; another one than this machine's needs root.
         """
         self.folder = Path(tempfile.mkdtemp(prefix="kiosk-mq-"))
         stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
@@ -123,8 +143,8 @@ class RabbitCluster:
         }
         mapper = subprocess.Popen(["epmd", "-address", "127.0.0.1", "-port", str(mapper_port)], env=environment)
         stack.callback(_ended, mapper)
-        names = [f"kiosk{number}@localhost" for number in (1, 2, 3)]
-        self.nodes = [Node(self.folder, name, environment, names) for name in names]
+        names = [f"kiosk{number}@localhost" for number in range(1, count + 1)]
+        self.nodes = [Node(self.folder, name, environment, names, root) for name in names]
         for node in self.nodes:
             stack.callback(node.kill)
             node.start()
@@ -132,8 +152,8 @@ class RabbitCluster:
             node.wait()
 
 
-def _folder_of_programs() -> Path:
-    found = sorted(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin"))
+def _folder_of_programs(root: Path) -> Path:
+    found = sorted((root / "usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin"))
     if not found:
         raise RuntimeError("there is no RabbitMQ here: apt install rabbitmq-server")
     return found[-1]

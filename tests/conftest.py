@@ -28,9 +28,10 @@ START_S = 10.0
 # `make test-cluster`: minutes, and RabbitMQ. `make test-units`: root, and a Debian of its own.
 # `make test-image`: minutes, and QEMU. `make test-page`: a browser.
 # `make test-updates`: ten minutes, and User Mode Linux. `make test-boards`: a compiler, and the libraries of a Pi.
+# `make test-brokers`: minutes, RabbitMQ, Node.js, and root for brokers of other releases.
 collect_ignore = [
     folder
-    for folder in ("boards", "cluster", "units", "image", "page", "updates")
+    for folder in ("boards", "brokers", "cluster", "units", "image", "page", "updates")
     if not os.environ.get(f"KIOSK_{folder.upper()}")
 ]
 

@@ -130,7 +130,7 @@ def set_up(
         text: The code.
         jumper: Whether the jumper is closed.
         wait_s: How long the centre is tried.
-        alive: Called after each try, for whoever watches this process.
+        alive: Called after each question and each try, for whoever watches this process.
 
     Raises:
         ProvisionError: It could not be done; the station is as it was before.
@@ -151,6 +151,8 @@ def set_up(
     while True:
         try:
             ca_pem = enrolment.authority_of(code)
+            if alive is not None:
+                alive()
             key = identity.pending_key(board.state.dir, name_of(text))
             answer = enrolment.enrol(code, ca_pem, key, board.state.runtime_dir)
             break

@@ -167,14 +167,15 @@ def test_code_becomes_an_identity(centre: Centre, board: Callable[..., Path]) ->
 
 
 def test_dead_first_address_of_the_centre_is_passed_by(centre: Centre, board: Callable[..., Path]) -> None:
-    """A name with an address that swallows everything before the good one; the certificate is checked against the name all the same."""
+    """A name with an address that swallows everything before the good one; the certificate is checked against the name, and the watchdog is told."""
     with ExitStack() as stack:
         net = Net(stack, "127.0.0.1")
         addresses = [net.hole(), ("127.0.0.1", centre.port)]
         net.answers[V4] = lambda: addresses
-        path = board()
-        provision.set_up(path, centre.code())
+        path, signs = board(), list[str]()
+        provision.set_up(path, centre.code(), alive=lambda: signs.append("alive"))
     assert loader.load(path).kiosk.id == "door-a"
+    assert signs == ["alive"]  # between the two questions, each of which may take half a minute
 
 
 def test_token_works_once(centre: Centre, board: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:

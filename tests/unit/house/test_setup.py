@@ -17,7 +17,7 @@ SCRIPT = (ROOT / "setup.sh").read_text("utf-8")
 TOOLS = "awk bash cat cut date dirname env grep head ln ls mkdir sed sort stat stty tail tr true wc".split()
 PARTS = (
     "demo, centre, docs, sheets, test, test-all, check, bench, bench-collector, fuzz, audit, image, faults, test-image, "
-    "cluster, units, boards, updates, page"
+    "cluster, units, boards, brokers, updates, page"
 )
 # A Python that has everything, and makes environments whose Python is itself.
 PYTHON = """
