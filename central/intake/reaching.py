@@ -73,7 +73,7 @@ def hint_for(error: Exception) -> str:
             return "see that the broker's name is written right, and that this machine can look it up"
         case ConnectionRefusedError():
             return "see that the broker runs, and listens at this port"
-    return LinkError.hint
+    return "see that the broker's address is right, and that this machine has a way there: a cable, and a route past any firewall"
 
 
 def not_served(broker: Broker, what: str, reason: str) -> LinkError:

@@ -59,6 +59,7 @@ class People:
     clock: Clock
     number: int | None = None
     before_frame: Callable[[], None] = lambda: None
+    tried: tuple[str, ...] = ()
 
     def next_frame(self, timeout_s: float) -> Frame:
         """A frame without a picture."""

@@ -370,7 +370,7 @@ def test_folder_in_which_something_is_in_the_way_is_a_sentence(
 
 def test_broker_that_is_not_there_is_said_before_people_pass(capsys: pytest.CaptureFixture[str]) -> None:
     """With what to do about it."""
-    sentence = f"kiosk: --broker: cannot connect to mqtt://127.0.0.1:1: Connection refused; {ANOTHER_BROKER}"
+    sentence = f"kiosk: --broker: cannot connect to mqtt://127.0.0.1:1: nobody listens at the broker's port (Connection refused); {ANOTHER_BROKER}"
     assert _said(capsys, "--broker", "mqtt://127.0.0.1:1") == (13, sentence)
 
 
