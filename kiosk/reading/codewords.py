@@ -9,6 +9,7 @@ Arrays are indexed by row and column, from the symbol's own upper left; True is 
 Sources:
     [1] ISO/IEC 18004, 7.4.2 (mode indicators), 7.5 (error correction), 7.7.3 (placement), 7.8 (masks), 7.9 and 7.10 (format, version).
     [2] Blahut, "Theory and Practice of Error Control Codes", 7.2 (errors and erasures by Berlekamp-Massey).
+    [3] Forney, "Generalized Minimum Distance Decoding", IEEE Trans. Inform. Theory 12 (1966).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     Modules = NDArray[np.bool_]
     Bytes = NDArray[np.uint8]
+    Trust = NDArray[np.float32]
 
 STRUCTURED_APPEND = 0b0011
 MARGIN = 4
@@ -88,34 +90,43 @@ def upright(symbol: Modules) -> Modules:
     return symbol.T if format_of(symbol.T)[2] < format_of(symbol)[2] else symbol
 
 
-def data_of(symbol: Modules, doubtful: Modules | None = None) -> bytes | None:
+def mode_of(symbol: Modules) -> int:
+    """The first four bits of a symbol's data, as they are seen.
+
+    Args:
+        symbol: Upright and square, of a version's size.
+    """
+    corner = (symbol ^ _mask(format_of(symbol)[1], symbol.shape[0]))[-2:, -2:]
+    return int(corner[1, 1]) << 3 | int(corner[1, 0]) << 2 | int(corner[0, 1]) << 1 | int(corner[0, 0])
+
+
+def data_of(symbol: Modules, trust: Trust | None = None) -> bytes | None:
     """The corrected data of a symbol, without check codewords; None if it cannot be mended.
 
     Args:
         symbol: Upright and square, of a version's size.
-        doubtful: Modules that are not to be trusted, if that is known: their codewords are erasures.
+        trust: How far each module is to be trusted, in any unit, if that is known: of the least trusted codewords some are erasures [3].
     """
-    blocks = corrected(symbol, doubtful)
+    blocks = corrected(symbol, trust)
     return None if blocks is None else b"".join(bytes(block[:data]) for block, data in blocks)
 
 
-def corrected(symbol: Modules, doubtful: Modules | None = None) -> list[tuple[Bytes, int]] | None:
+def corrected(symbol: Modules, trust: Trust | None = None) -> list[tuple[Bytes, int]] | None:
     """The corrected blocks of a symbol, each with how many of its codewords are data; None if one cannot be mended.
 
     Args:
         symbol: As for `data_of`.
-        doubtful: As for `data_of`.
+        trust: As for `data_of`.
     """
     level, mask, _ = format_of(symbol)
     places = _places(symbol.shape[0])
-    bits = symbol[places] ^ _mask(mask, symbol.shape[0])[places]
-    codewords = np.packbits(bits)
-    in_doubt = np.zeros_like(symbol) if doubtful is None else doubtful
-    erased = np.packbits(in_doubt[places]) > 0
+    codewords = np.packbits(symbol[places] ^ _mask(mask, symbol.shape[0])[places])
+    order = None if trust is None else trust[places].reshape(-1, 8).min(1)
     blocks = []
     for places_of_block, data in _blocks(version_of(symbol.shape[0]), level):
+        doubted = [] if order is None else np.argsort(order[places_of_block], kind="stable").tolist()
         checks = len(places_of_block) - data
-        block = mended(codewords[places_of_block], checks, np.flatnonzero(erased[places_of_block]).tolist())
+        block = mended(codewords[places_of_block], checks, doubted[: max(0, checks - MARGIN) // 2])
         if block is None:
             return None
         blocks.append((block, data))
@@ -266,17 +277,13 @@ def function_patterns(size: int) -> Modules:
 @cache
 def _places(size: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows and columns of the data's modules in their order, whole codewords only."""
-    taken, rows, columns = function_patterns(size), list[int](), list[int]()
-    is_upward = True
-    for right in [*range(size - 1, 6, -2), 5, 3, 1]:
-        for row in range(size - 1, -1, -1) if is_upward else range(size):
-            for column in (right, right - 1):
-                if not taken[row, column]:
-                    rows.append(row)
-                    columns.append(column)
-        is_upward = not is_upward
-    whole = len(rows) // 8 * 8
-    return np.array(rows[:whole]), np.array(columns[:whole])
+    rights = np.array([*range(size - 1, 6, -2), 5, 3, 1])
+    upward = np.arange(size)[::-1]
+    rows = np.stack([upward if number % 2 == 0 else upward[::-1] for number in range(len(rights))]).repeat(2, axis=1)
+    columns = np.stack([rights, rights - 1], 1)[:, None, :].repeat(size, axis=1).reshape(len(rights), -1)
+    is_data = ~function_patterns(size)[rows, columns]
+    whole = int(is_data.sum()) // 8 * 8
+    return rows[is_data][:whole], columns[is_data][:whole]
 
 
 @cache

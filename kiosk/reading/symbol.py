@@ -39,7 +39,10 @@ def is_fragment(code: Any) -> bool:  # noqa: ANN401  zxingcpp.Barcode
     symbol = np.asarray(code.to_image(scale=1, add_quiet_zones=False)) < 128
     if symbol.ndim != 2 or symbol.shape[0] != symbol.shape[1] or symbol.shape[0] % 4 != 1:
         return True
-    data = codewords.data_of(codewords.upright(symbol))
+    symbol = codewords.upright(symbol)
+    if (code.extra or {}).get("UEC") == 1.0:  # nothing had to be corrected
+        return codewords.mode_of(symbol) == codewords.STRUCTURED_APPEND
+    data = codewords.data_of(symbol)
     return data is None or data[0] >> 4 == codewords.STRUCTURED_APPEND
 
 

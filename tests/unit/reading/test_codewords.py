@@ -34,24 +34,39 @@ def test_symbol_is_its_codewords(seed: int) -> None:
     assert (codewords.upright(symbol.T) == symbol).all()
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(40))
 def test_errors_and_erasures_are_mended_together(seed: int) -> None:
     """Each check codeword mends an erasure, two of them mend an error, and a few are kept for the proof."""
     random = Random(seed)
+    blocks = codewords.corrected(_symbol(random))
+    assert blocks is not None
+    block, data = random.choice(blocks)
+    checks = len(block) - data
+    erasures = random.randint(0, max(0, checks - codewords.MARGIN))
+    errors = (checks - (codewords.MARGIN if erasures else 0) - erasures) // 2
+    places = random.sample(range(len(block)), erasures + errors)
+    seen = block.copy()
+    for place in places:
+        seen[place] ^= random.randint(1, 255)
+    good = codewords.mended(seen, checks, places[:erasures])
+    assert good is not None
+    assert good.tolist() == block.tolist()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_is_not_trusted_is_given_up_first(seed: int) -> None:
+    """Codewords that are hidden, and known to be, are mended, and as many errors besides as are left to be mended."""
+    random = Random(seed)
     symbol = _symbol(random)
-    data = codewords.data_of(symbol)
+    data, trust, seen = codewords.data_of(symbol), np.ones(symbol.shape, np.float32), symbol.copy()
     level, _, _ = codewords.format_of(symbol)
     rows, columns = codewords._places(symbol.shape[0])
-    seen, doubtful = symbol.copy(), np.zeros(symbol.shape, bool)
     for places, count in codewords._blocks(codewords.version_of(symbol.shape[0]), level):
-        checks = len(places) - count
-        erasures = random.randint(0, max(0, checks - codewords.MARGIN))
-        errors = (checks - (codewords.MARGIN if erasures else 0) - erasures) // 2
-        for number, place in enumerate(random.sample(list(places), erasures + errors)):
+        for place in random.sample(list(places), max(0, len(places) - count - codewords.MARGIN) // 2):
             bit = 8 * place + random.randrange(8)
             seen[rows[bit], columns[bit]] ^= True
-            doubtful[rows[bit], columns[bit]] = number < erasures
-    assert codewords.data_of(seen, doubtful) == data
+            trust[rows[bit], columns[bit]] = 0
+    assert codewords.data_of(seen, trust) == data
 
 
 def test_what_is_beyond_mending_is_nothing() -> None:
