@@ -207,21 +207,16 @@ class Learner:
                 next((rank for rank, region in enumerate(look_around.regions) if _covers(region, box)), None)
             ] += 1
         traits = ",".join(sorted(trait.name.lower() for trait in look.traits)) or "-"
-        self._cases[
-            traits, "".join("x" if read[name] else "." for name in map(_name, passes.PLANS))
-        ] += 1
+        self._cases[traits, "".join("x" if read[name] else "." for name in map(_name, passes.PLANS))] += 1
 
     def table(self, seed: int, people: int) -> str:
         """The table, as it is kept."""
-        ranked = sum(self._ranks.values())
+        ranked = max(1, sum(self._ranks.values()))
+        places = [*range(1 + max((rank for rank in self._ranks if rank is not None), default=0)), None]
         lines = [
             f"# Learnt by `python -m bench.learn --seed {seed} --people {people}`; see there.",
             "# Share of codes that lie in the first, second, … region of the look, and beside all of them.",
-            "regions "
-            + " ".join(
-                f"{self._ranks[rank] / ranked:.3f}"
-                for rank in (*range(max(k for k in self._ranks if k is not None) + 1), None)
-            ),
+            "regions " + " ".join(f"{self._ranks[rank] / ranked:.3f}" for rank in places),
             "# The passes in order; below, how many codes, what ails the picture, and by which passes they are read.",
             "passes " + " ".join(map(_name, passes.PLANS)),
         ]

@@ -43,6 +43,8 @@ PICTURE_MPX, PICTURE_GIFT, TEXTURE_GIFT = 6.0, 10.0, 40.0
 """What may be spent on a single picture beyond the cheap pass: on any, for its size, and for the part of it that has texture."""
 MS_PER_MPX = 1.6
 """What a megapixel of work is taken for where it is counted and not timed."""
+EVERY_SCOPE, NEARLY_READ = frozenset(Scope), frozenset({Scope.NEAR})
+"""After a picture's first code only what is nearly read is followed."""
 FULL_EVERY = 4
 """Where the camera makes small pictures, the cheap pass has the full one at least so often."""
 REST_FRAMES = 6
@@ -112,8 +114,10 @@ class Decoder:
         self._look(frame, work)
         tried = () if small is not None else (passes.CHEAP,)
         self._schedule.begin(work.evidence(), 0.0 if self._counted else spent_ms, tried)
-        self._go_on(work)
-        is_new = not work.codes.keys() <= {found.payload for found in answered}
+        known = {found.payload for found in answered}
+        if work.codes.keys() <= known:
+            self._go_on(work, known)
+        is_new = not work.codes.keys() <= known
         self._read_at.append([found for found, _ in work.codes.values()])
         self._sums.next_frame(has_read=is_new)
         return work.readings(frame.exposed_at_boot_ns)
@@ -152,18 +156,21 @@ class Decoder:
         if not work.codes:
             work.look_at(Look((work.whole,)))
         self._schedule.begin(work.evidence(), 0.0, (passes.CHEAP,), gift_mpx)
-        self._go_on(work, one_is_enough=True)
+        while (attempt := self._schedule.choose(NEARLY_READ if work.codes else EVERY_SCOPE)) is not None:
+            self._try(attempt, work)
         return work.readings(0)
 
-    def _go_on(self, work: _Work, *, one_is_enough: bool = False) -> None:
-        """Spend what the schedule allows, until nothing is left to be read; where one is enough, only what is nearly read is followed after it."""
-        every, near = frozenset(Scope), frozenset({Scope.NEAR})
-        while (attempt := self._schedule.choose(near if one_is_enough and work.codes else every)) is not None:
-            before = len(work.codes)
-            cost_ms = self._timed(attempt.plan.name, work, partial(self._attempt, attempt, work))
-            cost_ms = attempt.cost_mpx * MS_PER_MPX if self._counted else cost_ms
-            self._schedule.settle(attempt, cost_ms, read=len(work.codes) > before)
-            self._schedule.found(work.evidence())
+    def _go_on(self, work: _Work, known: set[bytes]) -> None:
+        """Spend what the schedule allows, until a code is read that is not known: its holder is answered first, the next frame is for others."""
+        while work.codes.keys() <= known and (attempt := self._schedule.choose()) is not None:
+            self._try(attempt, work)
+
+    def _try(self, attempt: Attempt, work: _Work) -> None:
+        before = len(work.codes)
+        cost_ms = self._timed(attempt.plan.name, work, partial(self._attempt, attempt, work))
+        cost_ms = attempt.cost_mpx * MS_PER_MPX if self._counted else cost_ms
+        self._schedule.settle(attempt, cost_ms, read=len(work.codes) > before)
+        self._schedule.found(work.evidence())
 
     def _timed(self, strategy: str, work: _Work, search: Callable[[], list[Found]]) -> float:
         started_ns = self._now_ns()

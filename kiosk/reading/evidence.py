@@ -27,8 +27,8 @@ BLOCK_PX = 16
 SMALL_PX = 160_000
 """A picture of no more pixels is one region."""
 REGIONS_MAX = 4
-SAME = 0.4
-"""Boxes that share more than this of what they cover are one: the second is the weaker texture around the first."""
+SAME, INSIDE = 0.4, 0.6
+"""A box that shares so much with a stronger one, or lies so far in it, is the weaker texture around that."""
 PEAKS_MAX = 8
 EXTENT = 0.3
 """A region reaches as far as its texture exceeds this share of its peak."""
@@ -92,7 +92,10 @@ class Watch:
             news = np.maximum(texture - still, 0)
             still += LEARN * (texture - still)
         for left, top, right, bottom in answered:
-            news[top // BLOCK_PX : -(-bottom // BLOCK_PX), left // BLOCK_PX : -(-right // BLOCK_PX)] = 0
+            rows, columns = (
+                slice(max(0, a // BLOCK_PX - 1), b // BLOCK_PX + 2) for a, b in ((top, bottom), (left, right))
+            )
+            news[rows, columns] = 0
         regions = _regions(news, width_px, height_px)
         return Look(regions, _traits(luma, regions[0]) if regions else frozenset())
 
@@ -141,18 +144,18 @@ def _regions(texture: NDArray[np.float32], width_px: int, height_px: int) -> tup
             min(width_px, round((x + width + margin) * BLOCK_PX)),
             min(height_px, round((y + height + margin) * BLOCK_PX)),
         )
-        if not any(_overlap(box, other) > SAME for other in boxes):
+        if not any(_is_same(box, other) for other in boxes):
             boxes.append(box)
     return tuple(boxes)
 
 
-def _overlap(box: Box, other: Box) -> float:
-    """What two boxes share, of what they cover together."""
+def _is_same(box: Box, other: Box) -> bool:
+    """Whether most of a box lies in another one, or they share much of what they cover together."""
     width = min(box[2], other[2]) - max(box[0], other[0])
     height = min(box[3], other[3]) - max(box[1], other[1])
     shared = max(0, width) * max(0, height)
-    areas = [(each[2] - each[0]) * (each[3] - each[1]) for each in (box, other)]
-    return shared / (sum(areas) - shared)
+    area, other_area = ((each[2] - each[0]) * (each[3] - each[1]) for each in (box, other))
+    return shared > INSIDE * area or shared > SAME * (area + other_area - shared)
 
 
 def _traits(luma: NDArray[np.uint8], box: Box) -> frozenset[Trait]:

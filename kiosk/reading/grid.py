@@ -36,7 +36,7 @@ MODULES_MAX = 109
 """Larger codes are left: straightening them would take too long for a frame."""
 SMOOTH_MODULES = (2.0, 1.2)
 """The displacement is measured twice, over so many modules: first to follow it, then to refine it."""
-STRIDE = 3
+STRIDE = 4
 """It is followed on every so many modules."""
 SURROUNDINGS_M = 9
 """A module is dark or bright against so many around it."""

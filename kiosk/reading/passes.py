@@ -5,7 +5,7 @@ which are codes whose place is known and whose bits are not. Text is never taken
 garbles Vietnamese without a word. No pass looks at more than `PIXELS_MAX` pixels after its preparation, so that one pass is
 bounded whatever is shown.
 
-`chance` and `cost` were measured by `make bench-decode`; see docs/decoding.md. They are what the schedule begins with.
+What each takes was measured by `python -m bench.learn --costs`, what each reads is learnt by `python -m bench.learn`; see docs/decoding.md.
 
 Units: `_px` pixels.
 """

@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 
     Weights = NDArray[np.float64]
 
-EARNS, PURSE = 1.5, 14.0
+EARNS, PURSE = 2.0, 14.0
 """What a frame earns beyond the cheap pass, and how much of that is saved at most, in sizes of the frame."""
-FIRST, STEP, MOST = 2.5, 1.0, 6.0
-"""What may be begun on the first frame of a sighting, how much more on each further one, and at most; in sizes of the frame."""
-EVER = 8.0
-"""No attempt is begun that would take a frame beyond this, in sizes of the frame."""
+LATE_FRAMES, LATE_EARNS = 10, 0.6
+"""After so many frames of a sighting without a code a frame earns less: what was not read by then is damaged, or no code."""
+FIRST, STEP, MOST = 2.5, 1.0, 7.5
+"""What the first frame of a sighting may take, how much more each further one, and at most; in sizes of the frame."""
 SMALL_MPX = 0.9
 """A frame counts as of this size at least: the fixed work of a pass does not shrink with it."""
 TEXTURED = 6.0
@@ -146,6 +146,9 @@ class _Frame:
     spent_ms: float = 0.0
     spent_mpx: float = 0.0
     allowed_mpx: float = 0.0
+    """After so much nothing more is begun."""
+    most_mpx: float = 0.0
+    """Nothing is begun that would take more than this in all."""
     tried: set[tuple[str, Box | None]] = field(default_factory=set)
 
 
@@ -197,9 +200,12 @@ class Schedule:
         elif evidence.boxes:
             self._age += 1
         self._frame = _Frame(evidence, spent_ms=spent_ms)
-        self._purse = min(PURSE, self._purse + EARNS)
-        allowed = self._allowance(evidence) * self._size_mpx if gift_mpx is None else gift_mpx
-        self._frame.allowed_mpx = allowed
+        self._purse = min(PURSE, self._purse + (EARNS if self._age <= LATE_FRAMES else LATE_EARNS))
+        patience = min(MOST, FIRST + STEP * max(0, self._age - 1)) * (OTHERS if evidence.has_read else 1.0)
+        self._frame.most_mpx = patience * self._size_mpx if gift_mpx is None else 2 * gift_mpx
+        self._frame.allowed_mpx = (
+            min(patience, max(0.0, self._purse)) * self._size_mpx if gift_mpx is None else gift_mpx
+        )
         if evidence.boxes:
             self._place(earlier, KEPT)
             for name in failed:
@@ -226,14 +232,13 @@ class Schedule:
         turns = np.array([RETRY ** self._failures[plan.name] for plan in self._plans])
         hopes = turns[:, None] * (self._matrix @ weights) / (weights.sum() + NOTHING)
         best, choice = HOPE_MIN, None
-        most_mpx = max(EVER * self._size_mpx, frame.allowed_mpx)
         whole_mpx = frame.evidence.size_mpx + TEXTURED * sum(map(area_mpx, frame.evidence.boxes))
         for plan, hope in zip(self._plans, hopes, strict=True):
             for target, chance in self._targets(plan, hope) if plan.scope in scopes else ():
                 if chance > 0 and (plan.name, target) not in frame.tried:
                     area = whole_mpx if target is None else area_mpx(target)
                     cost_mpx = plan.fixed_mpx + plan.cost * min(area, plan.most_mpx)
-                    if chance / cost_mpx > best and frame.spent_mpx + cost_mpx <= most_mpx:
+                    if chance / cost_mpx > best and frame.spent_mpx + cost_mpx <= frame.most_mpx:
                         best, choice = chance / cost_mpx, Attempt(plan, target, cost_mpx)
         return choice
 
@@ -266,10 +271,6 @@ class Schedule:
     @property
     def _size_mpx(self) -> float:
         return max(SMALL_MPX, self._frame.evidence.size_mpx)
-
-    def _allowance(self, evidence: Evidence) -> float:
-        patience = min(MOST, FIRST + STEP * (self._age - 1))
-        return min(patience * (OTHERS if evidence.has_read else 1.0), max(0.0, self._purse))
 
     def _targets(self, plan: Plan, hope: Weights) -> list[tuple[Box | None, float]]:
         evidence = self._frame.evidence

@@ -225,7 +225,8 @@ def test_frames_are_summed_where_one_is_not_enough() -> None:
     assert [read_picture(picture) for picture in pictures[:8]] == [[]] * 8
     decoder = Decoder(60_000)
     found = [reading for picture in pictures for reading in decoder.read(Frame(picture, 0))]
-    assert {(reading.payload, reading.strategy) for reading in found} == {(CARD, "grid")}
+    assert {reading.payload for reading in found} == {CARD}
+    assert {reading.strategy for reading in found} <= {"grid", "finders"}
 
 
 def test_zbar_reads_what_zxing_does_not_find(monkeypatch: pytest.MonkeyPatch) -> None:
