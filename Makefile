@@ -89,8 +89,9 @@ bench-drain: $(VENV)/.ready-bench ## 50,000 entries into the ledger beside paho 
 	$(BIN)/python -m bench.drain --sealed $(ARGS)
 	$(BIN)/python -m bench.drain --sealed --entries 5000 --round-trip-ms 100 --rivals kiosk,paho --rounds 1
 
-bench-decode: $(VENV)/.ready-bench ## every reader on the pictures in DATA: rates, costs, docs/decoding-table.md and its plot
-	$(BIN)/python -m bench.decode --data $(DATA) --docs docs
+bench-decode: $(VENV)/.ready-bench ## the reader's promises, 25 minutes; DATA= takes photos, ROWS=hard,kinds some, QUICK=1 a sample; docs/decoding-table.md
+	$(BIN)/python -m bench.decode $(if $(DATA),--data "$(DATA)") $(if $(ROWS),--rows $(ROWS)) $(if $(QUICK),--quick) \
+		$(if $(filter file,$(origin SEED)),,--seed $(SEED)) --docs docs $(ARGS)
 
 bench-collector: $(VENV)/.ready-bench-collector ## entries a second into SQLite and into PostgreSQL
 	$(BIN)/python -m bench.collector $(ARGS)

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 
 import cv2
 
-
 from bench.decoding import costs, door, fragments, kinds, photos, views, waiting
 from bench.decoding.plot import plot
 from bench.decoding.row import HEAD
 from bench.decoding.run import Run
+from bench.engines import engines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,8 +65,13 @@ def main() -> int:
         parser.error(f"no rows named {', '.join(unknown)}; there are {', '.join(ROWS)}")
     cv2.setNumThreads(1)
     seed = secrets.randbelow(1_000_000) if arguments.seed is None else arguments.seed
+    engines(tells=True)
     run = Run(seed, arguments.quick, arguments.data)
-    lines = [f"Seed {seed}, zxing-cpp {version('zxing-cpp')}, OpenCV {cv2.__version__}{', a quick sample' if run.is_quick else ''}.", "", *HEAD]
+    lines = [
+        f"Seed {seed}, zxing-cpp {version('zxing-cpp')}, OpenCV {cv2.__version__}{', a quick sample' if run.is_quick else ''}.",
+        "",
+        *HEAD,
+    ]
     print("\n".join(lines), flush=True)
     missed = 0
     for name in chosen:

@@ -6,6 +6,7 @@ WeChat's reader needs opencv-contrib and its models, in the folder named by `WEC
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +26,12 @@ if TYPE_CHECKING:
     Engine = Callable[[NDArray[np.uint8]], list[bytes]]
 
 
-def engines(only: Collection[str] = ()) -> dict[str, Engine]:
+def engines(only: Collection[str] = (), *, tells: bool = False) -> dict[str, Engine]:
     """Name → engine, ours first.
 
     Args:
         only: Names that are wanted; all if empty.
+        tells: Whether the missing ones are named.
     """
     makers: dict[str, Callable[[], Engine]] = {
         "kiosk": lambda: lambda luma: [reading.payload for reading in read_picture(luma)],
@@ -49,7 +51,8 @@ def engines(only: Collection[str] = ()) -> dict[str, Engine]:
             made[name](np.full((64, 64), 255, np.uint8))
         except (AttributeError, ImportError, KeyError, OSError, SystemError, cv2.error) as error:
             made.pop(name, None)
-            print(f"# {name} is not here: {type(error).__name__}")
+            if tells:
+                print(f"# {name} is not here: {type(error).__name__}", file=sys.stderr)
     return made
 
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import lru_cache
 from random import Random
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
+from bench.troubles.strokes import clipped, grain
 from kiosk.sim import people
 from kiosk.sim.render import Pose, Scene, face_of
 
@@ -21,9 +23,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from kiosk.sim.render import Face
+
     Luma = NDArray[np.uint8]
 
 WIDTH_PX, HEIGHT_PX = 1280, 720
+SENSOR_NOISE = 2.5
+"""Standard deviation of a good camera's noise, in steps of brightness."""
 
 
 def hard_frames(seed: int | str, count: int) -> Iterator[tuple[Luma, bytes]]:
@@ -113,13 +119,17 @@ def _pose(random: Random) -> Pose:
 
 
 def _frame(random: Random, payload: bytes, carrier: str, pose: Pose, *, inverted: bool, is_hard: bool = True) -> Luma:
-    scene = Scene(WIDTH_PX, HEIGHT_PX, random.randrange(1000))
-    frame = scene.with_carrier(face_of(payload, carrier, inverted=inverted), pose, random.randrange(4))
+    scene = Scene(WIDTH_PX, HEIGHT_PX, random.randrange(1000), noise=0)
+    frame = scene.with_carrier(_face(payload, carrier, inverted), pose, 0)
+    noise = math.hypot(SENSOR_NOISE, random.uniform(1, 9)) if is_hard else SENSOR_NOISE
+    noisy = clipped(frame + grain(frame.shape, noise, random.getrandbits(31)))
     if not is_hard:
-        return frame
-    generator = np.random.default_rng(random.randrange(2**32))
-    noise = generator.normal(0, random.uniform(1, 9), frame.shape).astype(np.float32)
-    noisy = np.clip(frame.astype(np.float32) + noise, 0, 255).astype(np.uint8)
+        return noisy
     quality = random.choice((70, 85, 95))
     encoded = cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE), np.uint8)
+
+
+@lru_cache(maxsize=2)
+def _face(payload: bytes, carrier: str, inverted: bool) -> Face:  # noqa: FBT001  a key of the cache
+    return face_of(payload, carrier, inverted=inverted)

@@ -88,7 +88,9 @@ def main() -> None:
         _measure(SimulatedDoor(seed=arguments.seed, people=arguments.people, realtime=False), Path(folder))
 
 
-def opened(folder: Path, camera: HandedOver, panel: StampedPanel, decoder: Decoder | None = None) -> tuple[Scanner, Outbox]:
+def opened(
+    folder: Path, camera: HandedOver, panel: StampedPanel, decoder: Decoder | None = None
+) -> tuple[Scanner, Outbox]:
     """A scan loop with everything that a station has but its camera and its panel.
 
     Args:

@@ -76,19 +76,17 @@ class Tried:
 class Decoder:
     """Reads the frames of one camera. One thread at a time."""
 
-    def __init__(
-        self, budget_ms: int, *, counted: bool = False, now_ns: Callable[[], int] = time.perf_counter_ns
-    ) -> None:
+    def __init__(self, budget_ms: int, *, counted: bool = False, now_ns: Callable[[], int] | None = None) -> None:
         """Begin.
 
         Args:
             budget_ms: After so long on one frame nothing more is tried on it.
             counted: Whether "so long" is what the passes should take, not what the clock says: then the same frames are read
                 alike on any machine, however busy, and no door waits.
-            now_ns: The clock, for the bench another one.
+            now_ns: The clock; the system's if None.
         """
         self._counted = counted
-        self._now_ns = now_ns
+        self._now_ns = now_ns or time.perf_counter_ns
         self._schedule = Schedule(passes.PLANS, budget_ms)
         self._watch = Watch()
         self._zbar = ZbarScanner(step_px=2)

@@ -4,37 +4,51 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from bench.decoding.intervals import Estimate, ratio, wilson
 from bench.decoding.row import Row, Wanted
-from bench.decoding.run import Judge, door_decoder
+from bench.decoding.run import OURS, ZXING, Judge, at_the_door, door_decoder
 from bench.engines import engines
 from bench.hard import approaches, hard_frames, special_frames
-from kiosk.decoder import read_picture
-from kiosk.lens.frame import Frame
 
 if TYPE_CHECKING:
     from bench.decoding.run import Faults, Run
 
 APPROACH_FRAMES = 12
-ZXING = "zxing-cpp"
 Person = tuple[int | None, int | None, float, float]
 """First frame in which ours and zxing-cpp read, and what both took in all, seconds."""
 
 
 def rows_of_approaches(run: Run) -> list[Row]:
     """People come nearer: who is read, at what cost, and when first."""
-    tasks = [(f"{run.seed}/{part}", run.count(200, 20)) for part in range(run.count(10, 6))]
+    tasks = [(f"{run.seed}/{part}", run.count(100, 12)) for part in range(10)]
     people = [person for part in run.map(_approached, tasks) for person in part]
     ours, theirs = ([float(person[which] is not None) for person in people] for which in (0, 1))
     late = sum(1 for first, plain, *_ in people if first is not None and plain is not None and first > plain)
     lost = sum(1 for first, plain, *_ in people if first is None and plain is not None)
     return [
-        Row("approaches: codes read", ratio(ours, theirs), Wanted(1.40), " × zxing-cpp", f"{sum(ours):.0f} v {sum(theirs):.0f}"),
-        Row("approaches: cost of a frame", ratio([p[2] for p in people], [p[3] for p in people]), Wanted(2.5, at_least=False), " × zxing-cpp"),
-        Row("approaches: people read later than by zxing-cpp", Estimate(late, late, late, len(people)), Wanted(0, at_least=False)),
-        Row("approaches: people read by zxing-cpp only", Estimate(lost, lost, lost, len(people)), Wanted(0, at_least=False)),
+        Row(
+            "approaches: codes read",
+            ratio(ours, theirs),
+            Wanted(1.40),
+            " × zxing-cpp",
+            f"{sum(ours):.0f} v {sum(theirs):.0f}",
+        ),
+        Row(
+            "approaches: cost of a frame",
+            ratio([p[2] for p in people], [p[3] for p in people]),
+            Wanted(2.5, at_least=False),
+            " × zxing-cpp",
+        ),
+        Row(
+            "approaches: people read later than by zxing-cpp",
+            Estimate(late, late, late, len(people)),
+            Wanted(0, at_least=False),
+        ),
+        Row(
+            "approaches: people read by zxing-cpp only",
+            Estimate(lost, lost, lost, len(people)),
+            Wanted(0, at_least=False),
+        ),
     ]
 
 
@@ -45,8 +59,8 @@ def rows_of_hard_frames(run: Run) -> list[Row]:
     rows = []
     for rival, bound in ((ZXING, Wanted(1.6)), ("six calls", None), ("pyzbar", Wanted(1.8)), ("WeChat", None)):
         if all(rival in frame for frame in frames):
-            read = ([float(frame[name][0]) for frame in frames] for name in ("kiosk", rival))
-            rows.append(Row("hard frames", ratio(*read), bound, f" × {rival}"))
+            ours, theirs = ([float(frame[name]) for frame in frames] for name in (OURS, rival))
+            rows.append(Row("hard frames", ratio(ours, theirs), bound, f" × {rival}"))
     return rows
 
 
@@ -55,14 +69,19 @@ def rows_of_promises(run: Run) -> list[Row]:
     tasks = [(f"{run.seed}/{part}", run.count(20, 10)) for part in range(2)]
     parts = run.map(_promised, tasks)
     return [
-        Row(title, wilson(sum(sum(part[title]) for part in parts), sum(len(part[title]) for part in parts)).times(100), Wanted(90), " %")
+        Row(
+            title,
+            wilson(sum(sum(part[title]) for part in parts), sum(len(part[title]) for part in parts)).times(100),
+            Wanted(90),
+            " %",
+        )
         for title in parts[0]
     ]
 
 
 def rows_of_a_slow_clock(run: Run) -> list[Row]:
     """The same people where the clock runs four times faster than the work."""
-    tasks = [(f"{run.seed}/slow/{part}", run.count(30, 8)) for part in range(10)]
+    tasks = [(f"{run.seed}/slow/{part}", run.count(25, 6)) for part in range(10)]
     people = [person for part in run.map(_slowed, tasks) for person in part]
     slow, quick = ([float(person[which]) for person in people] for which in (1, 0))
     told = f"{sum(slow):.0f} v {sum(quick):.0f}"
@@ -70,50 +89,41 @@ def rows_of_a_slow_clock(run: Run) -> list[Row]:
 
 
 def _approached(task: tuple[str, int]) -> tuple[list[Person], Faults]:
-    zxing, judge, decoder, people = engines(only=(ZXING,))[ZXING], Judge(), door_decoder(), []
+    judge, people = Judge(), []
+    readers = {OURS: at_the_door(door_decoder()), **engines(only=(ZXING,))}
     for payload, frames in approaches(*task, APPROACH_FRAMES):
-        first: dict[str, int | None] = {"kiosk": None, ZXING: None}
-        spent_s = dict.fromkeys(first, 0.0)
+        first: dict[str, int | None] = dict.fromkeys(readers)
+        spent_s = dict.fromkeys(readers, 0.0)
         for number, luma in enumerate(frames):
-            calls = {"kiosk": lambda luma=luma: [each.payload for each in decoder.read(Frame(luma, 0))], ZXING: lambda luma=luma: zxing(luma)}
-            for name, (read, took_s) in judge.compare(calls, [payload]).items():
+            for name, (read, took_s) in judge.compare(readers, luma, [payload]).items():
                 spent_s[name] += took_s
                 if read and first[name] is None:
                     first[name] = number
-        people.append((first["kiosk"], first[ZXING], spent_s["kiosk"], spent_s[ZXING]))
+        people.append((first[OURS], first[ZXING], spent_s[OURS], spent_s[ZXING]))
     return people, judge.faults
 
 
-def _hard(task: tuple[str, int]) -> tuple[list[dict[str, tuple[bool, float]]], Faults]:
-    known, judge, frames = engines(only=("kiosk", ZXING, "six calls", "pyzbar", "WeChat")), Judge(), []
+def _hard(task: tuple[str, int]) -> tuple[list[dict[str, bool]], Faults]:
+    known, judge, frames = engines(only=(OURS, ZXING, "six calls", "pyzbar", "WeChat")), Judge(), []
     for luma, payload in hard_frames(*task):
-        told = judge.compare({name: lambda luma=luma, read=read: read(luma) for name, read in known.items()}, [payload])
-        frames.append({name: (bool(read), took_s) for name, (read, took_s) in told.items()})
+        told = judge.compare(known, luma, [payload])
+        frames.append({name: bool(read) for name, (read, _) in told.items()})
     return frames, judge.faults
 
 
 def _promised(task: tuple[str, int]) -> tuple[dict[str, list[bool]], Faults]:
-    judge = Judge()
+    judge, ours = Judge(), engines(only=(OURS,))
     read = {
-        title: [
-            bool(judge.compare({"kiosk": lambda luma=luma: [each.payload for each in read_picture(luma)]}, [payload])["kiosk"][0])
-            for luma, payload in frames
-        ]
+        title: [bool(judge.compare(ours, luma, [payload])[OURS][0]) for luma, payload in frames]
         for title, frames in special_frames(*task).items()
     }
     return read, judge.faults
 
 
 def _slowed(task: tuple[str, int]) -> tuple[list[tuple[bool, bool]], Faults]:
-    judge, usual, slow, people = Judge(), door_decoder(), door_decoder(slower=4.0), []
+    judge, people = Judge(), []
+    readers = {OURS: at_the_door(door_decoder()), "slow": at_the_door(door_decoder(slower=4.0))}
     for payload, frames in approaches(*task, APPROACH_FRAMES):
-        read = np.zeros(2, bool)
-        for luma in frames:
-            calls = {
-                "kiosk": lambda luma=luma: [each.payload for each in usual.read(Frame(luma, 0))],
-                "slow": lambda luma=luma: [each.payload for each in slow.read(Frame(luma, 0))],
-            }
-            told = judge.compare(calls, [payload])
-            read |= (bool(told["kiosk"][0]), bool(told["slow"][0]))
-        people.append((bool(read[0]), bool(read[1])))
+        told = [judge.compare(readers, luma, [payload]) for luma in frames]
+        people.append((any(each[OURS][0] for each in told), any(each["slow"][0] for each in told)))
     return people, judge.faults

@@ -11,8 +11,8 @@ import segno
 
 from bench.decoding.intervals import Estimate
 from bench.decoding.row import Row, Wanted
-from bench.decoding.run import Judge
-from kiosk.decoder import read_picture
+from bench.decoding.run import OURS, Judge
+from bench.engines import engines
 from kiosk.sim import people
 
 if TYPE_CHECKING:
@@ -25,15 +25,29 @@ def rows_of_fragments(run: Run) -> list[Row]:
     """First and second halves of national codes."""
     wrong = run.map(_halves, [(f"{run.seed}/halves/{part}", run.count(300, 40)) for part in range(10)])
     shown = 10 * run.count(300, 40)
-    return [Row("parts of a structured-append series taken for a code", Estimate(sum(wrong), sum(wrong), sum(wrong), shown), Wanted(0, at_least=False))]
+    return [
+        Row(
+            "parts of a structured-append series taken for a code",
+            Estimate(sum(wrong), sum(wrong), sum(wrong), shown),
+            Wanted(0, at_least=False),
+        )
+    ]
 
 
 def rows_of_faults(run: Run) -> list[Row]:
     """Of everything that this run has shown."""
     seen = run.faults
     return [
-        Row("wrong payloads and false codes, over all of it", Estimate(seen.wrong, seen.wrong, seen.wrong, seen.pictures), Wanted(0, at_least=False)),
-        Row("exceptions, over all of it", Estimate(seen.raised, seen.raised, seen.raised, seen.pictures), Wanted(0, at_least=False)),
+        Row(
+            "wrong payloads and false codes, over all of it",
+            Estimate(seen.wrong, seen.wrong, seen.wrong, seen.pictures),
+            Wanted(0, at_least=False),
+        ),
+        Row(
+            "exceptions, over all of it",
+            Estimate(seen.raised, seen.raised, seen.raised, seen.pictures),
+            Wanted(0, at_least=False),
+        ),
     ]
 
 
@@ -48,16 +62,15 @@ def half_picture(random: Random, *, blurred: bool) -> NDArray[np.uint8]:
     parts = segno.make_sequence(payload, symbol_count=2, error="m", boost_error=False, mode="byte")
     code = parts[random.randrange(2)]
     dark = np.array([list(row) for row in code.matrix], np.uint8)
-    picture = np.kron(np.pad(np.where(dark, 0, 255).astype(np.uint8), 4, constant_values=255), np.ones((4, 4), np.uint8))
-    if blurred:
-        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), random.uniform(1.5, 2.3)), np.uint8)
-    return np.asarray(picture, np.uint8)
+    printed = np.pad(np.where(dark, 0, 255).astype(np.uint8), 4, constant_values=255)
+    picture = np.asarray(cv2.resize(printed, None, fx=4, fy=4, interpolation=cv2.INTER_NEAREST), np.uint8)
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), random.uniform(1.5, 2.3)), np.uint8) if blurred else picture
 
 
 def _halves(task: tuple[str, int]) -> tuple[int, Faults]:
     seed, count = task
-    judge = Judge()
+    judge, ours = Judge(), engines(only=(OURS,))
     for number in range(count):
         luma = half_picture(Random(f"{seed}/{number}"), blurred=number % 10 > 0)
-        judge.compare({"kiosk": lambda luma=luma: [reading.payload for reading in read_picture(luma)]}, [])
+        judge.compare(ours, luma, [])
     return judge.faults.wrong, judge.faults

@@ -71,7 +71,7 @@ def bootstrap(units: NDArray[np.float64], figure: Callable[[NDArray[np.float64]]
         return Estimate(0.0, 0.0, float("inf"), 0)
     generator = np.random.default_rng(seed)
     drawn = [figure(units[generator.integers(0, n, n)].sum(0)) for _ in range(DRAWS)]
-    low, high = np.quantile(drawn, ((1 - SHARE) / 2, (1 + SHARE) / 2))
+    low, high = np.quantile(drawn, ((1 - SHARE) / 2, (1 + SHARE) / 2), method="nearest")
     return Estimate(figure(units.sum(0)), float(low), float(high), n)
 
 
@@ -113,7 +113,7 @@ def quantile(values: Sequence[float], share: float, seed: int = 1) -> Estimate:
         return Estimate(0.0, 0.0, float("inf"), 0)
     known, generator = np.array(values, np.float64), np.random.default_rng(seed)
     drawn = np.quantile(known[generator.integers(0, len(known), (DRAWS, len(known)))], share, axis=1)
-    low, high = np.quantile(drawn, ((1 - SHARE) / 2, (1 + SHARE) / 2))
+    low, high = np.quantile(drawn, ((1 - SHARE) / 2, (1 + SHARE) / 2), method="nearest")
     return Estimate(float(np.quantile(known, share)), float(low), float(high), len(known))
 
 

@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING
 
 from bench.decoding.intervals import Estimate, ratio
 from bench.decoding.row import Row, Wanted
-from bench.decoding.run import Judge, door_decoder
+from bench.decoding.run import OURS, ZXING, Judge, at_the_door, door_decoder
 from bench.engines import engines
 from bench.troubles import KINDS
 from bench.troubles.kind import Part
 from bench.troubles.sighting import sightings
-from kiosk.lens.frame import Frame
 
 if TYPE_CHECKING:
     from bench.decoding.run import Faults, Run
 
-ZXING, WECHAT = "zxing-cpp", "WeChat"
+WECHAT = "WeChat"
 SINGLE, VIDEO = "single", "video"
 FRAMES = 8
 SINGLE_OF = (1, 5)
@@ -32,7 +31,7 @@ Read = dict[str, float]
 
 def rows_of_kinds(run: Run) -> list[Row]:
     """Every kind, several people each."""
-    tasks = [(name, f"{run.seed}/kinds", run.count(16, 4)) for name in KINDS]
+    tasks = [(name, f"{run.seed}/kinds", run.count(10, 2)) for name in KINDS]
     told = dict(zip(KINDS, run.map(_shown, tasks), strict=True))
     people = [person for part in told.values() for person in part]
     hard = sum(1 for part in told.values() if _rate(part, ZXING) < HARD_SHARE)
@@ -74,7 +73,9 @@ def _each(told: dict[str, list[Read]]) -> list[str]:
     merged: dict[str, list[Read]] = defaultdict(list)
     for name, people in told.items():
         kind = KINDS[name]
-        merged["all held kinds" if kind.part is Part.HELD else f"{name} ({kind.part.name.lower()}): {kind.says}"] += people
+        merged["all held kinds" if kind.part is Part.HELD else f"{name} ({kind.part.name.lower()}): {kind.says}"] += (
+            people
+        )
     first = next(iter(told.values()))[0]
     ways = [key for key in first if key.startswith(SINGLE)] + [key for key in first if key.startswith(VIDEO)]
     lines = ["", "## Kinds of trouble", "", f"| kind | people | {' | '.join(key.replace('/', ', ') for key in ways)} |"]
@@ -87,19 +88,15 @@ def _each(told: dict[str, list[Read]]) -> list[str]:
 
 def _shown(task: tuple[str, str, int]) -> tuple[list[Read], Faults]:
     name, seed, count = task
-    known, judge, people = engines(only=("kiosk", ZXING, "six calls", WECHAT)), Judge(), []
+    known, judge, people = engines(only=(OURS, ZXING, "six calls", WECHAT)), Judge(), []
     for sighting in sightings(KINDS[name], seed, count):
-        decoder, person = door_decoder(), defaultdict[str, float](float)
+        person = defaultdict[str, float](float)
+        door = {OURS: at_the_door(door_decoder()), ZXING: known[ZXING]}
         for number, luma in enumerate(sighting.frames(FRAMES)):
             if number in SINGLE_OF:
-                calls = {each: lambda luma=luma, read=read: read(luma) for each, read in known.items()}
-                for each, (read, _) in judge.compare(calls, [sighting.payload]).items():
+                for each, (read, _) in judge.compare(known, luma, [sighting.payload]).items():
                     person[f"{SINGLE}/{each}"] += bool(read)
-            both = {
-                "kiosk": lambda luma=luma: [reading.payload for reading in decoder.read(Frame(luma, number * 33_000_000))],
-                ZXING: lambda luma=luma: known[ZXING](luma),
-            }
-            for each, (read, _) in judge.compare(both, [sighting.payload]).items():
+            for each, (read, _) in judge.compare(door, luma, [sighting.payload]).items():
                 key = f"{VIDEO}/{each}"
                 person[key] = max(person[key], float(bool(read)))
         people.append(dict(person))

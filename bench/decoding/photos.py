@@ -11,32 +11,34 @@ from __future__ import annotations
 
 import base64
 import json
-from collections import defaultdict
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+from functools import cache, partial
 from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
+from bench.decoding import left_out
 from bench.decoding.intervals import Estimate, bootstrap, share_of_groups
 from bench.decoding.row import Row, Wanted
-from bench.decoding.run import Faults, Judge, door_decoder
+from bench.decoding.run import OURS, ZXING, Faults, Judge, at_the_door, door_decoder
 from bench.engines import engines
-from kiosk.lens.frame import Frame
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from bench.decoding.run import Run
+    from bench.decoding.run import Reader, Run
 
     Luma = NDArray[np.uint8]
 
-OURS, SIX, ZXING = "kiosk", "six calls", "zxing-cpp"
+SIX = "six calls"
+LEFT_OUT = "kiosk, one set left out"
+TUNED = "made with these photos in view"
+RIGHT, WRONG = b"right", b"wrong"
 WIDTHS_PX = (1280, 640)
 DOOR_FRAMES = 8
 RATE = {1280: 96.0, 640: 94.5}
@@ -68,15 +70,19 @@ def rows_of_photos(run: Run) -> list[Row]:
     """Each photo once, by every reader that is here."""
     if run.data is None:
         return [Row(f"photos, {width_px} px", None, Wanted(RATE[width_px])) for width_px in WIDTHS_PX]
-    rows = []
+    rows, made = [], left_out.generated(run)
     for width_px in WIDTHS_PX:
         photos = _photos(run.data, width_px)
         every = 3 if run.is_quick else 1
-        told = run.map(_read, [(run.data, width_px, number) for number in range(0, len(photos), every)])
         kept = photos[::every]
+        hopes = left_out.chances(run, kept, made)
+        tasks = [
+            (run.data, width_px, every * number, hopes.get(photo.set_name, {})) for number, photo in enumerate(kept)
+        ]
+        told = run.map(_read, tasks)
         coded = [(photo, each) for photo, each in zip(kept, told, strict=True) if photo.has_code]
         rows += _rates(coded, width_px)
-        rows += _over_six(coded, width_px)
+        rows += _over_six(coded, list(zip(kept, told, strict=True)), width_px)
         run.sections.append(_table(f"photos, long side {width_px} px", [each for _, each in coded]))
         empty = [each for photo, each in zip(kept, told, strict=True) if not photo.has_code]
         run.sections.append(_table(f"photos without a code, long side {width_px} px", empty))
@@ -102,42 +108,70 @@ def rows_of_photos_at_the_door(run: Run) -> list[Row]:
         wanted = Wanted(96) if width_px == WIDTHS_PX[0] else None
         for place, name in enumerate((OURS, ZXING)):
             estimate = share_of_groups([each[place] for each in told], groups).times(100)
-            rows.append(Row(f"{what}, {width_px} px: {name}", estimate, wanted if name == OURS else None, " %"))
+            told_of = (wanted, TUNED) if name == OURS else (None, "")
+            rows.append(Row(f"{what}, {width_px} px: {name}", estimate, told_of[0], " %", told_of[1]))
     return rows
 
 
 def _rates(coded: Sequence[tuple[Photo, Told]], width_px: int) -> list[Row]:
     groups = [photo.set_name for photo, _ in coded]
     rows = []
-    for name in (OURS, SIX, ZXING, "WeChat"):
+    for name in (LEFT_OUT, OURS, SIX, ZXING, "WeChat"):
         if name in coded[0][1]:
             estimate = share_of_groups([told[name][0] for _, told in coded], groups).times(100)
-            rows.append(Row(f"photos, {width_px} px: {name}", estimate, Wanted(RATE[width_px]) if name == OURS else None, " %", "tuned on them" if name == OURS else ""))
+            wanted, note = (Wanted(RATE[width_px]), "") if name == LEFT_OUT else (None, TUNED if name == OURS else "")
+            rows.append(Row(f"photos, {width_px} px: {name}", estimate, wanted, " %", note))
     return rows
 
 
-def _over_six(coded: Sequence[tuple[Photo, Told]], width_px: int) -> list[Row]:
+def _over_six(coded: Sequence[tuple[Photo, Told]], every: Sequence[tuple[Photo, Told]], width_px: int) -> list[Row]:
     """Points over the six calls and cost against theirs, whole sets drawn again."""
-    sums: dict[str, NDArray[np.float64]] = defaultdict(lambda: np.zeros(5))
-    for photo, told in coded:
-        sums[photo.set_name] += (told[OURS][0], told[SIX][0], 1, told[OURS][2], told[SIX][2])
-    units = np.array(list(sums.values()))
-    points = bootstrap(units, lambda total: 100 * float((total[0] - total[1]) / total[2]))
-    cost = bootstrap(units, lambda total: float(total[3] / total[4]))
+    points = _by_set(
+        coded,
+        lambda told: (told[LEFT_OUT][0], told[SIX][0], 1),
+        lambda sums: 100 * float((sums[0] - sums[1]) / sums[2]),
+    )
+    costs = [
+        _by_set(some, lambda told: (told[LEFT_OUT][2], told[SIX][2]), lambda sums: float(sums[0] / sums[1]))
+        for some in (coded, every)
+    ]
+    cheap, unit = Wanted(1.05, at_least=False), " × the six calls"
     return [
-        Row(f"photos, {width_px} px: over the six calls", Estimate(points.value, points.low, points.high, len(coded)), Wanted(4, surely=True), " points"),
-        Row(f"photos, {width_px} px: mean cost", Estimate(cost.value, cost.low, cost.high, len(coded)), Wanted(1.05, at_least=False), " × the six calls"),
+        Row(f"photos, {width_px} px: over the six calls", points, Wanted(4, surely=True), " points"),
+        Row(f"photos with a code, {width_px} px: mean cost", costs[0], cheap, unit),
+        Row(f"all photos, {width_px} px: mean cost", costs[1], cheap, unit),
     ]
 
 
+def _by_set(
+    some: Sequence[tuple[Photo, Told]],
+    measured: Callable[[Told], tuple[float, ...]],
+    figure: Callable[[NDArray[np.float64]], float],
+) -> Estimate:
+    """A figure of sums over photos, whole sets drawn again; n counts the photos."""
+    sums: dict[str, NDArray[np.float64]] = {}
+    for photo, told in some:
+        row = np.array(measured(told), np.float64)
+        sums[photo.set_name] = sums.get(photo.set_name, np.zeros_like(row)) + row
+    found = bootstrap(np.array(list(sums.values())), figure)
+    return Estimate(found.value, found.low, found.high, len(some))
+
+
 def _table(title: str, told: Sequence[Told]) -> list[str]:
-    lines = ["", f"## {title[0].upper()}{title[1:]} ({len(told)})", "", "| reader | read | rate | wrong or false | read by zxing-cpp only | mean ms | median ms |"]
+    lines = [
+        "",
+        f"## {title[0].upper()}{title[1:]} ({len(told)})",
+        "",
+        "| reader | read | rate | wrong or false | read by zxing-cpp only | mean ms | median ms |",
+    ]
     lines.append("|---|---|---|---|---|---|---|")
     for name in told[0] if told else ():
         read, times_ms = sum(each[name][0] for each in told), [1e3 * each[name][2] for each in told]
         lost = sum(each[ZXING][0] and not each[name][0] for each in told)
         wrong = sum(each[name][1] for each in told)
-        lines.append(f"| {name} | {read} | {100 * read / len(told):.1f} % | {wrong} | {lost} | {mean(times_ms):.1f} | {median(times_ms):.1f} |")
+        lines.append(
+            f"| {name} | {read} | {100 * read / len(told):.1f} % | {wrong} | {lost} | {mean(times_ms):.1f} | {median(times_ms):.1f} |"
+        )
     return lines
 
 
@@ -158,49 +192,40 @@ def _photos(folder: Path, width_px: int) -> list[Photo]:
     return photos
 
 
-def _read(task: tuple[Path, int, int]) -> tuple[Told, Faults]:
-    folder, width_px, number = task
-    photo, known, judge = _photos(folder, width_px)[number], _engines(), Judge()
-    payloads: dict[str, list[bytes]] = {}
-
-    def noted(name: str) -> list[bytes]:
-        payloads[name] = known[name](photo.luma)
-        return [payload for payload in payloads[name] if photo.is_right(payload)]
-
-    judge.faults.pictures = 0
-    answers = judge.compare({name: lambda name=name: noted(name) for name in known}, photo.expected)
-    told: Told = {}
-    for name, (_, took_s) in answers.items():
-        right = any(photo.is_right(payload) for payload in payloads.get(name, ()))
-        told[name] = (right, bool(payloads.get(name)) and not right, took_s)
-    return told, Faults(told[OURS][1], judge.faults.raised, 1)
+def _read(task: tuple[Path, int, int, dict[str, float]]) -> tuple[Told, Faults]:
+    folder, width_px, number, hopes = task
+    photo, judge = _photos(folder, width_px)[number], Judge(turn=number)
+    readers: dict[str, Reader] = {LEFT_OUT: partial(left_out.read_with, left_out.plans_with(hopes)), **_engines()}
+    judged = {name: _judged(photo, read) for name, read in readers.items()}
+    answers = judge.compare(judged, photo.luma, [RIGHT, WRONG])
+    told = {name: (RIGHT in read, WRONG in read, took_s) for name, (read, took_s) in answers.items()}
+    return told, Faults(told[OURS][1] or told[LEFT_OUT][1], judge.faults.raised, 1)
 
 
 def _shown(task: tuple[Path, int, int, int]) -> tuple[tuple[bool, bool], Faults]:
     folder, width_px, number, seed = task
-    photo, zxing, judge, decoder = _photos(folder, width_px)[number], _engines()[ZXING], Judge(), door_decoder()
+    photo, judge = _photos(folder, width_px)[number], Judge(turn=number)
+    readers = {OURS: _judged(photo, at_the_door(door_decoder())), ZXING: _judged(photo, _engines()[ZXING])}
     generator = np.random.default_rng([seed, number])
-    read = [False, False]
+    told = []
     for step in range(DOOR_FRAMES):
         luma = photo.luma
         if step:
             shift = np.array([[1, 0, generator.uniform(-2, 2)], [0, 1, generator.uniform(-2, 2)]])
-            luma = cv2.warpAffine(luma, shift, luma.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
-            luma = np.asarray(np.clip(luma + generator.normal(0, 2, luma.shape), 0, 255), np.uint8)
-        calls = {
-            OURS: lambda luma=luma, step=step: _right(photo, [each.payload for each in decoder.read(Frame(luma, step * 33_000_000))]),
-            ZXING: lambda luma=luma: _right(photo, zxing(luma)),
-        }
-        told = judge.compare(calls, [b"right"])
-        read = [read[0] or bool(told[OURS][0]), read[1] or bool(told[ZXING][0])]
-    return (read[0], read[1]), judge.faults
+            moved = cv2.warpAffine(luma, shift, luma.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
+            luma = np.asarray(np.clip(moved + generator.normal(0, 2, luma.shape), 0, 255), np.uint8)
+        told.append(judge.compare(readers, luma, [RIGHT]))
+    return (any(each[OURS][0] for each in told), any(each[ZXING][0] for each in told)), judge.faults
 
 
-def _right(photo: Photo, payloads: list[bytes]) -> list[bytes]:
-    """One word for any payload of the photo, another where there are payloads and none is."""
-    if any(photo.is_right(payload) for payload in payloads):
-        return [b"right"]
-    return [b"wrong"] if payloads else []
+def _judged(photo: Photo, read: Reader) -> Reader:
+    """A reader that says only whether it is right: one word for any payload of the photo, another where all are something else."""
+
+    def judged(luma: Luma) -> list[bytes]:
+        payloads = list(read(luma))
+        return [RIGHT if any(photo.is_right(payload) for payload in payloads) else WRONG] if payloads else []
+
+    return judged
 
 
 _engines = cache(engines)

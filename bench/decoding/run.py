@@ -8,6 +8,7 @@ Units: `_s` seconds, `_ms` milliseconds.
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -20,14 +21,19 @@ import numpy as np
 from bench.troubles.sighting import POSTED
 from kiosk.config import Decode
 from kiosk.decoder import Decoder
+from kiosk.lens.frame import Frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    Payloads = Callable[[], Iterable[bytes]]
+    Luma = NDArray[np.uint8]
+    Reader = Callable[[Luma], Iterable[bytes]]
+
+OURS, ZXING = "kiosk", "zxing-cpp"
+FRAME_NS = 33_333_333
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -94,38 +100,48 @@ class Run:
 
 
 class Judge:
-    """Calls readers on the same pictures, takes their time, and counts the faults of the kiosk's."""
+    """Calls readers on the same picture, takes their time, and counts the faults of the kiosk's."""
 
-    def __init__(self) -> None:
+    def __init__(self, turn: int = 0) -> None:
+        """Begin.
+
+        Args:
+            turn: Which order comes first; who sees only one picture says which.
+        """
         self.faults = Faults()
-        self._turn = 0
+        self._turn = turn
 
     def compare(
-        self, readers: dict[str, Payloads], expected: Iterable[bytes], ours: str = "kiosk"
+        self, readers: Mapping[str, Reader], luma: Luma, expected: Iterable[bytes]
     ) -> dict[str, tuple[set[bytes], float]]:
         """Each reader once.
 
         Args:
-            readers: Name → call; the order changes from picture to picture.
-            expected: What is in the picture, a poster aside.
-            ours: Whose faults count.
+            readers: By name; the order changes from picture to picture.
+            luma: The picture.
+            expected: What is in it, a poster aside.
 
         Returns:
             Name → payloads that are in the picture and were read, and seconds of the processor.
         """
         self._turn += 1
-        right, told = {*expected}, {}
-        for name in [*readers][:: 1 if self._turn % 2 else -1]:
+        right, told = {*expected}, dict[str, tuple[set[bytes], float]]()
+        for name in self._order(list(readers)):
             started_s, payloads, raised = time.process_time(), set[bytes](), False
             try:
-                payloads = set(readers[name]())
+                payloads = set(readers[name](luma))
             except Exception:  # noqa: BLE001  a reader may raise anything; it is counted
                 raised = True
             took_s = time.process_time() - started_s
             told[name] = (payloads & right, took_s)
-            if name == ours:
+            if name == OURS:
                 self.faults.add(Faults(bool(payloads - right - {POSTED}), raised, 1))
-        return told
+        return {name: told[name] for name in readers}
+
+    def _order(self, names: list[str]) -> list[str]:
+        """Another first each second picture, forwards and backwards: who comes after whom finds its picture in the cache."""
+        first = self._turn // 2 % max(1, len(names))
+        return [*names[first:], *names[:first]][:: 1 if self._turn % 2 else -1]
 
 
 def door_decoder(slower: float = 1.0) -> Decoder:
@@ -137,6 +153,22 @@ def door_decoder(slower: float = 1.0) -> Decoder:
     return Decoder(Decode().budget_ms, now_ns=lambda: round(slower * time.process_time_ns()))
 
 
-def halved(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def at_the_door(decoder: Decoder, *, two_streams: bool = False) -> Reader:
+    """A door's reader as one that takes picture after picture, 30 a second.
+
+    Args:
+        decoder: The door's.
+        two_streams: Whether the camera makes the small picture, too.
+    """
+    numbers = itertools.count()
+
+    def read(luma: Luma) -> list[bytes]:
+        small = halved(luma) if two_streams else None
+        return [reading.payload for reading in decoder.read(Frame(luma, next(numbers) * FRAME_NS, small))]
+
+    return read
+
+
+def halved(luma: Luma) -> Luma:
     """The second stream of a Pi's camera: the same view at half the size."""
     return np.asarray(cv2.resize(luma, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)

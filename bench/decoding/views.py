@@ -12,11 +12,10 @@ import numpy as np
 
 from bench.decoding.intervals import difference, ratio, wilson
 from bench.decoding.row import Row, Wanted
-from bench.decoding.run import Judge, door_decoder, halved
+from bench.decoding.run import OURS, Judge, at_the_door, door_decoder
+from bench.engines import engines
 from bench.troubles import KINDS
 from bench.troubles.sighting import HEIGHT_PX, POSTED, WIDTH_PX, Sighting, sightings
-from kiosk.decoder import read_picture
-from kiosk.lens.frame import Frame
 from kiosk.sim import people
 from kiosk.sim.render import Pose, Scene, code_picture, face_of
 
@@ -26,26 +25,36 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bench.decoding.run import Faults, Run
-    from kiosk.decoder import Decoder
 
     Luma = NDArray[np.uint8]
 
 STREAM_KINDS = ("small_dense", "guilloche", "stretched", "webcam_jpeg")
 STREAM_FRAMES = 8
-POSTER_FRAMES, TOGETHER_FRAMES, TOGETHER_WITHIN = 20, 12, 6
+POSTER_FRAMES, TOGETHER_WITHIN, QUIET_FRAMES = 20, 6, 8
 CLEAR_MODULE_PX = (1.9, 2.6)
 SIX_OF_SEVEN = 100 * 6 / 7
 
 
 def rows_of_streams(run: Run) -> list[Row]:
     """The small second stream beside the frame, and the frame alone: how many frames are read."""
-    told = {name: run.map(_streamed, [(name, f"{run.seed}/streams/{part}", run.count(8, 3)) for part in range(2)]) for name in STREAM_KINDS}
+    told = {
+        name: run.map(_streamed, [(name, f"{run.seed}/streams/{part}", run.count(8, 3)) for part in range(2)])
+        for name in STREAM_KINDS
+    }
     everybody = [person for parts in told.values() for part in parts for person in part]
     rows = [Row("two streams, frames read", ratio(*_columns(everybody)), Wanted(0.9), " × one stream")]
     for name, parts in told.items():
         each = [person for part in parts for person in part]
         sums = [sum(column) for column in _columns(each)]
-        rows.append(Row(f"two streams, {name.replace('_', ' ')}", ratio(*_columns(each)), Wanted(0.9), " × one stream", f"{sums[0]:.0f} v {sums[1]:.0f}"))
+        rows.append(
+            Row(
+                f"two streams, {name.replace('_', ' ')}",
+                ratio(*_columns(each)),
+                Wanted(0.9),
+                " × one stream",
+                f"{sums[0]:.0f} v {sums[1]:.0f}",
+            )
+        )
     return rows
 
 
@@ -55,14 +64,29 @@ def rows_of_a_poster(run: Run) -> list[Row]:
     people_read = [person for part in parts for person in part]
     beside, alone = ([float(person[which]) for person in people_read] for which in (0, 1))
     told = f"{sum(beside):.0f} v {sum(alone):.0f}, within {POSTER_FRAMES} frames"
-    return [Row("a poster in view: cards read, less those without it", difference(beside, alone).times(100), Wanted(0), " points", told)]
+    return [
+        Row(
+            "a poster in view: cards read, less those without it",
+            difference(beside, alone).times(100),
+            Wanted(0),
+            " points",
+            told,
+        )
+    ]
 
 
 def rows_of_two_people(run: Run) -> list[Row]:
     """Two people hold up their codes at once, one of them smaller; two streams."""
     parts = run.map(_together, [(f"{run.seed}/together/{part}", run.count(10, 4)) for part in range(2)])
     both = [within for part in parts for within in part]
-    return [Row(f"two people at once: both read within {TOGETHER_WITHIN} frames", wilson(sum(both), len(both)).times(100), Wanted(100), " %")]
+    return [
+        Row(
+            f"two people at once: both read within {TOGETHER_WITHIN} frames",
+            wilson(sum(both), len(both)).times(100),
+            Wanted(100),
+            " %",
+        )
+    ]
 
 
 def rows_without_quiet_zone(run: Run) -> list[Row]:
@@ -70,8 +94,19 @@ def rows_without_quiet_zone(run: Run) -> list[Row]:
     parts = run.map(_unquiet, [(f"{run.seed}/unquiet/{part}", 7) for part in range(run.count(6, 2))])
     each = [person for part in parts for person in part]
     return [
-        Row("no quiet zone: people read", wilson(sum(person[0] for person in each), len(each)).times(100), Wanted(SIX_OF_SEVEN), " %", "six of seven"),
-        Row("no quiet zone: single pictures read", wilson(sum(person[1] for person in each), len(each)).times(100), None, " %"),
+        Row(
+            "no quiet zone: people read",
+            wilson(sum(person[0] for person in each), len(each)).times(100),
+            Wanted(SIX_OF_SEVEN),
+            " %",
+            "six of seven",
+        ),
+        Row(
+            "no quiet zone: single pictures read",
+            wilson(sum(person[1] for person in each), len(each)).times(100),
+            None,
+            " %",
+        ),
     ]
 
 
@@ -79,51 +114,38 @@ def _columns(people_read: list[tuple[int, int]]) -> tuple[list[float], list[floa
     return [float(two) for two, _ in people_read], [float(one) for _, one in people_read]
 
 
-def _read(decoder: Decoder, luma: Luma, number: int, *, two_streams: bool) -> list[bytes]:
-    small = halved(luma) if two_streams else None
-    return [reading.payload for reading in decoder.read(Frame(luma, number * 33_000_000, small))]
-
-
 def _streamed(task: tuple[str, str, int]) -> tuple[list[tuple[int, int]], Faults]:
     name, seed, count = task
     judge, people_read = Judge(), []
     for sighting in sightings(KINDS[name], seed, count):
-        decoders, read = (door_decoder(), door_decoder()), [0, 0]
-        for number, luma in enumerate(sighting.frames(STREAM_FRAMES)):
-            calls = {
-                "kiosk": lambda luma=luma, number=number: _read(decoders[0], luma, number, two_streams=True),
-                "one": lambda luma=luma, number=number: _read(decoders[1], luma, number, two_streams=False),
-            }
-            told = judge.compare(calls, [sighting.payload])
-            read = [read[0] + bool(told["kiosk"][0]), read[1] + bool(told["one"][0])]
-        people_read.append((read[0], read[1]))
+        readers = {OURS: at_the_door(door_decoder(), two_streams=True), "one": at_the_door(door_decoder())}
+        told = [judge.compare(readers, luma, [sighting.payload]) for luma in sighting.frames(STREAM_FRAMES)]
+        people_read.append((sum(bool(each[OURS][0]) for each in told), sum(bool(each["one"][0]) for each in told)))
     return people_read, judge.faults
 
 
 def _postered(task: tuple[str, int]) -> tuple[list[tuple[bool, bool]], Faults]:
     seed, count = task
-    poster = cv2.convertScaleAbs(code_picture(POSTED, 5), alpha=0.75, beta=20)
+    poster = np.asarray(cv2.convertScaleAbs(code_picture(POSTED, 5), alpha=0.75, beta=20), np.uint8)
     judge, people_read = Judge(), []
     for number in range(count):
         random = Random(f"{seed}/{number}")
         payload = people.citizen_card(people.somebody(random), random).encode()
         scene, face = Scene(WIDTH_PX, HEIGHT_PX, random.randrange(1000)), face_of(payload, "card")
-        module_px, decoders = random.uniform(*CLEAR_MODULE_PX), (door_decoder(), door_decoder())
-        for step in range(6):
-            for decoder, frame in zip(decoders, (_with(poster, scene.empty(step)), scene.empty(step)), strict=True):
-                _read(decoder, frame, step, two_streams=True)
-        read = [False, False]
-        for step in range(POSTER_FRAMES):
-            pose = Pose(700 + 8 * sin(step), 380 + 5 * sin(step + 1.6), module_px, roll=0.05 * sin(step / 4), yaw=0.1, blur_px=0.6)
-            frame = scene.with_carrier(face, pose, step)
+        module_px, read = random.uniform(*CLEAR_MODULE_PX), [False, False]
+        doors = [{OURS: at_the_door(door_decoder(), two_streams=True)} for _ in read]
+        for step in range(-6, POSTER_FRAMES):
+            pose = Pose(
+                700 + 8 * sin(step), 380 + 5 * sin(step + 1.6), module_px, roll=0.05 * sin(step / 4), yaw=0.1, blur_px=0.6
+            )  # fmt: skip
+            frame = scene.empty(step) if step < 0 else scene.with_carrier(face, pose, step)
             for which, shown in enumerate((_with(poster, frame), frame)):
-                call = {"kiosk": lambda which=which, shown=shown, step=step: _read(decoders[which], shown, step + 6, two_streams=True)}
-                read[which] |= bool(judge.compare(call, [payload])["kiosk"][0])
+                read[which] |= bool(judge.compare(doors[which], shown, [payload])[OURS][0])
         people_read.append((read[0], read[1]))
     return people_read, judge.faults
 
 
-def _with(poster: NDArray[np.integer], frame: Luma) -> Luma:
+def _with(poster: Luma, frame: Luma) -> Luma:
     shown = frame.copy()
     shown[10 : 10 + poster.shape[0], 10 : 10 + poster.shape[1]] = poster
     return shown
@@ -135,12 +157,10 @@ def _together(task: tuple[str, int]) -> tuple[list[bool], Faults]:
     for number in range(count):
         random = Random(f"{seed}/{number}")
         payloads = [people.citizen_card(people.somebody(random), random).encode() for _ in range(2)]
-        decoder, seen = door_decoder(), dict[bytes, int]()
-        for step, luma in enumerate(_pairs(payloads, random)):
-            call = {"kiosk": lambda luma=luma, step=step: _read(decoder, luma, step, two_streams=True)}
-            for payload in judge.compare(call, payloads)["kiosk"][0]:
-                seen.setdefault(payload, step)
-        within.append(len(seen) == len(payloads) and max(seen.values()) < TOGETHER_WITHIN)
+        door, seen = {OURS: at_the_door(door_decoder(), two_streams=True)}, set[bytes]()
+        for luma in _pairs(payloads, random):
+            seen |= judge.compare(door, luma, payloads)[OURS][0]
+        within.append(len(seen) == len(payloads))
     return within, judge.faults
 
 
@@ -151,24 +171,21 @@ def _pairs(payloads: list[bytes], random: Random) -> Iterator[Luma]:
     near = Pose(0.27 * WIDTH_PX, HEIGHT_PX / 2, random.uniform(3.2, 3.9), blur_px=0.6)
     far = Pose(0.76 * WIDTH_PX, HEIGHT_PX / 2, random.uniform(1.9, 2.6), yaw=0.1, blur_px=0.6)
     wall = scene.empty(0)
-    for step in range(TOGETHER_FRAMES):
+    for step in range(TOGETHER_WITHIN):
         left = scene.with_carrier(faces[0], replace(near, x_px=near.x_px + 6 * sin(step), roll=0.05 * sin(step / 3)), 0)
-        right = scene.with_carrier(faces[1], replace(far, x_px=far.x_px + 5 * sin(step + 1), roll=-0.05 * sin(step / 3)), 0)
+        right = scene.with_carrier(
+            faces[1], replace(far, x_px=far.x_px + 5 * sin(step + 1), roll=-0.05 * sin(step / 3)), 0
+        )
         grain = np.random.default_rng(random.getrandbits(32)).normal(0, 2.5, wall.shape)
         yield np.asarray(np.clip(np.where(right != wall, right, left) + grain, 0, 255), np.uint8)
 
 
 def _unquiet(task: tuple[str, int]) -> tuple[list[tuple[bool, bool]], Faults]:
     seed, count = task
-    judge, each = Judge(), []
+    judge, each, single = Judge(), [], engines(only=(OURS,))
     for number in range(count):
         sighting = Sighting((KINDS["no_quiet_zone"],), f"{seed}/{number}", strength=1.0)
-        decoder, read = door_decoder(), [False, False]
-        for step, luma in enumerate(sighting.frames(8)):
-            call = {"kiosk": lambda luma=luma, step=step: _read(decoder, luma, step, two_streams=False)}
-            read[0] |= bool(judge.compare(call, [sighting.payload])["kiosk"][0])
-            if step == 0:
-                single = {"kiosk": lambda luma=luma: [reading.payload for reading in read_picture(luma)]}
-                read[1] = bool(judge.compare(single, [sighting.payload])["kiosk"][0])
-        each.append((read[0], read[1]))
+        door, frames = {OURS: at_the_door(door_decoder())}, list(sighting.frames(QUIET_FRAMES))
+        at_door = [bool(judge.compare(door, luma, [sighting.payload])[OURS][0]) for luma in frames]
+        each.append((any(at_door), bool(judge.compare(single, frames[0], [sighting.payload])[OURS][0])))
     return each, judge.faults

@@ -15,9 +15,9 @@ from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING
 
-from bench.decoding.intervals import Estimate, quantile
+from bench.decoding.intervals import Estimate, difference, quantile
 from bench.decoding.row import Row, Wanted
-from bench.decoding.run import Faults, door_decoder
+from bench.decoding.run import ZXING, Faults, door_decoder
 from bench.engines import engines
 from bench.latency import HandedOver, StampedPanel, opened
 from kiosk.errors import CameraEndedError
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from kiosk.lens.frame import Frame
 
 FRAME_S = 1 / 30
-ZXING = "zxing-cpp"
 
 
 @dataclass
@@ -43,7 +42,7 @@ class Waited:
         idle_s: Plain zxing-cpp on frames without anybody.
         late: People answered on a later frame than the first that plain zxing-cpp reads.
         lost: People whom plain zxing-cpp reads and who were not answered.
-        first: People answered on the first frame that plain zxing-cpp reads, or earlier.
+        leads: Of each person whom both read, by how many frames the answer came before plain zxing-cpp's first.
     """
 
     answers_s: list[float] = field(default_factory=list)
@@ -52,7 +51,7 @@ class Waited:
     idle_s: list[float] = field(default_factory=list)
     late: int = 0
     lost: int = 0
-    first: int = 0
+    leads: list[float] = field(default_factory=list)
 
 
 class TimedPanel(StampedPanel):
@@ -73,6 +72,7 @@ def rows_of_waiting(run: Run) -> list[Row]:
     answers = [each / plain_s for door in doors for each in door.answers_s]
     waits = [each / plain_s for door in doors for each in door.waits_s]
     late, lost = (sum(getattr(door, name) for door in doors) for name in ("late", "lost"))
+    leads = [each for door in doors for each in door.leads]
     commits = [1e3 * each for door in doors for each in door.commits_s]
     calls, note = " calls", f"a call is zxing-cpp's on an idle frame, {1e3 * plain_s:.1f} ms"
     return [
@@ -80,8 +80,17 @@ def rows_of_waiting(run: Run) -> list[Row]:
         Row("frame in hand to cue, p99", quantile(answers, 0.99), Wanted(10, at_least=False), calls),
         Row("first readable frame to cue, camera at 30 fps, p50", quantile(waits, 0.5), None, calls),
         Row("first readable frame to cue, camera at 30 fps, p99", quantile(waits, 0.99), None, calls),
-        Row("people answered later than plain zxing-cpp's first frame", Estimate(late, late, late, len(answers)), Wanted(0, at_least=False)),
-        Row("people read by plain zxing-cpp and not answered", Estimate(lost, lost, lost, len(answers) + lost), Wanted(0, at_least=False)),
+        Row(
+            "people answered later than plain zxing-cpp's first frame",
+            Estimate(late, late, late, len(answers)),
+            Wanted(0, at_least=False),
+        ),
+        Row(
+            "people read by plain zxing-cpp and not answered",
+            Estimate(lost, lost, lost, len(answers) + lost),
+            Wanted(0, at_least=False),
+        ),
+        Row("answered so many frames before plain zxing-cpp's first, mean", difference(leads, [0.0] * len(leads))),
         Row("the commit, p50", quantile(commits, 0.5), None, " ms"),
         Row("the commit, p99", quantile(commits, 0.99), None, " ms"),
     ]
@@ -145,8 +154,8 @@ class _Watched:
         known = self._payloads & self._plain.keys()
         recorded = self._answered
         self._waited.lost = sum(1 for payload in known if payload not in recorded)
-        self._waited.late = sum(1 for payload, number in recorded.items() if number > self._plain.get(payload, number))
-        self._waited.first = len(recorded) - self._waited.late
+        self._waited.leads = [float(self._plain[each] - recorded[each]) for each in known & recorded.keys()]
+        self._waited.late = sum(1 for lead in self._waited.leads if lead < 0)
         return self._waited
 
     def _read(self, number: int, frame: Frame) -> None:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from bench.troubles.kind import Gathering, Part, Stage
-from bench.troubles.strokes import around, bent, clipped, cloud, code_only, ellipse, grid, lines, mixed, tones, wander
+from bench.troubles.strokes import around, bent, clipped, cloud, ellipse, grid, lines, mixed, tones, wander
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,10 +42,18 @@ def ink_bleed(skin: Luma, draw: Draw) -> Luma:
 def boxed_in(front: Luma, draw: Draw) -> Luma:
     """A black frame printed half a module from the code, and text up to it."""
     half_px = draw.side_px / 2 + draw.module_px * 0.6
-    corners = [(draw.x_px + sx * half_px, draw.y_px + sy * half_px) for sx, sy in ((-1, -1), (1, -1), (1, 1), (-1, 1), (-1, -1))]
-    framed = mixed(front, 25, lines(front.shape, [corners], draw.module_px * (0.3 + 0.7 * draw.strength)) * min(1.0, draw.strength))
+    corners = [
+        (draw.x_px + sx * half_px, draw.y_px + sy * half_px)
+        for sx, sy in ((-1, -1), (1, -1), (1, 1), (-1, 1), (-1, -1))
+    ]
+    framed = mixed(
+        front, 25, lines(front.shape, [corners], draw.module_px * (0.3 + 0.7 * draw.strength)) * min(1.0, draw.strength)
+    )
     outside = np.ones(front.shape, bool)
-    outside[round(draw.y_px - half_px) - 8 : round(draw.y_px + half_px) + 8, round(draw.x_px - half_px) - 8 : round(draw.x_px + half_px) + 8] = False
+    outside[
+        round(draw.y_px - half_px) - 8 : round(draw.y_px + half_px) + 8,
+        round(draw.x_px - half_px) - 8 : round(draw.x_px + half_px) + 8,
+    ] = False
     pitch = 3 * draw.module_px
     rows, columns = np.mgrid[0 : front.shape[0], 0 : front.shape[1]]
     text = (rows % pitch < pitch / 2) & (cloud(front.shape, draw.fixed, draw.module_px) > 0.2) & outside & (columns > 0)
@@ -70,22 +78,33 @@ def plastic_sleeve(skin: Luma, draw: Draw) -> Luma:
     """A card in a milky, wrinkled sleeve."""
     milk = 0.45 + 0.12 * cloud(skin.shape, draw.fixed, 20 * draw.module_px)
     wrinkles = [
-        wander(draw.fixed, (draw.x_px + draw.fixed.uniform(-0.6, 0.6) * draw.side_px, draw.y_px - 0.6 * draw.side_px), 1.3, 4 * draw.module_px, 22)
+        wander(
+            draw.fixed,
+            (draw.x_px + draw.fixed.uniform(-0.6, 0.6) * draw.side_px, draw.y_px - 0.6 * draw.side_px),
+            1.3,
+            4 * draw.module_px,
+            22,
+        )
         for _ in range(7)
     ]
     milky = mixed(skin, 185, np.clip(milk, 0.2, 0.75).astype(np.float32) * min(1.2, draw.strength))
-    return mixed(milky, 250, lines(skin.shape, wrinkles, draw.module_px * 0.8, draw.module_px * 0.5) * min(1.0, draw.strength))
+    return mixed(
+        milky, 250, lines(skin.shape, wrinkles, draw.module_px * 0.8, draw.module_px * 0.5) * min(1.0, draw.strength)
+    )
 
 
 @_kind(Stage.SKIN, "phone")
 def fingerprint_smear(skin: Luma, draw: Draw) -> Luma:
     """Grease on glass: smeared patches with the ridges of fingers."""
     changed = skin
-    for _ in range(round(2 + 3 * draw.strength)):
-        x, y = draw.x_px + draw.fixed.uniform(-0.45, 0.45) * draw.side_px, draw.y_px + draw.fixed.uniform(-0.45, 0.45) * draw.side_px
+    rows, columns = np.mgrid[0 : skin.shape[0], 0 : skin.shape[1]].astype(np.float32)
+    for _ in range(round(2 + 2 * draw.strength)):
+        x, y = (
+            draw.x_px + draw.fixed.uniform(-0.45, 0.45) * draw.side_px,
+            draw.y_px + draw.fixed.uniform(-0.45, 0.45) * draw.side_px,
+        )
         mask = ellipse(skin.shape, (x, y), (0.24 * draw.side_px, 0.16 * draw.side_px), draw.fixed.uniform(0, 180), 14)
         soft = cv2.GaussianBlur(changed, (0, 0), draw.module_px * 0.62 * draw.strength + 0.1).astype(np.float32)
-        rows, columns = np.mgrid[0 : skin.shape[0], 0 : skin.shape[1]].astype(np.float32)
         ridges = np.sin(np.hypot(columns - x + 60, rows - y) / (0.5 * draw.module_px))
         changed = mixed(changed, (0.6 * soft + 66 + 16 * ridges).astype(np.float32), mask * min(1.0, draw.strength))
     return changed
@@ -101,7 +120,7 @@ def scratches(skin: Luma, draw: Draw) -> Luma:
                 draw.fixed, (draw.x_px + draw.fixed.uniform(-0.6, 0.6) * draw.side_px, draw.y_px + draw.fixed.uniform(-0.6, 0.6) * draw.side_px),
                 draw.fixed.normal(0.6, 0.5), 5 * draw.module_px, 9,
             )
-            for _ in range(round(14 * draw.strength))
+            for _ in range(round(4.5 * draw.strength))
         ]  # fmt: skip
         changed = mixed(changed, tone, lines(skin.shape, strokes, draw.module_px * 0.45) * 0.9)
     return changed
@@ -113,10 +132,14 @@ def pen_scribble(skin: Luma, draw: Draw) -> Luma:
     start = (draw.x_px - 0.45 * draw.side_px, draw.y_px + draw.fixed.uniform(-0.2, 0.2) * draw.side_px)
     along = np.linspace(0, 1, 60)
     loops = [
-        (start[0] + 0.9 * draw.side_px * t + 0.07 * draw.side_px * np.sin(40 * t), start[1] + 0.16 * draw.side_px * np.cos(37 * t + draw.fixed.normal(0, 0.1)))
+        (
+            start[0] + 0.9 * draw.side_px * t + 0.07 * draw.side_px * np.sin(40 * t),
+            start[1] + 0.16 * draw.side_px * np.cos(37 * t + draw.fixed.normal(0, 0.1)),
+        )
         for t in along
     ]
-    return mixed(skin, tones(skin, draw)[0], lines(skin.shape, [loops], draw.module_px * (0.2 + 0.75 * draw.strength)))
+    ink = lines(skin.shape, [loops], draw.module_px * (0.2 + 0.5 * draw.strength)) * min(1.0, 1.5 * draw.strength)
+    return mixed(skin, tones(skin, draw)[0], ink)
 
 
 @_kind(Stage.FRONT, "paper")
@@ -133,7 +156,7 @@ def curved_bottle(front: Luma, draw: Draw) -> Luma:
 def worn_off(skin: Luma, draw: Draw) -> Luma:
     """Print that has been rubbed away in patches."""
     rubbed = cloud(skin.shape, draw.fixed, 3.2 * draw.module_px) + 0.5 * cloud(skin.shape, draw.fixed, draw.module_px)
-    threshold = np.quantile(rubbed[::8, ::8], 1 - 0.19 * min(2.0, draw.strength))
+    threshold = np.quantile(rubbed[::8, ::8], 1 - 0.095 * min(2.0, draw.strength))
     return mixed(skin, tones(skin, draw)[1], np.clip((rubbed - threshold) * 6, 0, 1).astype(np.float32))
 
 
@@ -157,7 +180,10 @@ def glass_reflection(frame: Luma, draw: Draw) -> Luma:
         top, left = (int(v) for v in at + draw.passing.normal(0, 1.5, 2))
         hall[max(0, top) : top + int(size[0]), max(0, left) : left + int(size[1])] += draw.fixed.uniform(25, 85)
     changed = frame.copy()
-    changed[part] = clipped(frame[part].astype(np.float32) * (1 - 0.2 * min(1.0, draw.strength)) + draw.strength * cv2.GaussianBlur(hall, (0, 0), 1.5))
+    changed[part] = clipped(
+        frame[part].astype(np.float32) * (1 - 0.2 * min(1.0, draw.strength))
+        + draw.strength * cv2.GaussianBlur(hall, (0, 0), 1.5)
+    )
     return changed
 
 
@@ -201,4 +227,4 @@ def second_code_beside(skin: Luma, draw: Draw) -> Luma:
     changed = skin.copy()
     bottom, right = min(skin.shape[0], top + posted.shape[0]), min(skin.shape[1], left + posted.shape[1])
     changed[top:bottom, left:right] = posted[: bottom - top, : right - left]
-    return code_only(changed, draw, lambda square: square)
+    return changed

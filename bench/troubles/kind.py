@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kiosk.sim.render import Pose
-
     Luma = NDArray[np.uint8]
 
 SKIN_MARGIN_M = 8
@@ -41,7 +39,9 @@ class Part(Enum):
 
     TUNED = "its pictures may be looked at, learnt from, tuned on"
     CHOOSE = "chooses between what was tuned; nothing is learnt from its pictures"
-    HELD = "measured only; nobody who works on the reader looks at its pictures or at its figure before the choice is made"
+    HELD = (
+        "measured only; nobody who works on the reader looks at its pictures or at its figure before the choice is made"
+    )
 
 
 class Stage(Enum):
@@ -116,9 +116,7 @@ class Gathering:
     part: Part
     kinds: dict[str, Kind] = field(default_factory=dict)
 
-    def kind(
-        self, stage: Stage, *carriers: str
-    ) -> Callable[[Callable[[Any, Draw], Any]], Callable[[Any, Draw], Any]]:
+    def kind(self, stage: Stage, *carriers: str) -> Callable[[Callable[[Any, Draw], Any]], Callable[[Any, Draw], Any]]:
         """Take a function in: its name is the kind's, its docstring says what one sees.
 
         Args:

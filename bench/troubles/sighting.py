@@ -10,10 +10,10 @@ from math import sin
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
 from bench.troubles.kind import SKIN_MARGIN_M, Draw, Stage, generator
+from bench.troubles.strokes import clipped, grain
 from kiosk.sim import people
 from kiosk.sim.render import FACE_MODULE_PX, Pose, Scene, face_of, layered
 
@@ -71,17 +71,16 @@ class Sighting:
             place = (pose.x_px, pose.y_px, pose.module_px)
             frame = scene.with_carrier(face, pose, number)
             frame = self._at(Stage.LIGHT, frame, number, place, face.modules, strength)
-            grain = np.zeros(frame.shape, np.int16)
-            cv2.setRNGSeed(random.getrandbits(31))
-            cv2.randn(grain, 0, noise)
-            frame = np.asarray(np.clip(frame + grain, 0, 255), np.uint8)
+            frame = clipped(frame + grain(frame.shape, noise, random.getrandbits(31)))
             yield self._at(Stage.SENSOR, frame, number, place, face.modules, strength)
 
     def _person(self) -> tuple[bytes, str, Random]:
         random = Random(f"{self.seed}/{'+'.join(kind.name for kind in self.kinds)}")
         person = people.somebody(random)
         payload = people.citizen_card(person, random, new=random.random() < 0.3).encode()
-        both = [carrier for carrier in ("phone", "card", "paper") if all(carrier in kind.carriers for kind in self.kinds)]
+        both = [
+            carrier for carrier in ("phone", "card", "paper") if all(carrier in kind.carriers for kind in self.kinds)
+        ]
         return payload, random.choice(both or ["paper"]), random
 
     def _worn(self, face: Face, strength: float) -> Face:
@@ -100,8 +99,14 @@ class Sighting:
         return face if front is face.levels[0] else layered(front, face.modules)
 
     def _at(
-        self, stage: Stage, picture: Any, number: int, place: tuple[float, float, float], modules: int, strength: float
-    ) -> Any:  # noqa: ANN401  a pose or a picture
+        self,
+        stage: Stage,
+        picture: Any,  # noqa: ANN401  a pose or a picture
+        number: int,
+        place: tuple[float, float, float],
+        modules: int,
+        strength: float,
+    ) -> Any:  # noqa: ANN401  the same
         for kind in self.kinds:
             if kind.stage is stage:
                 fixed, passing = generator(self.seed, kind.name), generator(self.seed, kind.name, number)

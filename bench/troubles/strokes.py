@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Field = NDArray[np.float32]
 
 
-def clipped(values: NDArray[np.floating]) -> Luma:
+def clipped(values: Any) -> Luma:  # noqa: ANN401  OpenCV returns anything
     """As a picture."""
     return np.asarray(np.clip(np.round(values), 0, 255), np.uint8)
 
@@ -33,6 +33,20 @@ def mixed(luma: Luma, over: float | Field, share: float | Field) -> Luma:
     """
     under = luma.astype(np.float32)
     return clipped(under + (over - under) * share)
+
+
+def grain(shape: tuple[int, ...], deviation: float, seed: int) -> Field:
+    """Noise of a sensor, each pixel for itself: OpenCV's, five times faster than numpy's.
+
+    Args:
+        shape: Rows, columns.
+        deviation: Standard deviation, steps of brightness.
+        seed: Which; 31 bits.
+    """
+    noise: Any = np.zeros(shape, np.float32)
+    cv2.setRNGSeed(seed)
+    cv2.randn(noise, np.zeros(1), np.full(1, deviation))
+    return np.asarray(noise, np.float32)
 
 
 def cloud(shape: tuple[int, ...], generator: np.random.Generator, grain_px: float) -> Field:
@@ -62,14 +76,20 @@ def lines(
     mask = np.zeros(shape, np.uint8)
     for stroke in strokes:
         points = np.round(np.array(stroke) * 16).astype(np.int32)
-        cv2.polylines(mask, [points], isClosed=False, color=255, thickness=max(1, round(width_px)), lineType=cv2.LINE_AA, shift=4)
+        cv2.polylines(
+            mask, [points], isClosed=False, color=255, thickness=max(1, round(width_px)), lineType=cv2.LINE_AA, shift=4
+        )
     if soft_px > 0:
         mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), soft_px), np.uint8)
-    return mask.astype(np.float32) / 255
+    return np.asarray(mask / np.float32(255), np.float32)
 
 
 def ellipse(
-    shape: tuple[int, ...], middle: tuple[float, float], radii: tuple[float, float], turn_deg: float = 0.0, soft_px: float = 0.0
+    shape: tuple[int, ...],
+    middle: tuple[float, float],
+    radii: tuple[float, float],
+    turn_deg: float = 0.0,
+    soft_px: float = 0.0,
 ) -> Field:
     """A filled ellipse as a mask of 0 to 1."""
     mask = np.zeros(shape, np.uint8)
@@ -78,10 +98,12 @@ def ellipse(
     cv2.ellipse(mask, (x, y), axes, turn_deg, 0, 360, 255, -1, cv2.LINE_AA, 4)
     if soft_px > 0:
         mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), soft_px), np.uint8)
-    return mask.astype(np.float32) / 255
+    return np.asarray(mask / np.float32(255), np.float32)
 
 
-def wander(generator: np.random.Generator, start: tuple[float, float], heading: float, step_px: float, steps: int) -> list[tuple[float, float]]:
+def wander(
+    generator: np.random.Generator, start: tuple[float, float], heading: float, step_px: float, steps: int
+) -> list[tuple[float, float]]:
     """A line that changes its mind: a crack, a scratch, a pen.
 
     Args:

@@ -9,7 +9,20 @@ import cv2
 import numpy as np
 
 from bench.troubles.kind import Gathering, Part, Stage
-from bench.troubles.strokes import around, bent, clipped, cloud, code_only, ellipse, grid, lines, matrix, mixed, tones, wander
+from bench.troubles.strokes import (
+    around,
+    bent,
+    clipped,
+    cloud,
+    code_only,
+    ellipse,
+    grid,
+    lines,
+    matrix,
+    mixed,
+    tones,
+    wander,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,7 +46,9 @@ def plain(pose: Pose, draw: Draw) -> Pose:  # noqa: ARG001  the others are measu
 def small_dense(pose: Pose, draw: Draw) -> Pose:
     """A small code far away: less than two pixels a module."""
     module_px = draw.fixed.uniform(1.55, 1.9)
-    return replace(pose, module_px=pose.module_px + min(1.0, draw.strength) * (module_px - pose.module_px), blur_px=0.45)
+    return replace(
+        pose, module_px=pose.module_px + min(1.0, draw.strength) * (module_px - pose.module_px), blur_px=0.45
+    )
 
 
 @_kind(Stage.SKIN, "phone")
@@ -45,15 +60,23 @@ def auto_dim(skin: Luma, draw: Draw) -> Luma:
 @_kind(Stage.SKIN, "phone")
 def cracked_screen(skin: Luma, draw: Draw) -> Luma:
     """Glass broken from one point: cracks that are bright on one side, and shift what is behind them."""
-    reach, count = 0.6 * draw.side_px, round(4 + 12 * draw.strength)
+    reach, count = 0.6 * draw.side_px, round(3 + 4 * draw.strength)
     start = (draw.x_px + draw.fixed.uniform(-0.5, 0.5) * reach, draw.y_px + draw.fixed.uniform(-0.5, 0.5) * reach)
-    strokes = [wander(draw.fixed, start, 2 * np.pi * (n + draw.fixed.random()) / count, 2.5 * draw.module_px, 30) for n in range(count)]
-    rings = [[ray[k] for ray in strokes if k < len(ray)] for k in (3, 6, 9)]
+    strokes = [
+        wander(draw.fixed, start, 2 * np.pi * (n + draw.fixed.random()) / count, 2.5 * draw.module_px, 30)
+        for n in range(count)
+    ]
+    rings = [[ray[k] for ray in strokes if k < len(ray)] for k in (3, 7)]
     cracks = [*strokes, *(ring[: draw.fixed.integers(3, len(ring) + 1)] for ring in rings)]
-    shift = cloud(skin.shape, draw.fixed, 14 * draw.module_px) * draw.module_px * 0.35 * draw.strength
+    shift = cloud(skin.shape, draw.fixed, 14 * draw.module_px) * draw.module_px * 0.2 * draw.strength
     skin = bent(skin, shift, np.roll(shift, 40, axis=1))
-    width_px = draw.module_px * (0.25 + 0.5 * draw.strength)
-    dark = mixed(skin, 30, lines(skin.shape, [[(x + width_px, y + width_px) for x, y in each] for each in cracks], width_px / 2) * 0.8)
+    width_px = draw.module_px * (0.15 + 0.2 * draw.strength)
+    dark = mixed(
+        skin,
+        30,
+        lines(skin.shape, [[(x + width_px, y + width_px) for x, y in each] for each in cracks], width_px / 2)
+        * min(0.8, draw.strength),
+    )
     return mixed(dark, 235, lines(skin.shape, cracks, width_px, 0.8) * min(1.0, 0.95 * draw.strength))
 
 
@@ -68,11 +91,16 @@ def crumpled(front: Luma, draw: Draw) -> Luma:
     distance = (columns[None] - seeds[:, 0, None, None]) ** 2 + (rows[None] - seeds[:, 1, None, None]) ** 2
     facet = np.argmin(distance, axis=0)
     slope = draw.fixed.normal(0, 1, (count, 2)).astype(np.float32)
-    shade = cv2.resize((slope[:, 0] * 26 * draw.strength)[facet].astype(np.float32), front.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    across, down = (
-        cv2.GaussianBlur(cv2.resize(slope[:, axis][facet], front.shape[::-1], interpolation=cv2.INTER_LINEAR), (0, 0), 14) for axis in (0, 1)
+    shade = cv2.resize(
+        (slope[:, 0] * 22 * draw.strength)[facet].astype(np.float32), front.shape[::-1], interpolation=cv2.INTER_LINEAR
     )
-    by_px = 0.85 * draw.module_px * draw.strength
+    across, down = (
+        cv2.GaussianBlur(
+            cv2.resize(slope[:, axis][facet], front.shape[::-1], interpolation=cv2.INTER_LINEAR), (0, 0), 14
+        )
+        for axis in (0, 1)
+    )
+    by_px = 0.5 * draw.module_px * draw.strength
     return clipped(bent(front, across * by_px, down * by_px).astype(np.float32) + shade)
 
 
@@ -80,7 +108,7 @@ def crumpled(front: Luma, draw: Draw) -> Luma:
 def finger_finder_corner(skin: Luma, draw: Draw) -> Luma:
     """A fingertip over one of the three corners by which a code is found."""
     sign_x, sign_y = ((-1, -1), (1, -1), (-1, 1))[draw.fixed.integers(3)]
-    half_px, reach_px = draw.side_px / 2, draw.module_px * (2.5 + 4.5 * draw.strength)
+    half_px, reach_px = draw.side_px / 2, draw.module_px * 7 * draw.strength
     middle = (draw.x_px + sign_x * half_px, draw.y_px + sign_y * half_px)
     turn_deg = float(draw.fixed.uniform(20, 70)) * sign_x * sign_y
     mask = ellipse(skin.shape, middle, (1.15 * reach_px, 0.85 * reach_px), turn_deg, 4)
@@ -103,14 +131,42 @@ def hologram(skin: Luma, draw: Draw) -> Luma:
 def ink_stamp(skin: Luma, draw: Draw) -> Luma:
     """An office's round stamp over the code."""
     radius_px = draw.side_px * draw.fixed.uniform(0.26, 0.36)
-    x, y = draw.x_px + draw.fixed.uniform(-0.2, 0.25) * draw.side_px, draw.y_px + draw.fixed.uniform(-0.2, 0.2) * draw.side_px
+    x, y = (
+        draw.x_px + draw.fixed.uniform(-0.2, 0.25) * draw.side_px,
+        draw.y_px + draw.fixed.uniform(-0.2, 0.2) * draw.side_px,
+    )
     mask = np.zeros(skin.shape, np.uint8)
     for share, width in ((1.0, 1.1), (0.68, 0.6)):
-        cv2.circle(mask, (round(x), round(y)), round(radius_px * share), 255, max(1, round(width * draw.module_px)), cv2.LINE_AA)
+        cv2.circle(
+            mask,
+            (round(x), round(y)),
+            round(radius_px * share),
+            255,
+            max(1, round(width * draw.module_px)),
+            cv2.LINE_AA,
+        )
     for turn in np.arange(0, 2 * np.pi, 0.33):
         at = (round(x + 0.77 * radius_px * np.cos(turn)), round(y + 0.93 * radius_px * np.sin(turn)))
-        cv2.putText(mask, "UBNDXAPHG"[int(turn / 0.33) % 9], at, cv2.FONT_HERSHEY_SIMPLEX, radius_px / 160, 255, round(draw.module_px / 3), cv2.LINE_AA)
-    cv2.putText(mask, "*", (round(x - radius_px / 4), round(y + radius_px / 4)), cv2.FONT_HERSHEY_SIMPLEX, radius_px / 40, 255, round(draw.module_px), cv2.LINE_AA)
+        cv2.putText(
+            mask,
+            "UBNDXAPHG"[int(turn / 0.33) % 9],
+            at,
+            cv2.FONT_HERSHEY_SIMPLEX,
+            radius_px / 160,
+            255,
+            round(draw.module_px / 3),
+            cv2.LINE_AA,
+        )
+    cv2.putText(
+        mask,
+        "*",
+        (round(x - radius_px / 4), round(y + radius_px / 4)),
+        cv2.FONT_HERSHEY_SIMPLEX,
+        radius_px / 40,
+        255,
+        round(draw.module_px),
+        cv2.LINE_AA,
+    )
     inked = mask.astype(np.float32) / 255 * np.clip(0.9 + 0.25 * cloud(skin.shape, draw.fixed, 25), 0, 1)
     dark, bright = tones(skin, draw)
     return mixed(skin, dark + 0.12 * (bright - dark), inked * min(1.0, draw.strength))
@@ -123,8 +179,13 @@ def laminate_streak(skin: Luma, draw: Draw) -> Luma:
     for _ in range(draw.fixed.integers(1, 3)):
         turn, off = draw.fixed.uniform(0.5, 1.1), draw.fixed.uniform(-0.2, 0.2) * draw.side_px
         x, y = draw.x_px + off, draw.y_px
-        ends = [(x - draw.side_px * np.cos(turn), y - draw.side_px * np.sin(turn)), (x + draw.side_px * np.cos(turn), y + draw.side_px * np.sin(turn))]
-        mask = np.maximum(mask, lines(skin.shape, [ends], draw.module_px * (1 + 3.2 * draw.strength), draw.module_px * 0.4))
+        ends = [
+            (x - draw.side_px * np.cos(turn), y - draw.side_px * np.sin(turn)),
+            (x + draw.side_px * np.cos(turn), y + draw.side_px * np.sin(turn)),
+        ]
+        mask = np.maximum(
+            mask, lines(skin.shape, [ends], draw.module_px * (1 + 1.8 * draw.strength), draw.module_px * 0.4)
+        )
     return mixed(skin, 252, mask * min(1.0, draw.strength))
 
 
@@ -134,10 +195,14 @@ def moire_pwm(frame: Luma, draw: Draw) -> Luma:
     part = around(draw, frame.shape, 1.1)
     rows, columns = np.mgrid[part[0], part[1]].astype(np.float32)
     turn, pitch = draw.fixed.uniform(-0.3, 0.3), draw.fixed.uniform(0.30, 0.46)
-    beat = np.sin(2 * np.pi * pitch * (columns * np.cos(turn) + rows * np.sin(turn))) * np.sin(2 * np.pi * pitch * (rows * np.cos(turn) - columns * np.sin(turn)))
+    beat = np.sin(2 * np.pi * pitch * (columns * np.cos(turn) + rows * np.sin(turn))) * np.sin(
+        2 * np.pi * pitch * (rows * np.cos(turn) - columns * np.sin(turn))
+    )
     bands = np.sin(rows * draw.fixed.uniform(0.12, 0.3) + draw.passing.uniform(0, 6.28))
     changed = frame.copy()
-    changed[part] = clipped(frame[part].astype(np.float32) * (0.62 + 0.38 / (1 + draw.strength)) + draw.strength * (46 * beat + 20 * bands))
+    changed[part] = clipped(
+        frame[part].astype(np.float32) * (0.62 + 0.38 / (1 + draw.strength)) + draw.strength * (46 * beat + 20 * bands)
+    )
     return changed
 
 
@@ -154,14 +219,21 @@ def oled_pwm_bands(frame: Luma, draw: Draw) -> Luma:
 @_kind(Stage.FRONT)
 def no_quiet_zone(front: Luma, draw: Draw) -> Luma:
     """A code cut out along its edge and stuck on something with a pattern."""
-    texture = clipped(118 + 55 * cloud(front.shape, draw.fixed, 5 * draw.module_px) + 25 * cloud(front.shape, draw.fixed, 1.3 * draw.module_px))
+    texture = clipped(
+        118
+        + 55 * cloud(front.shape, draw.fixed, 5 * draw.module_px)
+        + 25 * cloud(front.shape, draw.fixed, 1.3 * draw.module_px)
+    )
     if draw.fixed.random() < 0.5:
         rows, columns = np.mgrid[0 : front.shape[0], 0 : front.shape[1]]
         weave = ((rows // draw.fixed.integers(20, 60) + columns // draw.fixed.integers(20, 60)) % 2).astype(np.float32)
         texture = mixed(texture, 60 + 120 * weave, 0.55)
     laid = mixed(front, texture.astype(np.float32), min(1.0, draw.strength))
     half = round(draw.side_px / 2)
-    inner = (slice(round(draw.y_px) - half, round(draw.y_px) + half), slice(round(draw.x_px) - half, round(draw.x_px) + half))
+    inner = (
+        slice(round(draw.y_px) - half, round(draw.y_px) + half),
+        slice(round(draw.x_px) - half, round(draw.x_px) + half),
+    )
     laid[inner] = front[inner]
     return laid
 
@@ -169,9 +241,11 @@ def no_quiet_zone(front: Luma, draw: Draw) -> Luma:
 @_kind(Stage.SKIN, "paper")
 def print_gaps(skin: Luma, draw: Draw) -> Luma:
     """A print head with dead points: white lines through the whole code."""
-    gaps = [draw.y_px + draw.fixed.uniform(-0.5, 0.5) * draw.side_px for _ in range(round(3 + 9 * draw.strength))]
+    gaps = [draw.y_px + draw.fixed.uniform(-0.5, 0.5) * draw.side_px for _ in range(round(2 + 3.5 * draw.strength))]
     strokes = [[(0.0, y), (float(skin.shape[1]), y)] for y in gaps]
-    return mixed(skin, tones(skin, draw)[1], lines(skin.shape, strokes, draw.module_px * 0.75) * min(1.0, draw.strength))
+    return mixed(
+        skin, tones(skin, draw)[1], lines(skin.shape, strokes, draw.module_px * 0.75) * min(1.0, draw.strength)
+    )
 
 
 @_kind(Stage.SKIN, "phone", "paper")
@@ -259,7 +333,9 @@ def motion_smear(frame: Luma, draw: Draw) -> Luma:
     turn = draw.fixed.uniform(0, np.pi) + draw.passing.normal(0, 0.2)
     side = 2 * int(length_px / 2 + 1) + 1
     way = (length_px / 2 * np.cos(turn), length_px / 2 * np.sin(turn))
-    kernel = lines((side, side), [[(side // 2 - way[0], side // 2 - way[1]), (side // 2 + way[0], side // 2 + way[1])]], 1)
+    kernel = lines(
+        (side, side), [[(side // 2 - way[0], side // 2 - way[1]), (side // 2 + way[0], side // 2 + way[1])]], 1
+    )
     return np.asarray(cv2.filter2D(frame, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE), np.uint8)
 
 
@@ -268,7 +344,7 @@ def rolling_wobble(frame: Luma, draw: Draw) -> Luma:
     """A trembling hand and a sensor that reads row by row: straight edges become waves."""
     rows = np.arange(frame.shape[0], dtype=np.float32)[:, None]
     wave = np.sin(2 * np.pi * rows / (draw.side_px * draw.fixed.uniform(0.45, 0.8)) + draw.passing.uniform(0, 6.28))
-    by_px = draw.module_px * 1.25 * draw.strength * wave
+    by_px = draw.module_px * 1.1 * draw.strength * wave
     return bent(frame, np.broadcast_to(by_px, frame.shape).astype(np.float32), 0.0)
 
 
@@ -285,4 +361,7 @@ def night_gain_noise(frame: Luma, draw: Draw) -> Luma:
 def webcam_jpeg(frame: Luma, draw: Draw) -> Luma:
     """A cheap webcam's compression."""
     quality = int(np.clip(100 - 86 * min(1.12, draw.strength), 4, 100))
-    return np.asarray(cv2.imdecode(cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_GRAYSCALE), np.uint8)
+    return np.asarray(
+        cv2.imdecode(cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_GRAYSCALE),
+        np.uint8,
+    )

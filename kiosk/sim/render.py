@@ -149,9 +149,10 @@ class Scene:
                 wall, (x, y), (x + size[0], y + size[1]), float(random.integers(30, 220)), int(random.integers(1, 9))
             )
         self._wall = np.clip(cv2.GaussianBlur(wall, (0, 0), 1.2), 0, 255).astype(np.uint8)
-        self._noise = [random.normal(0, noise, (height_px, width_px)).astype(np.int8) for _ in range(_NOISE_TILES)]
-        self._added = [np.clip(noise, 0, None).astype(np.uint8) for noise in self._noise]
-        self._taken = [np.clip(-noise, 0, None).astype(np.uint8) for noise in self._noise]
+        tiles = _NOISE_TILES if noise else 0
+        grain = [random.normal(0, noise, (height_px, width_px)).astype(np.int8) for _ in range(tiles)]
+        self._added = [np.clip(tile, 0, None).astype(np.uint8) for tile in grain]
+        self._taken = [np.clip(-tile, 0, None).astype(np.uint8) for tile in grain]
 
     def empty(self, frame_number: int) -> NDArray[np.uint8]:
         """A frame without anybody."""
@@ -188,6 +189,8 @@ class Scene:
         return self._noisy(picture, frame_number)
 
     def _noisy(self, picture: NDArray[np.uint8], frame_number: int) -> NDArray[np.uint8]:
+        if not self._added:
+            return picture.copy()
         tile = frame_number % _NOISE_TILES
         return np.asarray(cv2.subtract(cv2.add(picture, self._added[tile]), self._taken[tile]), np.uint8)
 
