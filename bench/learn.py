@@ -235,7 +235,8 @@ class Learner:
     def _timed(self, name: str, luma: Luma, box: Box) -> list[Found]:
         started_ns = time.thread_time_ns()
         if name == passes.FINDERS:
-            found = passes.found_by_corners(luma, box)
+            near = passes.found_by_corners(luma, box)
+            found = [] if near is None else [near]
         elif name == passes.ZBAR:
             found = passes.read_by_zbar(self._zbar, luma, box)
         else:

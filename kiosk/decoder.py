@@ -183,7 +183,7 @@ class Decoder:
             return self._straighten(work, work.near_in(box))
         if name == passes.FINDERS:
             near = passes.found_by_corners(work.luma, box)
-            return next((found for each in near if (found := _flat(work, each) or self._straighten(work, each))), [])
+            return [] if near is None else _flat(work, near) or self._straighten(work, near)
         if name == passes.CHEAP:
             return passes.read_cheaply(work.luma)
         if name == passes.ZBAR:

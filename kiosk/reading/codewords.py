@@ -100,23 +100,26 @@ def mode_of(symbol: Modules) -> int:
     return int(corner[1, 1]) << 3 | int(corner[1, 0]) << 2 | int(corner[0, 1]) << 1 | int(corner[0, 0])
 
 
-def data_of(symbol: Modules, trust: Trust | None = None) -> bytes | None:
-    """The corrected data of a symbol, without check codewords; None if it cannot be mended.
+def start_of(symbol: Modules) -> int | None:
+    """The first byte of a symbol's data, corrected; None if its block cannot be mended.
 
     Args:
         symbol: Upright and square, of a version's size.
-        trust: How far each module is to be trusted, in any unit, if that is known: of the least trusted codewords some are erasures [3].
     """
-    blocks = corrected(symbol, trust)
-    return None if blocks is None else b"".join(bytes(block[:data]) for block, data in blocks)
+    level, mask, _ = format_of(symbol)
+    places = _places(symbol.shape[0])
+    codewords = np.packbits(symbol[places] ^ _mask(mask, symbol.shape[0])[places])
+    of_block, data = _blocks(version_of(symbol.shape[0]), level)[0]
+    block = mended(codewords[of_block], len(of_block) - data)
+    return None if block is None else int(block[0])
 
 
 def corrected(symbol: Modules, trust: Trust | None = None) -> list[tuple[Bytes, int]] | None:
     """The corrected blocks of a symbol, each with how many of its codewords are data; None if one cannot be mended.
 
     Args:
-        symbol: As for `data_of`.
-        trust: As for `data_of`.
+        symbol: Upright and square, of a version's size.
+        trust: How far each module is to be trusted, in any unit, if that is known: of the least trusted codewords some are erasures [3].
     """
     level, mask, _ = format_of(symbol)
     places = _places(symbol.shape[0])
@@ -172,7 +175,7 @@ def mended(block: Bytes, checks: int, erased: Sequence[int] = ()) -> Bytes | Non
     spent = 2 * degree - len(erased)
     if degree == 0 or spent > checks or (erased and spent > checks - MARGIN):
         return None
-    places = [place for place in range(len(block)) if _at(locator, _ORDER - (last - place)) == 0]
+    places = _roots(locator, len(block))
     if len(places) != degree:
         return None
     good = block.copy()
@@ -186,6 +189,14 @@ def mended(block: Bytes, checks: int, erased: Sequence[int] = ()) -> Bytes | Non
             return None
         good[place] ^= _divided(above, below)
     return None if any(_syndromes(good, checks)) else good
+
+
+def _roots(locator: list[int], count: int) -> list[int]:
+    """The places that it locates, of so many codewords."""
+    coefficients = np.array(locator[::-1], np.int16)
+    powers = np.outer(np.arange(len(locator)), _ORDER - np.arange(count - 1, -1, -1)) % _ORDER
+    terms = np.where(coefficients[:, None] > 0, _POWERS_ARRAY[_LOGARITHMS_ARRAY[coefficients][:, None] + powers], 0)
+    return [int(place) for place in np.flatnonzero(np.bitwise_xor.reduce(terms, axis=0) == 0)]
 
 
 def _syndromes(block: Bytes, checks: int) -> list[int]:

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 PIXELS_MAX = 90_000
 """A larger part is made smaller: what fills it has larger modules."""
-CODES_MAX = 2
 CANDIDATES_MAX = 8
 """Of more candidates only the roundest are combined."""
 MODULE_MIN_PX = 1.2
@@ -56,8 +55,8 @@ class Finder:
     error: float
 
 
-def codes(luma: Luma) -> Iterator[tuple[Corners, int]]:
-    """Corners of codes, clockwise from their own upper left, and how many modules they have, the likeliest first.
+def code_in(luma: Luma) -> tuple[Corners, int] | None:
+    """Corners of the likeliest code, clockwise from its own upper left, and how many modules it has; None if there is none.
 
     Args:
         luma: A part of a picture with the texture of a code.
@@ -73,8 +72,10 @@ def codes(luma: Luma) -> Iterator[tuple[Corners, int]]:
         found += [each for each in _fitted(luma, finders, sign) if each[0] > FITS_MIN]
         if found:
             break
-    likeliest = sorted(found, key=lambda each: -each[0])[:CODES_MAX]
-    return iter([(_scaled(corners, 1 / scale), modules) for _, corners, modules in likeliest])
+    if not found:
+        return None
+    _, corners, modules = max(found, key=lambda each: each[0])
+    return _scaled(corners, 1 / scale), modules
 
 
 def _finders(binary: Luma) -> Iterator[Finder]:

@@ -215,8 +215,8 @@ def read_region(name: str, luma: Luma, box: Box) -> list[Found]:
     return _found(codes, np.array([[1, 0, left], [0, 1, top], [0, 0, 1]]) @ back)
 
 
-def found_by_corners(luma: Luma, box: Box) -> list[Found]:
-    """Near misses of a part of a picture by their finder patterns alone.
+def found_by_corners(luma: Luma, box: Box) -> Found | None:
+    """The near miss in a part of a picture that its finder patterns alone show.
 
     Args:
         luma: The whole picture.
@@ -224,10 +224,11 @@ def found_by_corners(luma: Luma, box: Box) -> list[Found]:
     """
     left, top, right, bottom = box
     part = np.ascontiguousarray(luma[top:bottom, left:right])
-    if min(part.shape) < MODULES_MIN:
-        return []
-    to_whole = np.array([[1.0, 0, left], [0, 1, top], [0, 0, 1]])
-    return [Found(b"", _moved(corners, to_whole), modules) for corners, modules in finders.codes(part)]
+    code = None if min(part.shape) < MODULES_MIN else finders.code_in(part)
+    if code is None:
+        return None
+    corners, modules = code
+    return Found(b"", _moved(corners, np.array([[1.0, 0, left], [0, 1, top], [0, 0, 1]])), modules)
 
 
 def read_by_zbar(scanner: ZbarScanner, luma: Luma, box: Box) -> list[Found]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FORMAT_DIFFERS_MAX = 7
 """Of the format's thirty bits; a symbol of chance differs by about ten from the nearest of the formats."""
-DOUBTED_MAX = 2
+DOUBTED_MAX = 1
 """With erasures so many of the thresholds are tried again."""
 _DRAWN_PX = 3
 _QUIET_M = 4
@@ -77,11 +77,7 @@ def _inks(cells: Field) -> Iterator[Field]:
     """How much darker each module is than a threshold, by one threshold after the other, what reads most first."""
     yield _surroundings(sharp := _sharpened(cells, 0.6), 9) - sharp
     yield _surroundings(cells, 9) - cells
-    lowest, highest = cv2.erode(cells, np.ones((7, 7))), cv2.dilate(cells, np.ones((7, 7)))
-    yield np.asarray(cv2.blur((lowest + highest) / 2, (7, 7)) - cells, np.float32)
     yield _surroundings(sharp := _sharpened(cells, 0.25), 7) - sharp
-    level, _ = cv2.threshold(np.clip(cells, 0, 255).astype(np.uint8), 0, 255, cv2.THRESH_OTSU)
-    yield np.float32(level) - cells
 
 
 def _surroundings(cells: Field, modules: int) -> Field:

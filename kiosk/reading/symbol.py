@@ -42,8 +42,8 @@ def is_fragment(code: Any) -> bool:  # noqa: ANN401  zxingcpp.Barcode
     symbol = codewords.upright(symbol)
     if (code.extra or {}).get("UEC") == 1.0:  # nothing had to be corrected
         return codewords.mode_of(symbol) == codewords.STRUCTURED_APPEND
-    data = codewords.data_of(symbol)
-    return data is None or data[0] >> 4 == codewords.STRUCTURED_APPEND
+    start = codewords.start_of(symbol)
+    return start is None or start >> 4 == codewords.STRUCTURED_APPEND
 
 
 def corners_px(position: Any) -> Corners:  # noqa: ANN401  zxingcpp.Position

@@ -32,6 +32,8 @@ def test_symbol_is_its_codewords(seed: int) -> None:
     assert blocks is not None
     assert (codewords.redrawn(symbol, blocks) == symbol).all()
     assert (codewords.upright(symbol.T) == symbol).all()
+    assert codewords.start_of(symbol) == blocks[0][0][0]
+    assert codewords.mode_of(symbol) == blocks[0][0][0] >> 4
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -58,7 +60,7 @@ def test_what_is_not_trusted_is_given_up_first(seed: int) -> None:
     """Codewords that are hidden, and known to be, are mended, and as many errors besides as are left to be mended."""
     random = Random(seed)
     symbol = _symbol(random)
-    data, trust, seen = codewords.data_of(symbol), np.ones(symbol.shape, np.float32), symbol.copy()
+    trust, seen = np.ones(symbol.shape, np.float32), symbol.copy()
     level, _, _ = codewords.format_of(symbol)
     rows, columns = codewords._places(symbol.shape[0])
     for places, count in codewords._blocks(codewords.version_of(symbol.shape[0]), level):
@@ -66,7 +68,9 @@ def test_what_is_not_trusted_is_given_up_first(seed: int) -> None:
             bit = 8 * place + random.randrange(8)
             seen[rows[bit], columns[bit]] ^= True
             trust[rows[bit], columns[bit]] = 0
-    assert codewords.data_of(seen, trust) == data
+    blocks = codewords.corrected(seen, trust)
+    assert blocks is not None
+    assert (codewords.redrawn(seen, blocks) == symbol).all()
 
 
 def test_what_is_beyond_mending_is_nothing() -> None:

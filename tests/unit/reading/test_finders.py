@@ -40,7 +40,9 @@ def test_code_is_found_without_its_quiet_zone(payload: bytes, degrees: float, in
     picture = _turned(_cut_out(payload, module_px), degrees)
     picture = 255 - picture if inverted else picture
     side_px = _cut_out(payload, module_px).shape[0] - 120
-    corners, modules = next(iter(finders.codes(picture)))
+    code = finders.code_in(picture)
+    assert code is not None
+    corners, modules = code
     assert modules == side_px // module_px
     sides = [np.hypot(*np.subtract(corners[number], corners[number - 1])) for number in range(4)]
     assert max(abs(side - side_px) for side in sides) < 1.5 * module_px
@@ -55,7 +57,7 @@ def test_found_where_the_other_engine_sees_nothing() -> None:
 
     picture = _cut_out(CARD, 4)
     assert not zxingcpp.read_barcodes(picture, formats=SYMBOLS, return_errors=True)
-    assert list(finders.codes(picture))
+    assert finders.code_in(picture) is not None
 
 
 @pytest.mark.parametrize("kind", ["noise", "chequers", "flat", "text"])
@@ -71,6 +73,6 @@ def test_nothing_is_found_where_no_code_is(kind: str) -> None:
         "flat": np.full(rows.shape, 128),
         "text": page,
     }[kind].astype(np.uint8)
-    for corners, modules in finders.codes(picture):
-        cells = passes.cells_of(picture, Found(b"", corners, modules))
-        assert cells is None or passes.read_grid(cells, corners) == []
+    code = finders.code_in(picture)
+    cells = None if code is None else passes.cells_of(picture, Found(b"", *code))
+    assert code is None or cells is None or passes.read_grid(cells, code[0]) == []
