@@ -15,7 +15,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -87,15 +87,22 @@ class Decoder:
         """
         self._counted = counted
         self._now_ns = now_ns or time.perf_counter_ns
-        self._schedule = Schedule(passes.PLANS, budget_ms)
+        self._budget_ms = budget_ms
         self._watch = Watch()
-        self._zbar = ZbarScanner(step_px=2)
         self._sums = _Sums()
         self._is_idle = False
         self._number = -1
         self._read_at: deque[list[Found]] = deque(maxlen=REST_FRAMES)
         self.tried: list[Tried] = []
         """What was tried on the last frame, in order."""
+
+    @cached_property
+    def _schedule(self) -> Schedule:
+        return Schedule(passes.PLANS, self._budget_ms)
+
+    @cached_property
+    def _zbar(self) -> ZbarScanner:
+        return ZbarScanner(step_px=2)
 
     def read(self, frame: Frame) -> list[Reading]:
         """Every code in a frame, each once."""

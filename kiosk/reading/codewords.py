@@ -46,6 +46,7 @@ _FORMAT_ROWS = (8, 8, 8, 8, 8, 8, 8, 8, 7, 5, 4, 3, 2, 1, 0)
 _FORMAT_COLUMNS = (0, 1, 2, 3, 4, 5, 7, 8, 8, 8, 8, 8, 8, 8, 8)
 """Of the format's fifteen bits around the upper left finder pattern, the highest first."""
 _FORMATS = np.array([[value >> bit & 1 for bit in range(14, -1, -1)] for value in consts.FORMAT_INFO], bool)
+_FORMATS_TWICE = np.tile(_FORMATS, 2)
 _ORDER = 255
 
 
@@ -77,17 +78,23 @@ def format_of(symbol: Modules) -> tuple[int, int, int]:
     Returns:
         The level's two bits (L 1, M 0, Q 3, H 2), the mask, and how many of the thirty bits differ.
     """
-    last = symbol.shape[0] - 1
-    rows = np.array([*_FORMAT_ROWS, *range(last, last - 7, -1), *[8] * 8])
-    columns = np.array([*_FORMAT_COLUMNS, *[8] * 7, *range(last - 7, last + 1)])
-    distances = (symbol[rows, columns] != np.tile(_FORMATS, 2)).sum(1)
+    distances = (symbol[_format_places(symbol.shape[0])] != _FORMATS_TWICE).sum(1)
     nearest = int(distances.argmin())
     return nearest >> 3, nearest & 7, int(distances[nearest])
 
 
+@cache
+def _format_places(size: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    last = size - 1
+    rows = np.array([*_FORMAT_ROWS, *range(last, last - 7, -1), *[8] * 8])
+    columns = np.array([*_FORMAT_COLUMNS, *[8] * 7, *range(last - 7, last + 1)])
+    return rows, columns
+
+
 def upright(symbol: Modules) -> Modules:
     """The symbol, transposed if it is seen in a mirror, which its format tells."""
-    return symbol.T if format_of(symbol.T)[2] < format_of(symbol)[2] else symbol
+    differs = format_of(symbol)[2]
+    return symbol.T if differs and format_of(symbol.T)[2] < differs else symbol
 
 
 def mode_of(symbol: Modules) -> int:
