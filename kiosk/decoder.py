@@ -15,7 +15,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +23,7 @@ import numpy as np
 from kiosk.model import Reading
 from kiosk.reading import grid, passes
 from kiosk.reading.evidence import Look, Watch
-from kiosk.reading.schedule import REST_FRAMES, Evidence, Schedule, Scope
+from kiosk.reading.schedule import Evidence, Schedule, Scope, area_mpx
 from kiosk.reading.zbar import ZbarScanner
 
 if TYPE_CHECKING:
@@ -32,20 +32,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kiosk.lens.frame import Frame
-    from kiosk.reading.evidence import Box
+    from kiosk.reading.evidence import Box, Trait
     from kiosk.reading.passes import Found
-    from kiosk.reading.schedule import Attempt, Trait
+    from kiosk.reading.schedule import Attempt
 
     Luma = NDArray[np.uint8]
 
 PICTURE_BUDGET_MS = 60_000
-PICTURE_SHARE = 4.0
-"""A single picture may cost so many cheap passes more, `PICTURE_MS`, and zbar's last word: together 1.5 calls of pyzbar."""
-PICTURE_MS = 1.0
-NOMINAL_MS_PER_PIXEL = 1.5e-6
-"""What the cheap pass is taken to cost on a single picture: counted, not timed, so that a busy machine reads the same."""
-FRAME_MS_PER_PIXEL = 5e-6
-"""The same on a camera's frame, which is darker and noisier. The clock has its say in the budget only."""
+PICTURE_MPX, PICTURE_GIFT, TEXTURE_GIFT = 6.0, 10.0, 40.0
+"""What may be spent on a single picture beyond the cheap pass: on any, for its size, and for the part of it that has texture."""
+MS_PER_MPX = 1.6
+"""What a megapixel of work is taken for where it is counted and not timed."""
+EVERY_SCOPE, NEARLY_READ = frozenset(Scope), frozenset({Scope.NEAR})
+"""After a picture's first code only what is nearly read is followed."""
+FULL_EVERY = 4
+"""Where the camera makes small pictures, the cheap pass has the full one at least so often."""
+REST_FRAMES = 6
+"""So long after a code was read its place is not searched: the holder has been answered and need not be read in every frame."""
 FRAMES_SUMMED = 6
 SUMMED_WITHIN = 15
 """Only near misses of so many frames are summed: what came before was another code."""
@@ -84,67 +87,95 @@ class Decoder:
         """
         self._counted = counted
         self._now_ns = now_ns or time.perf_counter_ns
-        self._schedule = Schedule(passes.PLANS, budget_ms)
+        self._budget_ms = budget_ms
         self._watch = Watch()
-        self._zbar = ZbarScanner(step_px=2)
         self._sums = _Sums()
         self._is_idle = False
+        self._number = -1
         self._read_at: deque[list[Found]] = deque(maxlen=REST_FRAMES)
         self.tried: list[Tried] = []
         """What was tried on the last frame, in order."""
+
+    @cached_property
+    def _schedule(self) -> Schedule:
+        return Schedule(passes.PLANS, self._budget_ms)
+
+    @cached_property
+    def _zbar(self) -> ZbarScanner:
+        return ZbarScanner(step_px=2)
 
     def read(self, frame: Frame) -> list[Reading]:
         """Every code in a frame, each once."""
         self.tried = []
         if not frame.luma.size:
             return []
-        work = _Work(np.ascontiguousarray(frame.luma), [found for earlier in self._read_at for found in earlier])
-        cheap_ms = self._timed(passes.CHEAP, work, lambda: _cheap(frame, work.luma))
-        if not work.codes or work.near:
-            self._look(frame, work)
-        nominal_ms = FRAME_MS_PER_PIXEL * work.luma.size
-        self._schedule.begin(work.evidence(), nominal_ms, nominal_ms if self._counted else cheap_ms)
-        self._go_on(work, self._schedule)
+        self._number += 1
+        answered = [found for earlier in self._read_at for found in earlier]
+        work = _Work(np.ascontiguousarray(frame.luma), answered)
+        small = None if self._number % FULL_EVERY == 0 else frame.small
+        spent_ms = self._timed(passes.CHEAP, work, lambda: _cheap(small, work.luma))
+        if small is not None:
+            spent_ms += self._follow(work, answered)
+        self._look(frame, work)
+        tried = () if small is not None else (passes.CHEAP,)
+        self._schedule.begin(work.evidence(), 0.0 if self._counted else spent_ms, tried)
+        known = {found.payload for found in answered}
+        if work.codes.keys() <= known:
+            self._go_on(work, known)
+        is_new = not work.codes.keys() <= known
         self._read_at.append([found for found, _ in work.codes.values()])
-        self._sums.next_frame(has_read=bool(work.codes))
+        self._sums.next_frame(has_read=is_new)
         return work.readings(frame.exposed_at_boot_ns)
+
+    def _follow(self, work: _Work, answered: list[Found]) -> float:
+        """Codes that were read a moment ago are looked for where they were, if the small picture does not show them."""
+        spent_ms = 0.0
+        for payload, found in {found.payload: found for found in answered}.items():
+            if payload not in work.codes:
+                box = work.around(found)
+                spent_ms += self._timed(passes.PLAIN, work, partial(passes.read_region, passes.PLAIN, work.luma, box))
+        return spent_ms
 
     def _look(self, frame: Frame, work: _Work) -> None:
         """Look for texture; where there was none and nothing is nearly read, only in every second frame."""
         if self._is_idle and not work.near:
             self._is_idle = False
             return
-        look = self._watch.look(work.luma, frame.small)
+        look = self._watch.look(work.luma, frame.small, work.answered())
         self._is_idle = not look.regions
         work.look_at(look)
 
     def examine(self, luma: Luma) -> list[Reading]:
-        """Every code in a single picture, with the time that a picture may cost."""
+        """Every code in a single picture, with the work that a picture may cost."""
         self.tried = []
         if not luma.size:
             return []
         work = _Work(np.ascontiguousarray(luma), [])
         self._timed(passes.CHEAP, work, lambda: passes.read_cheaply(work.luma))
-        if not work.codes or work.near:
-            work.look_at(self._watch.look(work.luma))
+        if work.codes and not work.near:
+            return work.readings(0)
+        look = self._watch.look(work.luma, None, work.answered())
+        textured_mpx = min(luma.size / 1e6, sum(map(area_mpx, look.regions)))
+        gift_mpx = PICTURE_MPX + PICTURE_GIFT * luma.size / 1e6 + TEXTURE_GIFT * textured_mpx
+        work.look_at(look)
+        if not work.codes:
             work.look_at(Look((work.whole,)))
-        cheap_ms = NOMINAL_MS_PER_PIXEL * work.luma.size
-        purse_ms = PICTURE_MS + PICTURE_SHARE * cheap_ms
-        schedule = Schedule(passes.PLANS, PICTURE_BUDGET_MS, share=0.0, purse_ms=purse_ms, drip=1.0)
-        schedule.begin(work.evidence(), cheap_ms, 0.0)
-        self._go_on(work, schedule)
-        if not work.codes and passes.ZBAR not in {tried.strategy for tried in self.tried}:
-            self._timed(passes.ZBAR, work, lambda: passes.read_by_zbar(self._zbar, work.luma, work.boxes[0]))
+        self._schedule.begin(work.evidence(), 0.0, (passes.CHEAP,), gift_mpx)
+        while (attempt := self._schedule.choose(NEARLY_READ if work.codes else EVERY_SCOPE)) is not None:
+            self._try(attempt, work)
         return work.readings(0)
 
-    def _go_on(self, work: _Work, schedule: Schedule) -> None:
-        """Spend what the schedule allows, until nothing is left to be read."""
-        while (not work.codes or work.near) and (attempt := schedule.choose()) is not None:
-            before = len(work.codes)
-            cost_ms = self._timed(attempt.plan.name, work, partial(self._attempt, attempt, work))
-            cost_ms = attempt.expected_ms if self._counted else cost_ms
-            schedule.settle(attempt, cost_ms, read=len(work.codes) > before)
-            schedule.found(work.evidence())
+    def _go_on(self, work: _Work, known: set[bytes]) -> None:
+        """Spend what the schedule allows, until a code is read that is not known: its holder is answered first, the next frame is for others."""
+        while work.codes.keys() <= known and (attempt := self._schedule.choose()) is not None:
+            self._try(attempt, work)
+
+    def _try(self, attempt: Attempt, work: _Work) -> None:
+        before = len(work.codes)
+        cost_ms = self._timed(attempt.plan.name, work, partial(self._attempt, attempt, work))
+        cost_ms = attempt.cost_mpx * MS_PER_MPX if self._counted else cost_ms
+        self._schedule.settle(attempt, cost_ms, read=len(work.codes) > before)
+        self._schedule.found(work.evidence())
 
     def _timed(self, strategy: str, work: _Work, search: Callable[[], list[Found]]) -> float:
         started_ns = self._now_ns()
@@ -154,13 +185,17 @@ class Decoder:
         return cost_ms
 
     def _attempt(self, attempt: Attempt, work: _Work) -> list[Found]:
-        plan = attempt.plan
-        if plan.scope is Scope.NEAR:
-            return self._straighten(work, work.near[attempt.target])
-        box = work.boxes[attempt.target] if plan.scope is Scope.REGION else work.whole
-        if plan.name == passes.ZBAR:
+        name, box = attempt.plan.name, attempt.target or work.whole
+        if name == passes.GRID:
+            return self._straighten(work, work.near_in(box))
+        if name == passes.FINDERS:
+            near = passes.found_by_corners(work.luma, box)
+            return [] if near is None else _flat(work, near) or self._straighten(work, near)
+        if name == passes.CHEAP:
+            return passes.read_cheaply(work.luma)
+        if name == passes.ZBAR:
             return passes.read_by_zbar(self._zbar, work.luma, box)
-        return passes.read_region(plan.name, work.luma, box)
+        return passes.read_region(name, work.luma, box)
 
     def _straighten(self, work: _Work, near: Found) -> list[Found]:
         cells = passes.cells_of(work.luma, near)
@@ -188,7 +223,7 @@ class _Work:
         self.whole: Box = (0, 0, luma.shape[1], luma.shape[0])
         self.codes: dict[bytes, tuple[Found, str]] = {}
         self.near: list[Found] = []
-        self.boxes: list[Box] = []
+        self._regions: list[Box] = []
         self._traits: frozenset[Trait] = frozenset()
 
     def take(self, found: list[Found], strategy: str) -> int:
@@ -205,22 +240,31 @@ class _Work:
         for each in found:
             if not each.payload and len(self.near) < NEAR_MAX and not self._is_known(each):
                 self.near.append(each)
-                self.boxes.append(self._around(each))
         return len(self.codes) - before
 
     def look_at(self, look: Look) -> None:
-        """Note where to search, after the near misses: what has a code's texture."""
-        self.boxes += [box for box in look.regions if box not in self.boxes]
+        """Note where to search: what has a code's texture."""
+        self._regions += [box for box in look.regions if box not in self._regions]
         self._traits |= look.traits
 
     def evidence(self) -> Evidence:
-        """For the schedule."""
+        """For the schedule: what is left to be read."""
+        codes = [code for code, _ in self.codes.values()]
         return Evidence(
-            near=tuple(_area(self._around(near)) / self.luma.size for near in self.near),
-            regions=tuple(_area(box) / self.luma.size for box in self.boxes),
+            size_mpx=self.luma.size / 1e6,
+            near=tuple(self.around(near) for near in self.near),
+            regions=tuple(box for box in self._regions if not any(_is_inside(code, box) for code in codes)),
             traits=self._traits,
-            has_read=bool(self.codes),
+            has_read=bool(codes),
         )
+
+    def answered(self) -> list[Box]:
+        """Where codes were read, in this frame and a moment ago."""
+        return [self.around(code) for code in (*self._read_before, *(code for code, _ in self.codes.values()))]
+
+    def near_in(self, box: Box) -> Found:
+        """The near miss of a box of the evidence."""
+        return next(near for near in self.near if self.around(near) == box)
 
     def readings(self, exposed_at_boot_ns: int) -> list[Reading]:
         """What was read."""
@@ -238,7 +282,8 @@ class _Work:
             _is_same_place(near, known) and near.modules in (0, known.modules) for known in self.near
         )
 
-    def _around(self, near: Found) -> Box:
+    def around(self, near: Found) -> Box:
+        """A box around a code, a little larger."""
         corners = np.array(near.corners)
         (left, top), (right, bottom) = corners.min(0), corners.max(0)
         margin = NEAR_MARGIN * max(right - left, bottom - top) + 8
@@ -295,11 +340,17 @@ def examine_picture(luma: Luma) -> tuple[list[Reading], list[Tried]]:
     return decoder.examine(luma), decoder.tried
 
 
-def _cheap(frame: Frame, luma: Luma) -> list[Found]:
-    """The cheap pass, on the small picture where the camera makes one."""
-    if frame.small is None:
+def _flat(work: _Work, near: Found) -> list[Found]:
+    """A code read by its corners alone, as if it were flat."""
+    cells = passes.cells_of(work.luma, near, straightened=False)
+    return [] if cells is None else passes.read_grid(cells, near.corners)
+
+
+def _cheap(small: Luma | None, luma: Luma) -> list[Found]:
+    """The cheap pass, on the small picture if there is one."""
+    if small is None:
         return passes.read_cheaply(luma)
-    small = np.ascontiguousarray(frame.small)
+    small = np.ascontiguousarray(small)
     scale = (luma.shape[1] / small.shape[1], luma.shape[0] / small.shape[0])
     return [passes.scaled(found, scale) for found in passes.read_cheaply(small)]
 
@@ -311,6 +362,7 @@ def _is_same_place(first: Found, second: Found) -> bool:
     return bool(distance < 0.35 * np.linalg.norm(other[0] - other[2]))
 
 
-def _area(box: Box) -> int:
-    left, top, right, bottom = box
-    return (right - left) * (bottom - top)
+def _is_inside(code: Found, box: Box) -> bool:
+    """Whether the middle of a code lies in a box."""
+    x, y = np.array(code.corners).mean(0)
+    return bool(box[0] <= x < box[2] and box[1] <= y < box[3])

@@ -12,14 +12,13 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from bench.decoding import left_out
 from bench.decoding.intervals import Estimate, bootstrap, share_of_groups
 from bench.decoding.row import Row, Wanted
 from bench.decoding.run import OURS, ZXING, Faults, Judge, at_the_door, door_decoder
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     Luma = NDArray[np.uint8]
 
 SIX = "six calls"
-LEFT_OUT = "kiosk, one set left out"
 TUNED = "made with these photos in view"
 RIGHT, WRONG = b"right", b"wrong"
 WIDTHS_PX = (1280, 640)
@@ -70,15 +68,12 @@ def rows_of_photos(run: Run) -> list[Row]:
     """Each photo once, by every reader that is here."""
     if run.data is None:
         return [Row(f"photos, {width_px} px", None, Wanted(RATE[width_px])) for width_px in WIDTHS_PX]
-    rows, made = [], left_out.generated(run)
+    rows = []
     for width_px in WIDTHS_PX:
         photos = _photos(run.data, width_px)
         every = 3 if run.is_quick else 1
         kept = photos[::every]
-        hopes = left_out.chances(run, kept, made)
-        tasks = [
-            (run.data, width_px, every * number, hopes.get(photo.set_name, {})) for number, photo in enumerate(kept)
-        ]
+        tasks = [(run.data, width_px, every * number) for number in range(len(kept))]
         told = run.map(_read, tasks)
         coded = [(photo, each) for photo, each in zip(kept, told, strict=True) if photo.has_code]
         rows += _rates(coded, width_px)
@@ -116,10 +111,10 @@ def rows_of_photos_at_the_door(run: Run) -> list[Row]:
 def _rates(coded: Sequence[tuple[Photo, Told]], width_px: int) -> list[Row]:
     groups = [photo.set_name for photo, _ in coded]
     rows = []
-    for name in (LEFT_OUT, OURS, SIX, ZXING, "WeChat"):
+    for name in (OURS, SIX, ZXING, "WeChat"):
         if name in coded[0][1]:
             estimate = share_of_groups([told[name][0] for _, told in coded], groups).times(100)
-            wanted, note = (Wanted(RATE[width_px]), "") if name == LEFT_OUT else (None, TUNED if name == OURS else "")
+            wanted, note = (Wanted(RATE[width_px]), TUNED) if name == OURS else (None, "")
             rows.append(Row(f"photos, {width_px} px: {name}", estimate, wanted, " %", note))
     return rows
 
@@ -128,11 +123,11 @@ def _over_six(coded: Sequence[tuple[Photo, Told]], every: Sequence[tuple[Photo, 
     """Points over the six calls and cost against theirs, whole sets drawn again."""
     points = _by_set(
         coded,
-        lambda told: (told[LEFT_OUT][0], told[SIX][0], 1),
+        lambda told: (told[OURS][0], told[SIX][0], 1),
         lambda sums: 100 * float((sums[0] - sums[1]) / sums[2]),
     )
     costs = [
-        _by_set(some, lambda told: (told[LEFT_OUT][2], told[SIX][2]), lambda sums: float(sums[0] / sums[1]))
+        _by_set(some, lambda told: (told[OURS][2], told[SIX][2]), lambda sums: float(sums[0] / sums[1]))
         for some in (coded, every)
     ]
     cheap, unit = Wanted(1.05, at_least=False), " × the six calls"
@@ -192,14 +187,13 @@ def _photos(folder: Path, width_px: int) -> list[Photo]:
     return photos
 
 
-def _read(task: tuple[Path, int, int, dict[str, float]]) -> tuple[Told, Faults]:
-    folder, width_px, number, hopes = task
+def _read(task: tuple[Path, int, int]) -> tuple[Told, Faults]:
+    folder, width_px, number = task
     photo, judge = _photos(folder, width_px)[number], Judge(turn=number)
-    readers: dict[str, Reader] = {LEFT_OUT: partial(left_out.read_with, left_out.plans_with(hopes)), **_engines()}
-    judged = {name: _judged(photo, read) for name, read in readers.items()}
+    judged = {name: _judged(photo, read) for name, read in _engines().items()}
     answers = judge.compare(judged, photo.luma, [RIGHT, WRONG])
     told = {name: (RIGHT in read, WRONG in read, took_s) for name, (read, took_s) in answers.items()}
-    return told, Faults(told[OURS][1] or told[LEFT_OUT][1], judge.faults.raised, 1)
+    return told, Faults(told[OURS][1], judge.faults.raised, 1)
 
 
 def _shown(task: tuple[Path, int, int, int]) -> tuple[tuple[bool, bool], Faults]:

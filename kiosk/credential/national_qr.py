@@ -3,9 +3,10 @@
     SoGiayTo|HoTen|NgaySinh|LoaiDinhDanh|QID|EXT
     ******029317|NGUYEN VAN A|1987-**-**|0|162979388586171100|<1<<
 
-The document's number may be masked or empty, month and day of birth may be masked; QID is the person's key. EXT is
-optional, its parts are separated by `<`: declarer's QID, sex, BHYT number, phone, signature. Apps leave parts out, so
-phone and BHYT number are found by their shape. Of the sex codes 0, 1 and 2 only 1 (male) is certain; others are not read.
+The document's number may be masked or empty, month and day of birth may be masked; QID is the person's key, of eighteen
+digits: what is shorter is a part of one. EXT is optional, its parts are separated by `<`: declarer's QID, sex, BHYT number,
+phone, signature. Apps leave parts out, so phone and BHYT number are found by their shape. Of the sex codes 0, 1 and 2 only
+1 (male) is certain; others are not read.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ NATIONAL_QR = "national-qr"
 _FIELD_COUNTS = (5, 6)
 _BIRTH_SHAPE = re.compile(r"[0-9]{4}-[0-9*]{2}-[0-9*]{2}")
 _NUMBER = re.compile(r"\*{0,20}[0-9A-Z]{0,20}")
-_QID = re.compile(r"[0-9]{6,32}")
+_QID = re.compile(r"[0-9]{18}")
 _PHONE = re.compile(r"0[0-9]{9}")
 _INSURANCE = re.compile(r"[A-Z]{2}[0-9]{13}")
 _MOST_PARTS = 5

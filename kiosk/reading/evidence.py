@@ -12,20 +12,24 @@ Units: `_px` pixels of the frame.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from kiosk.reading.schedule import Trait
-
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 BLOCK_PX = 16
 SMALL_PX = 160_000
 """A picture of no more pixels is one region."""
-REGIONS_MAX = 2
+REGIONS_MAX = 4
+SAME, INSIDE = 0.4, 0.6
+"""A box that shares so much with a stronger one, or lies so far in it, is the weaker texture around that."""
+PEAKS_MAX = 8
 EXTENT = 0.3
 """A region reaches as far as its texture exceeds this share of its peak."""
 PEAK_MIN = 3.5
@@ -37,6 +41,13 @@ SOFT = 0.12
 
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels; right and bottom are beyond it."""
+
+
+class Trait(Enum):
+    """What may ail a picture."""
+
+    DIM = "little light, so noise"
+    SOFT = "no sharp edges"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +69,21 @@ class Watch:
     def __init__(self) -> None:
         self._still: NDArray[np.float32] | None = None
 
-    def look(self, luma: NDArray[np.uint8], half: NDArray[np.uint8] | None = None) -> Look:
+    def look(
+        self, luma: NDArray[np.uint8], half: NDArray[np.uint8] | None = None, answered: Sequence[Box] = ()
+    ) -> Look:
         """Look at a frame.
 
         Args:
             luma: The frame, contiguous.
             half: The same at about half the size, if the camera has made it.
+            answered: Where codes were read: their texture is no news.
         """
         height_px, width_px = luma.shape
         if luma.size <= SMALL_PX or min(luma.shape) < 4 * BLOCK_PX:
             box = (0, 0, width_px, height_px)
-            return Look((box,), _traits(luma, box)) if min(luma.shape) >= BLOCK_PX and np.ptp(luma) > 0 else Look()
+            is_empty = bool(answered) or min(luma.shape) < BLOCK_PX or np.ptp(luma) == 0
+            return Look() if is_empty else Look((box,), _traits(luma, box))
         texture = _texture(luma, half)
         still = self._still
         if still is None or still.shape != texture.shape:
@@ -76,6 +91,11 @@ class Watch:
         else:
             news = np.maximum(texture - still, 0)
             still += LEARN * (texture - still)
+        for left, top, right, bottom in answered:
+            rows, columns = (
+                slice(max(0, a // BLOCK_PX - 1), b // BLOCK_PX + 2) for a, b in ((top, bottom), (left, right))
+            )
+            news[rows, columns] = 0
         regions = _regions(news, width_px, height_px)
         return Look(regions, _traits(luma, regions[0]) if regions else frozenset())
 
@@ -106,7 +126,10 @@ def _regions(texture: NDArray[np.float32], width_px: int, height_px: int) -> tup
     floor = float(np.median(texture))
     left_over = texture - floor
     boxes: list[Box] = []
-    while len(boxes) < REGIONS_MAX and (peak := float(left_over.max())) >= PEAK_MIN:
+    for _ in range(PEAKS_MAX):
+        peak = float(left_over.max())
+        if len(boxes) == REGIONS_MAX or peak < PEAK_MIN:
+            break
         row, column = np.unravel_index(int(left_over.argmax()), left_over.shape)
         _, labels, facts, _ = cv2.connectedComponentsWithStats(
             (left_over > EXTENT * peak).astype(np.uint8), connectivity=4
@@ -115,15 +138,24 @@ def _regions(texture: NDArray[np.float32], width_px: int, height_px: int) -> tup
         x, y, width, height, _ = (int(value) for value in facts[label])
         left_over[labels == label] = 0
         margin = max(1.5, 0.12 * max(width, height))
-        boxes.append(
-            (
-                max(0, round((x - margin) * BLOCK_PX)),
-                max(0, round((y - margin) * BLOCK_PX)),
-                min(width_px, round((x + width + margin) * BLOCK_PX)),
-                min(height_px, round((y + height + margin) * BLOCK_PX)),
-            )
+        box = (
+            max(0, round((x - margin) * BLOCK_PX)),
+            max(0, round((y - margin) * BLOCK_PX)),
+            min(width_px, round((x + width + margin) * BLOCK_PX)),
+            min(height_px, round((y + height + margin) * BLOCK_PX)),
         )
+        if not any(_is_same(box, other) for other in boxes):
+            boxes.append(box)
     return tuple(boxes)
+
+
+def _is_same(box: Box, other: Box) -> bool:
+    """Whether most of a box lies in another one, or they share much of what they cover together."""
+    width = min(box[2], other[2]) - max(box[0], other[0])
+    height = min(box[3], other[3]) - max(box[1], other[1])
+    shared = max(0, width) * max(0, height)
+    area, other_area = ((each[2] - each[0]) * (each[3] - each[1]) for each in (box, other))
+    return shared > INSIDE * area or shared > SAME * (area + other_area - shared)
 
 
 def _traits(luma: NDArray[np.uint8], box: Box) -> frozenset[Trait]:

@@ -4,15 +4,13 @@ Cloth wrinkles, paper bends, and a lens blurs: then the four corners of a code a
 by half a module or by two. The edges between modules are the cure. Straightened by its corners, a code has its edges where
 x is a multiple of the module's width; where the paper is bent they are displaced, and the displacement is the phase of the
 edges' strength at the period of one module [1]. It is smooth, so it is followed from the finder patterns, where it is small,
-over the whole code, the clearest neighbour first [2]. What comes out is one brightness a module. From that a clean picture is
-drawn, with fresh finder and timing patterns, and given to zxing-cpp: its error correction is what says whether it was right.
+over the whole code, the clearest neighbour first [2]. What comes out is one brightness a module; `sampler` reads it.
 
 Units: `_px` pixels. One module is `CELL_PX` wide in the straightened picture.
 
 Sources:
     [1] Takeda, Ina, Kobayashi, "Fourier-transform method of fringe-pattern analysis", J. Opt. Soc. Am. 72 (1982).
     [2] Herráez et al., "Fast two-dimensional phase-unwrapping algorithm …", Applied Optics 41 (2002).
-    [3] ISO/IEC 18004, 6.3: function patterns.
 """
 
 from __future__ import annotations
@@ -24,8 +22,6 @@ import cv2
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from kiosk.reading.symbol import Corners
@@ -40,68 +36,45 @@ MODULES_MAX = 109
 """Larger codes are left: straightening them would take too long for a frame."""
 SMOOTH_MODULES = (2.0, 1.2)
 """The displacement is measured twice, over so many modules: first to follow it, then to refine it."""
-STRIDE = 3
+STRIDE = 4
 """It is followed on every so many modules."""
+SURROUNDINGS_M = 9
+"""A module is dark or bright against so many around it."""
 SEED = MARGIN + 3
 """The middle module of a finder pattern, counted from the edge of what is straightened."""
-_DRAWN_PX = 3
-_QUIET = 4
 _TURN = np.exp(2j * np.pi * (np.arange(CELL_PX) + 0.5) / CELL_PX).astype(np.complex64)
-_AROUND = np.array([[0, -1, 0], [-1, 0, -1], [0, -1, 0]], np.float32)
 
 
-def brightness_of_modules(luma: NDArray[np.uint8], corners: Corners, modules: int) -> Field:
+def brightness_of_modules(
+    luma: NDArray[np.uint8], corners: Corners, modules: int, *, straightened: bool = True
+) -> Field:
     """The brightness of each module of a code, dark modules low, whether the code is inverted or not.
 
     Args:
         luma: The picture.
         corners: Of the code, clockwise from its own upper left.
         modules: Modules across.
+        straightened: Whether bends are followed; a flat code does not need it.
     """
-    flat = _straightened(_rectified(luma, corners, modules))
-    smooth = cv2.GaussianBlur(flat, (0, 0), 0.22 * CELL_PX).astype(np.float32)
-    pairs = (smooth[1:, 1:] + smooth[1:, :-1] + smooth[:-1, 1:] + smooth[:-1, :-1]) / 4
-    centres = (np.arange(modules) + MARGIN) * CELL_PX + CELL_PX // 2 - 1
-    cells = np.asarray(pairs[np.ix_(centres, centres)], np.float32)
+    flat = _rectified(luma, corners, modules)
+    flat = _straightened(flat) if straightened else flat
+    smooth = cv2.GaussianBlur(flat, (0, 0), 0.22 * CELL_PX)
+    left = (np.arange(modules) + MARGIN) * CELL_PX + CELL_PX // 2 - 1
+    middles = np.stack([left, left + 1], 1).ravel()
+    four = smooth[np.ix_(middles, middles)].astype(np.float32)
+    cells = four.reshape(modules, 2, modules, 2).mean((1, 3))
     return np.asarray(255 - cells if _is_inverted(cells) else cells, np.float32)
 
 
 def ink(cells: Field) -> Field:
     """How dark each module is against its surroundings, about -1 to 1: what is summed over several frames."""
-    difference = _surroundings(cells, 9) - cells
+    difference = _surroundings(cells) - cells
     return np.asarray(np.clip(difference / (2 * float(np.abs(difference).mean()) + 1e-3), -1, 1), np.float32)
 
 
-def drawings(cells: Field) -> Iterator[NDArray[np.uint8]]:
-    """Clean pictures of the code, the likeliest first, as different thresholds see it.
-
-    Args:
-        cells: The brightness of each module.
-    """
-    for dark in _thresholded(cells):
-        yield _drawn(_with_patterns(dark))
-
-
-def _thresholded(cells: Field) -> Iterator[NDArray[np.bool_]]:
-    yield cells < _surroundings(cells, 9)
-    lowest, highest = cv2.erode(cells, np.ones((7, 7))), cv2.dilate(cells, np.ones((7, 7)))
-    yield cells < cv2.blur((lowest + highest) / 2, (7, 7))
-    yield (sharp := _sharpened(cells, 0.25)) < _surroundings(sharp, 7)
-    level, _ = cv2.threshold(np.clip(cells, 0, 255).astype(np.uint8), 0, 255, cv2.THRESH_OTSU)
-    yield cells < level
-    yield (sharp := _sharpened(cells, 0.6)) < _surroundings(sharp, 9)
-
-
-def _surroundings(cells: Field, modules: int) -> Field:
-    mean = cv2.blur(cells, (modules, modules), borderType=cv2.BORDER_REFLECT_101)
+def _surroundings(cells: Field) -> Field:
+    mean = cv2.blur(cells, (SURROUNDINGS_M, SURROUNDINGS_M), borderType=cv2.BORDER_REFLECT_101)
     return np.asarray(cv2.GaussianBlur(mean, (3, 3), 0), np.float32)
-
-
-def _sharpened(cells: Field, amount: float) -> Field:
-    """Take from each module what blur has brought it from its four neighbours."""
-    kernel = amount * _AROUND
-    kernel[1, 1] = 1 + 4 * amount
-    return np.asarray(cv2.filter2D(cells, -1, kernel, borderType=cv2.BORDER_REPLICATE), np.float32)
 
 
 def _is_inverted(cells: Field) -> bool:
@@ -146,16 +119,22 @@ def _straightened(flat: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _phases(flat: NDArray[np.uint8], modules: float) -> list[tuple[Field, Field]]:
     """Along x and along y: by what part of a module the edges are displaced, -0.5 to 0.5, and how clear that is."""
-    smooth = cv2.GaussianBlur(flat, (3, 3), 0)
-    along_x = np.abs(cv2.Sobel(smooth, cv2.CV_16S, 1, 0)).astype(np.float32)
-    along_y = np.abs(cv2.Sobel(smooth, cv2.CV_16S, 0, 1)).astype(np.float32)
-    across = [_edges(along_x, modules), _edges(np.ascontiguousarray(along_y.T), modules)]
+    smooth = np.asarray(cv2.GaussianBlur(flat, (3, 3), 0), np.uint8)
+    side_px, count = flat.shape[0], flat.shape[0] // CELL_PX
+    along_x = cv2.resize(_steepness(smooth, 1, 0), (side_px, count), interpolation=cv2.INTER_AREA)
+    along_y = cv2.resize(_steepness(smooth, 0, 1), (count, side_px), interpolation=cv2.INTER_AREA)
+    across = [_edges(np.ascontiguousarray(each, np.uint8), modules) for each in (along_x, along_y.T)]
     return [across[0], (np.ascontiguousarray(across[1][0].T), np.ascontiguousarray(across[1][1].T))]
 
 
-def _edges(strength: Field, modules: float) -> tuple[Field, Field]:
-    count = strength.shape[0] // CELL_PX
-    columns = strength.reshape(count, CELL_PX, count, CELL_PX).sum(1)
+def _steepness(smooth: NDArray[np.uint8], x: int, y: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.convertScaleAbs(cv2.Sobel(smooth, cv2.CV_16S, x, y), alpha=0.25), np.uint8)
+
+
+def _edges(strength: NDArray[np.uint8], modules: float) -> tuple[Field, Field]:
+    """Of the edges' mean strength in each row of modules, shape (modules, pixels)."""
+    count = strength.shape[0]
+    columns = strength.reshape(count, count, CELL_PX).astype(np.float32)
     waves = columns @ _TURN
     real, imaginary, total = (
         cv2.GaussianBlur(np.ascontiguousarray(part), (0, 0), modules)
@@ -199,24 +178,3 @@ def _followed_coarsely(phases: list[list[list[float]]], clarity: list[list[float
                 heapq.heappush(heap, (-clarity[r][c], (r, c), here))
     both = np.array([known[row, column] for row in range(count) for column in range(count)], np.float32)
     return [np.ascontiguousarray(both[:, axis].reshape(count, count)) for axis in (0, 1)]
-
-
-def _with_patterns(dark: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Draw the finder and timing patterns, which are known, over what was seen of them [3]."""
-    count = dark.shape[0]
-    marked = dark.copy()
-    timing = np.arange(8, count - 8) % 2 == 0
-    marked[6, 8 : count - 8] = timing
-    marked[8 : count - 8, 6] = timing
-    finder = np.ones((7, 7), np.bool_)
-    finder[1:6, 1:6] = False
-    finder[2:5, 2:5] = True
-    for row, column in ((0, 0), (0, count - 7), (count - 7, 0)):
-        marked[max(0, row - 1) : row + 8, max(0, column - 1) : column + 8] = False
-        marked[row : row + 7, column : column + 7] = finder
-    return marked
-
-
-def _drawn(dark: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    padded = np.pad(np.where(dark, 0, 255).astype(np.uint8), _QUIET, constant_values=255)
-    return padded.repeat(_DRAWN_PX, axis=0).repeat(_DRAWN_PX, axis=1)

@@ -5,9 +5,9 @@ which are codes whose place is known and whose bits are not. Text is never taken
 garbles Vietnamese without a word. No pass looks at more than `PIXELS_MAX` pixels after its preparation, so that one pass is
 bounded whatever is shown.
 
-`chance` and `cost` were measured by `make bench-decode`; see docs/decoding.md. They are what the schedule begins with.
+What each takes was measured by `python -m bench.learn --costs`, what each reads is learnt by `python -m bench.learn`; see docs/decoding.md.
 
-Units: `_px` pixels, `_deg` degrees.
+Units: `_px` pixels.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import cv2
 import numpy as np
 import zxingcpp
 
-from kiosk.reading import grid
-from kiosk.reading.schedule import Plan, Scope, Trait
+from kiosk.reading import finders, grid, sampler
+from kiosk.reading.schedule import Plan, Scope
 from kiosk.reading.symbol import corners_px, is_fragment, modules_of
 
 if TYPE_CHECKING:
@@ -35,13 +35,20 @@ if TYPE_CHECKING:
 
     Luma = NDArray[np.uint8]
 
-PIXELS_MAX = 1_000_000
+MODULES_MIN = 21
+PIXELS_MAX = 4_000_000
 """A prepared picture has no more pixels than this: the scale gives way."""
 CHEAP = "zxing"
+PLAIN = "plain"
 GRID = "grid"
+FINDERS = "finders"
 ZBAR = "zbar"
 SYMBOLS = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCodeModel1, zxingcpp.BarcodeFormat.QRCodeModel2])
-_LOCAL, _GLOBAL = zxingcpp.Binarizer.LocalAverage, zxingcpp.Binarizer.GlobalHistogram
+_LOCAL, _GLOBAL, _FIXED = (
+    zxingcpp.Binarizer.LocalAverage,
+    zxingcpp.Binarizer.GlobalHistogram,
+    zxingcpp.Binarizer.FixedThreshold,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,6 @@ class Recipe:
         smooth_px: Gaussian blur against noise, standard deviation; 0 for none.
         box_px: Mean over a square of so many pixels; 0 for none.
         scale: Enlargement across and down.
-        turn_deg: Rotation.
         focus_px: Blur of the lens that is undone, standard deviation after scaling; 0 for none.
         across_px: Where it is less across the way of a hand that moved: this much is undone there; 0 for as much as along it.
         noise: Power of the noise against that of the picture, for `focus_px`.
@@ -84,7 +90,6 @@ class Recipe:
     smooth_px: float = 0.0
     box_px: int = 0
     scale: tuple[float, float] = (1.0, 1.0)
-    turn_deg: float = 0.0
     focus_px: float = 0.0
     across_px: float = 0.0
     noise: float = 0.01
@@ -99,14 +104,6 @@ class Recipe:
 def _curve(gamma: float) -> Callable[[Luma], Luma]:
     table = np.round(255 * (np.arange(256) / 255) ** gamma).astype(np.uint8)
     return lambda luma: np.asarray(cv2.LUT(luma, table), np.uint8)
-
-
-def _levelled(luma: Luma) -> Luma:
-    """Even light: the mean of the surroundings taken away, the contrast stretched."""
-    side_px = max(15, min(luma.shape) // 4 | 1)
-    difference = luma.astype(np.float32) - cv2.blur(luma, (side_px, side_px)).astype(np.float32)
-    spread = float(np.sqrt(np.mean(difference * difference))) + 1
-    return np.asarray(np.clip(128 + difference * (55 / spread), 0, 255), np.uint8)
 
 
 def _equalised(luma: Luma) -> Luma:
@@ -175,49 +172,46 @@ def _way_of_smear(luma: Luma) -> tuple[float, float]:
     return float(np.cos(turn)), float(np.sin(turn))
 
 
-_DIM, _SOFT = frozenset({Trait.DIM}), frozenset({Trait.SOFT})
 _REGION, _WHOLE = Scope.REGION, Scope.WHOLE
 
 RECIPES = (
-    Recipe(Plan("smooth-double", _REGION, 0.17, 3.1, suits=_DIM), smooth_px=0.7, scale=(2, 2)),
-    Recipe(
-        Plan("sharp", _REGION, 0.12, 2.5, suits=_SOFT), smooth_px=0.7, sharpen_px=2, sharpen_by=3, binarizer=_GLOBAL
-    ),
-    Recipe(Plan("focus-double-1", _REGION, 0.17, 7, suits=_SOFT), focus_px=1.2, enlarge=2),
-    Recipe(Plan("focus-double-smear", _REGION, 0.17, 8, suits=_SOFT), focus_px=1.3, across_px=1.0, noise=0.03, enlarge=2),
-    Recipe(Plan("focus-double-1.5", _REGION, 0.14, 7, suits=_SOFT), focus_px=1.5, noise=0.005, enlarge=2),
-    Recipe(Plan("focus-double-2", _REGION, 0.1, 7, suits=_SOFT), focus_px=2, noise=0.005, enlarge=2),
-    Recipe(Plan("focus-2", _REGION, 0.1, 6.5, suits=_SOFT), focus_px=2),
-    Recipe(Plan("focus-3", _REGION, 0.06, 6.5, suits=_SOFT), focus_px=2.7, noise=0.004),
-    Recipe(Plan("double-focus", _REGION, 0.03, 24, suits=_SOFT), scale=(2, 2), focus_px=4),
-    Recipe(
-        Plan("double-sharp", _REGION, 0.1, 11, suits=_SOFT),
-        smooth_px=1, scale=(2, 2), sharpen_px=4, sharpen_by=3, binarizer=_LOCAL,
-    ),
-    Recipe(
-        Plan("double-sharp-global", _REGION, 0.08, 10, suits=_SOFT),
-        smooth_px=1, scale=(2, 2), sharpen_px=4, sharpen_by=3, binarizer=_GLOBAL,
-    ),
-    Recipe(Plan("box", _REGION, 0.11, 1.2, suits=_DIM), box_px=3),
-    Recipe(Plan("global", _WHOLE, 0.06, 0.6), binarizer=_GLOBAL),
-    Recipe(Plan("half-global", _WHOLE, 0.04, 0.7), scale=(0.5, 0.5), binarizer=_GLOBAL),
-    Recipe(Plan("double", _REGION, 0.12, 2.7), scale=(2, 2)),
-    Recipe(Plan("threshold", _REGION, 0.11, 7.4, suits=_SOFT), scale=(2, 2), tone=_thresholded),
-    Recipe(Plan("half-levelled", _REGION, 0.02, 1.5, suits=_DIM), scale=(0.5, 0.5), tone=_levelled, binarizer=_GLOBAL),
-    Recipe(Plan("box-levelled", _REGION, 0.015, 2.3, suits=_DIM), box_px=5, tone=_levelled),
-    Recipe(Plan("triple", _REGION, 0.05, 4), scale=(3, 3)),
-    Recipe(Plan("brightened", _REGION, 0.015, 1.3, suits=_DIM), tone=_curve(0.5)),
-    Recipe(Plan("darkened", _REGION, 0.008, 0.7), tone=_curve(2.0), binarizer=_GLOBAL),
-    Recipe(Plan("inked", _REGION, 0.008, 1.0), tone=_darkened),
-    Recipe(Plan("equalised", _REGION, 0.03, 2.9), tone=_equalised),
-    Recipe(Plan("narrowed", _REGION, 0.01, 1.5), scale=(0.6, 1)),
-    Recipe(Plan("flattened", _REGION, 0.012, 1.4), scale=(1, 0.6)),
-    Recipe(Plan("turned", _REGION, 0.01, 6), turn_deg=22),
-    Recipe(Plan("bordered", _REGION, 0.02, 3.5), border_px=16, scale=(2, 2)),
+    Recipe(Plan("smooth-double", _REGION, 15.0), smooth_px=0.7, scale=(2, 2)),
+    Recipe(Plan("sharp", _REGION, 12.0), smooth_px=0.7, sharpen_px=2, sharpen_by=3, binarizer=_GLOBAL),
+    Recipe(Plan("focus-double-1", _REGION, 42.0), focus_px=1.2, enlarge=2),
+    Recipe(Plan("focus-double-smear", _REGION, 44.0), focus_px=1.3, across_px=1.0, noise=0.03, enlarge=2),
+    Recipe(Plan("focus-double-2", _REGION, 40.0), focus_px=2, noise=0.005, enlarge=2),
+    Recipe(Plan("focus-2", _REGION, 32.0), focus_px=2),
+    Recipe(Plan("focus-3", _REGION, 32.0), focus_px=2.7, noise=0.004),
+    Recipe(Plan("double-sharp", _REGION, 45.0), smooth_px=1, scale=(2, 2), sharpen_px=4, sharpen_by=3, binarizer=_LOCAL),
+    Recipe(Plan("box", _REGION, 7.0), box_px=3),
+    Recipe(Plan("plain", _REGION, 8.7)),
+    Recipe(Plan("region-global", _REGION, 3.5), binarizer=_GLOBAL),
+    Recipe(Plan("double-global", _REGION, 6.5), scale=(2, 2), binarizer=_GLOBAL),
+    Recipe(Plan("box-double", _REGION, 10.5), box_px=3, scale=(2, 2)),
+    Recipe(Plan("region-fixed", _REGION, 3.5), binarizer=_FIXED),
+    Recipe(Plan("double-fixed", _REGION, 7.3), scale=(2, 2), binarizer=_FIXED),
+    Recipe(Plan("whole-double", _WHOLE, 7.3), scale=(2, 2)),
+    Recipe(Plan("whole-double-global", _WHOLE, 4.2), scale=(2, 2), binarizer=_GLOBAL),
+    Recipe(Plan("whole-box", _WHOLE, 2.0), box_px=3),
+    Recipe(Plan("whole-sharp", _WHOLE, 4.2), smooth_px=0.7, sharpen_px=2, sharpen_by=3, binarizer=_GLOBAL),
+    Recipe(Plan("global", _WHOLE, 1.2), binarizer=_GLOBAL),
+    Recipe(Plan("half-global", _WHOLE, 1.0), scale=(0.5, 0.5), binarizer=_GLOBAL),
+    Recipe(Plan("double", _REGION, 13.0), scale=(2, 2)),
+    Recipe(Plan("threshold", _REGION, 32.0), scale=(2, 2), tone=_thresholded),
+    Recipe(Plan("triple", _REGION, 22.0), scale=(3, 3)),
+    Recipe(Plan("brightened", _REGION, 8.3), tone=_curve(0.5)),
+    Recipe(Plan("darkened", _REGION, 3.6), tone=_curve(2.0), binarizer=_GLOBAL),
+    Recipe(Plan("inked", _REGION, 3.6), tone=_darkened),
+    Recipe(Plan("equalised", _REGION, 10.0), tone=_equalised),
+    Recipe(Plan("bordered", _REGION, 16.0), border_px=16, scale=(2, 2)),
 )  # fmt: skip
-GRID_PLAN = Plan(GRID, Scope.NEAR, 0.5, 0.0, fixed_ms=4.0)
-ZBAR_PLAN = Plan(ZBAR, Scope.REGION, 0.03, 6.0)
-PLANS = (GRID_PLAN, *(recipe.plan for recipe in RECIPES), ZBAR_PLAN)
+PLANS = (
+    Plan(CHEAP, _WHOLE, 1.2),
+    Plan(GRID, Scope.NEAR, 0.0, fixed_mpx=4.0),
+    *(recipe.plan for recipe in RECIPES),
+    Plan(FINDERS, _REGION, 50.0, fixed_mpx=1.5, most_mpx=finders.PIXELS_MAX / 1e6),
+    Plan(ZBAR, _REGION, 18.0),
+)
 _BY_NAME = {recipe.plan.name: recipe for recipe in RECIPES}
 
 
@@ -250,6 +244,22 @@ def read_region(name: str, luma: Luma, box: Box) -> list[Found]:
     return _found(codes, np.array([[1, 0, left], [0, 1, top], [0, 0, 1]]) @ back)
 
 
+def found_by_corners(luma: Luma, box: Box) -> Found | None:
+    """The near miss in a part of a picture that its finder patterns alone show.
+
+    Args:
+        luma: The whole picture.
+        box: The part.
+    """
+    left, top, right, bottom = box
+    part = np.ascontiguousarray(luma[top:bottom, left:right])
+    code = None if min(part.shape) < MODULES_MIN else finders.code_in(part)
+    if code is None:
+        return None
+    corners, modules = code
+    return Found(b"", _moved(corners, np.array([[1.0, 0, left], [0, 1, top], [0, 0, 1]])), modules)
+
+
 def read_by_zbar(scanner: ZbarScanner, luma: Luma, box: Box) -> list[Found]:
     """zbar's opinion on a part of a picture.
 
@@ -269,20 +279,17 @@ def read_by_zbar(scanner: ZbarScanner, luma: Luma, box: Box) -> list[Found]:
 
 
 def read_grid(cells: grid.Field, corners: Corners) -> list[Found]:
-    """zxing-cpp's opinion on a code redrawn module by module.
+    """What a code says of which each module was sampled.
 
     Args:
         cells: The brightness of each module.
         corners: Where the code is.
     """
-    for drawing in grid.drawings(cells):
-        codes = zxingcpp.read_barcodes(
-            drawing, formats=SYMBOLS, try_rotate=False, try_downscale=False, try_invert=False
-        )
-        for code in codes:
-            if code.bytes:
-                return [] if is_fragment(code) else [Found(bytes(code.bytes), corners, cells.shape[0])]
-    return []
+    picture = sampler.picture_of(cells)
+    if picture is None:
+        return []
+    codes = zxingcpp.read_barcodes(picture, formats=SYMBOLS, try_rotate=False, try_downscale=False, try_invert=False)
+    return [Found(bytes(code.bytes), corners, cells.shape[0]) for code in codes if code.bytes and not is_fragment(code)]
 
 
 def scaled(found: Found, scale: tuple[float, float]) -> Found:
@@ -295,16 +302,17 @@ def scaled(found: Found, scale: tuple[float, float]) -> Found:
     return Found(found.payload, _moved(found.corners, np.diag([*scale, 1.0])), found.modules)
 
 
-def cells_of(luma: Luma, near: Found) -> grid.Field | None:
+def cells_of(luma: Luma, near: Found, *, straightened: bool = True) -> grid.Field | None:
     """The brightness of each module of a near miss; None where there is no straightening it.
 
     Args:
         luma: The whole picture.
         near: The near miss.
+        straightened: Whether bends are followed.
     """
-    if not 21 <= near.modules <= grid.MODULES_MAX or not _is_plausible(near):
+    if not MODULES_MIN <= near.modules <= grid.MODULES_MAX or not _is_plausible(near):
         return None
-    return grid.brightness_of_modules(luma, near.corners, near.modules)
+    return grid.brightness_of_modules(luma, near.corners, near.modules, straightened=straightened)
 
 
 def _is_plausible(near: Found) -> bool:
@@ -354,7 +362,7 @@ def _prepared(part: Luma, recipe: Recipe) -> tuple[Luma, NDArray[np.float64]]:
 
 
 def _placed(part: Luma, recipe: Recipe) -> tuple[Luma, NDArray[np.float64]]:
-    """Scaled and turned, within `PIXELS_MAX`."""
+    """Scaled, within `PIXELS_MAX`."""
     height_px, width_px = part.shape
     wanted = recipe.scale[0] * recipe.scale[1] * part.size
     less = min(1.0, sqrt(PIXELS_MAX / wanted))
@@ -363,9 +371,6 @@ def _placed(part: Luma, recipe: Recipe) -> tuple[Luma, NDArray[np.float64]]:
         way = cv2.INTER_AREA if size[0] * size[1] < part.size else cv2.INTER_LINEAR
         part = np.asarray(cv2.resize(part, size, interpolation=way), np.uint8)
     back = np.diag([width_px / size[0], height_px / size[1], 1.0])
-    if recipe.turn_deg:
-        part, turned = _turned(part, recipe.turn_deg)
-        back = back @ turned
     return part, back
 
 
@@ -376,14 +381,3 @@ def _enlarged(luma: Luma, by: float) -> tuple[Luma, NDArray[np.float64]]:
     size = (round(width_px * by), round(height_px * by))
     larger = cv2.resize(luma, size, interpolation=cv2.INTER_CUBIC)
     return np.asarray(larger, np.uint8), np.diag([width_px / size[0], height_px / size[1], 1.0])
-
-
-def _turned(part: Luma, turn_deg: float) -> tuple[Luma, NDArray[np.float64]]:
-    height_px, width_px = part.shape
-    turn = np.vstack([cv2.getRotationMatrix2D((width_px / 2, height_px / 2), turn_deg, 1.0), [0, 0, 1]])
-    cos, sin = abs(turn[0, 0]), abs(turn[0, 1])
-    size = (round(height_px * sin + width_px * cos), round(height_px * cos + width_px * sin))
-    turn[0, 2] += (size[0] - width_px) / 2
-    turn[1, 2] += (size[1] - height_px) / 2
-    turned = cv2.warpAffine(part, turn[:2], size, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(turned, np.uint8), np.asarray(np.linalg.inv(turn), np.float64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import unicodedata
 from random import Random
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
 import numpy as np
@@ -19,6 +19,9 @@ from kiosk.reading.symbol import is_fragment
 from kiosk.reading.zbar import ZbarScanner
 from kiosk.sim import people
 from kiosk.sim.render import code_picture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CARD = "046090000123||Nguyễn Thị Ứng|01021990|Nữ|Phong Điền, Thừa Thiên Huế|15062021".encode()
 QR = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCodeModel2])
@@ -97,6 +100,16 @@ def test_part_of_a_series_is_not_a_code() -> None:
         for turned in (picture, np.rot90(picture), picture[:, ::-1], 255 - picture):
             assert read_picture(np.ascontiguousarray(turned, np.uint8)) == []
     assert _payloads(_beside(parts[0], code_picture(CARD, 4))) == {CARD}
+
+
+def test_blurred_part_of_a_series_is_not_a_code() -> None:
+    """Where blur has spoilt the modules that say so, too: of the bits of a part only the corrected ones are asked."""
+    random = Random(11)
+    for _ in range(25):
+        text = people.national_qr(people.somebody(random), random)
+        part = segno.make_sequence(text, symbol_count=2, error="m", boost_error=False, mode="byte")[random.randrange(2)]
+        sharp = _matrix_picture(part, 4)
+        assert read_picture(np.asarray(cv2.GaussianBlur(sharp, (0, 0), random.uniform(1.5, 2.3)), np.uint8)) == []
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -208,18 +221,17 @@ def test_code_too_small_for_the_small_picture_is_read_from_the_large_one() -> No
 
 def test_frames_are_summed_where_one_is_not_enough() -> None:
     """Glare that hides other modules in each frame: no single one is read, together they are."""
-    pictures = [_framed(_nearly_lost(CARD, seed, 0.42), 40) for seed in range(8)]
-    assert [read_picture(picture) for picture in pictures] == [[]] * 8
+    pictures = [_framed(_nearly_lost(CARD, seed, 0.42), 40) for seed in range(20)]
+    assert [read_picture(picture) for picture in pictures[:8]] == [[]] * 8
     decoder = Decoder(60_000)
     found = [reading for picture in pictures for reading in decoder.read(Frame(picture, 0))]
-    assert {(reading.payload, reading.strategy) for reading in found} == {(CARD, "grid")}
+    assert {reading.payload for reading in found} == {CARD}
+    assert {reading.strategy for reading in found} <= {"grid", "finders"}
 
 
 def test_zbar_reads_what_zxing_does_not_find(monkeypatch: pytest.MonkeyPatch) -> None:
     """With zxing-cpp blind in every pass, zbar has its turn, and reads byte for byte."""
     monkeypatch.setattr(zxingcpp, "read_barcodes", lambda *_args, **_more: [])
-    (reading,) = read_picture(code_picture(CARD, 5))
-    assert (reading.payload, reading.strategy) == (CARD, "zbar")
     decoder = Decoder(60_000)
     found = [reading for _ in range(60) for reading in decoder.read(Frame(code_picture(CARD, 5), 0))]
     assert {(reading.payload, reading.strategy) for reading in found} == {(CARD, "zbar")}
@@ -239,21 +251,20 @@ def test_frame_beyond_its_budget_is_left(monkeypatch: pytest.MonkeyPatch) -> Non
         assert [tried.strategy for tried in decoder.tried] == ["zxing"]
 
 
-def test_budget_that_is_counted_knows_no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_budget_that_is_counted_knows_no_clock() -> None:
     """On a machine a thousand times slower the same passes are tried on the same frames; the clock's budget would not allow it."""
     picture = np.asarray(cv2.GaussianBlur(_framed(code_picture(CARD, 4), 40), (0, 0), 2.2), np.uint8)
 
-    def tried(*, counted: bool) -> list[list[str]]:
-        decoder = Decoder(60, counted=counted)
+    def tried(now_ns: Callable[[], int], *, counted: bool) -> list[list[str]]:
+        decoder = Decoder(60, counted=counted, now_ns=now_ns)
         return [
             [each.strategy for each in decoder.tried] for _ in range(4) if decoder.read(Frame(picture, 0)) is not None
         ]
 
-    quick = tried(counted=True)
+    quick = tried(time.perf_counter_ns, counted=True)
     assert max(map(len, quick)) > 1
-    monkeypatch.setattr(time, "perf_counter_ns", lambda ns=time.perf_counter_ns: 1000 * ns())
-    assert tried(counted=True) == quick
-    assert tried(counted=False) != quick
+    assert tried(lambda: 1000 * time.perf_counter_ns(), counted=True) == quick
+    assert tried(lambda: 1000 * time.perf_counter_ns(), counted=False) != quick
 
 
 def test_what_was_tried_is_told() -> None:
@@ -270,6 +281,49 @@ def test_second_code_is_read_though_only_the_first_is_easy() -> None:
     other = CARD.replace(b"123", b"124")
     picture = _beside(_framed(code_picture(CARD, 6), 20), _bent(_framed(code_picture(other, 6), 20), 9.0))
     assert _payloads(picture) == {CARD, other}
+
+
+@pytest.mark.parametrize("two_streams", [False, True])
+def test_posted_code_blinds_the_door_for_nobody(two_streams: bool) -> None:  # noqa: FBT001
+    """A code that stands in view for good is read in every frame, and a small card beside it is read as soon as without it."""
+    wall = np.full((720, 1280), 150, np.uint8)
+    posted = code_picture(b"https://place.example/1", 6)
+    wall[20 : 20 + posted.shape[0], 20 : 20 + posted.shape[1]] = posted
+    card = code_picture(CARD, 2)
+    shown = wall.copy()
+    shown[400 : 400 + card.shape[0], 800 : 800 + card.shape[1]] = card
+    decoder = Decoder(60_000)
+
+    def read(luma: Luma) -> set[bytes]:
+        small = np.asarray(cv2.resize(luma, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
+        return {reading.payload for reading in decoder.read(Frame(luma, 0, small if two_streams else None))}
+
+    assert [read(wall) for _ in range(8)] == [{b"https://place.example/1"}] * 8
+    assert CARD in read(shown) | read(shown)
+
+
+def test_two_people_at_once_are_both_read() -> None:
+    """One near and one far, with a camera that makes a small picture: the small code does not wait until the large one is gone."""
+    other = CARD.replace(b"123", b"124")
+    luma = np.full((720, 1280), 150, np.uint8)
+    for payload, module_px, x in ((CARD, 4, 100), (other, 2, 800)):
+        code = code_picture(payload, module_px)
+        luma[200 : 200 + code.shape[0], x : x + code.shape[1]] = code
+    small = np.asarray(cv2.resize(luma, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
+    decoder = Decoder(60_000)
+    assert {reading.payload for _ in range(3) for reading in decoder.read(Frame(luma, 0, small))} == {CARD, other}
+
+
+def test_code_without_a_quiet_zone_is_read_at_the_door() -> None:
+    """Cut out along its edge and held before a patterned cloth: its finder patterns are enough."""
+    code = code_picture(CARD, 4)[16:-16, 16:-16]
+    rows, columns = np.mgrid[0:720, 0:1280]
+    luma = np.full((720, 1280), 150, np.uint8)
+    luma[200:500, 400:800] = np.where((rows // 7 + columns // 9) % 2, 60, 190)[200:500, 400:800]
+    luma[260 : 260 + code.shape[0], 520 : 520 + code.shape[1]] = code
+    assert not zxingcpp.read_barcodes(luma, formats=QR)
+    decoder = Decoder(60_000)
+    assert {reading.payload for _ in range(8) for reading in decoder.read(Frame(luma, 0))} == {CARD}
 
 
 @pytest.mark.parametrize("kind", ["checkerboard", "noise", "wall", "finders"])

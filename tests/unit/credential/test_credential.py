@@ -185,6 +185,8 @@ def test_national_code_with_an_open_number_is_checked() -> None:
         (1, "", "name"),
         (2, "0000-**-**", "birth-date"),
         (4, "abc", "qid"),
+        (4, "16297938858617110", "qid"),
+        (4, "1629793885861711000", "qid"),
         (5, "<<<<<", "extension"),
         (5, "a" * 2001, "extension"),
     ],

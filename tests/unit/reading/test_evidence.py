@@ -49,3 +49,24 @@ def test_odd_sizes_are_cut_and_not_stretched(width_px: int, height_px: int, monk
     made.clear()
     evidence.Watch().look(luma, half)
     assert all(size == (width_px // 16, height_px // 16) for _, size in made)
+
+
+def test_what_was_answered_is_not_looked_at_again() -> None:
+    """Where a code was read there is no news; beside it there is."""
+    frame = np.full((720, 1280), 150, np.uint8)
+    noise = np.random.default_rng(1).integers(0, 255, (160, 160), np.uint8)
+    frame[100:260, 200:360] = frame[400:560, 800:960] = noise
+    both = evidence.Watch().look(frame).regions
+    (other,) = evidence.Watch().look(frame, None, [(170, 70, 390, 290)]).regions
+    assert len(both) == 2
+    assert other in both
+    assert other[0] > 700
+
+
+def test_one_texture_is_one_region() -> None:
+    """A weaker texture around a strong one is not a region of its own."""
+    generator = np.random.default_rng(1)
+    frame = np.full((720, 1280), 150, np.uint8)
+    frame[180:500, 380:820] = 150 + generator.integers(-40, 40, (320, 440))
+    frame[200:480, 400:800] = generator.integers(0, 255, (280, 400), np.uint8)
+    assert len(evidence.Watch().look(frame).regions) == 1
