@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from bench.decoding.intervals import wilson
 from kiosk.config import Camera, Decode
 from kiosk.decoder import Decoder
 from kiosk.errors import CameraEndedError
@@ -68,25 +69,8 @@ class Share:
     n: int
 
     def __str__(self) -> str:
-        if not self.n:
-            return "–"
-        low, high = self.interval()
-        return f"{self.value:.2f} ({low:.2f}–{high:.2f})"
-
-    @property
-    def value(self) -> float:
-        """The share itself."""
-        return self.hits / self.n
-
-    def interval(self, z: float = 1.959964) -> tuple[float, float]:
-        """Where the truth may lie.
-
-        Args:
-            z: How many standard deviations wide.
-        """
-        middle = (self.value + z * z / (2 * self.n)) / (1 + z * z / self.n)
-        half = z / (1 + z * z / self.n) * math.sqrt(self.value * (1 - self.value) / self.n + z * z / (4 * self.n**2))
-        return max(0.0, middle - half), min(1.0, middle + half)
+        share = wilson(self.hits, self.n)
+        return f"{share.value:.2f} ({share.low:.2f}–{share.high:.2f})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +162,7 @@ def main() -> int:
             title = f"{exposure_ms} ms, smear and bands" if exposure_ms else "without smear and bands"
             print(f"| {title} | {share.n} | {share} | {frames} |", flush=True)
     floor = shares[FLOOR_AT]
-    holds = floor.value >= FLOOR
+    holds = floor.hits >= FLOOR * floor.n
     print(f"\nfloor at {FLOOR_AT[0]} mm/s and {FLOOR_AT[1]} ms: {floor.hits} of {floor.n} read, {floor}, "
           f"at least {FLOOR} wanted: {'held' if holds else 'MISSED'}")  # fmt: skip
     return 0 if holds else 1

@@ -31,13 +31,6 @@ def test_missed_floor_is_an_exit_code(
     assert ("MISSED" in said) == bool(code)
 
 
-def test_share_knows_how_sure_it_is() -> None:
-    """Wilson's interval: within 0 and 1, also at its ends."""
-    assert Share(9, 10).interval() == pytest.approx((0.596, 0.982), abs=0.001)
-    assert Share(0, 20).interval() == pytest.approx((0.0, 0.161), abs=0.001)
-    assert Share(20, 20).interval() == pytest.approx((0.839, 1.0), abs=0.001)
-
-
 def test_hand_that_moves_is_read_where_the_light_allows_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few of the floor's draws, and of the same at three times the exposure: the difference is the setting's."""
     monkeypatch.setattr(motion, "SPEEDS_MM_S", (50,))
