@@ -52,6 +52,10 @@ CLOSE_S = 3.0
 OPEN_S = 15.0
 BUFFERS = 4
 _START_ERRORS = (OSError, RuntimeError, ValueError)
+_OWN_SIMPLEJPEG = say(
+    "its JPEG encoder is built for another numpy: run `pip install --force-reinstall 'simplejpeg>=1.8.1'` with the pip of the"
+    " environment that `kiosk` runs in"
+)
 _MORE_MEMORY = say(
     "give the camera more memory (`dtoverlay=cma,cma-256` in config.txt, `cma-128` on a Zero 2 W), or ask for fewer pixels"
 )
@@ -88,7 +92,8 @@ class PiCamera:
                 hint=say("apt install python3-picamera2, or set `camera.source` to v4l2:…"),
             ) from error
         except Exception as error:
-            raise CameraError(say("picamera2 cannot be loaded: {reason}", reason=error)) from error
+            hint = _OWN_SIMPLEJPEG if "numpy.dtype size changed" in str(error) else None
+            raise CameraError(say("picamera2 cannot be loaded: {reason}", reason=error), hint=hint) from error
         self._camera = _bounded(say("the camera"), OPEN_S, lambda: self._opened(Picamera2, number, settings))
 
     def next_frame(self, timeout_s: float) -> Frame:

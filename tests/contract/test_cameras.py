@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -17,6 +18,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from packaging.requirements import Requirement
 
 from kiosk.camera import PiCamera, V4l2Camera
 from kiosk.config import Camera as Settings
@@ -566,6 +568,29 @@ def test_camera_that_is_not_there_is_named(picamera2: type[FakePicamera2], monke
         opening.open_camera(_settings(source="video:/nowhere"))
     with pytest.raises(CameraError, match="no simulated door"):
         opening.open_camera(_settings(source="sim:speed=9"))
+
+
+def test_jpeg_encoder_for_another_numpy_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Debian 12's own simplejpeg beside numpy 2: what to install, and the set-up on a Pi installs it."""
+    said = (
+        "numpy.dtype size changed, may indicate binary incompatibility. Expected 96 from C header, got 88 from PyObject"
+    )
+    (tmp_path / "picamera2.py").write_text(f"raise ValueError({said!r})\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "picamera2", raising=False)
+    with pytest.raises(CameraError, match=r"size changed.*pip install --force-reinstall 'simplejpeg>=1\.8\.1'"):
+        PiCamera(0, _settings())
+    (tmp_path / "picamera2.py").write_text("raise RuntimeError('no libcamera here')\n")
+    sys.modules.pop("picamera2", None)
+    with pytest.raises(CameraError, match=r"no libcamera here; check the ribbon"):
+        PiCamera(0, _settings())
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))
+    needed = [Requirement(text) for text in project["project"]["optional-dependencies"]["pi"]]
+    (simplejpeg,) = (each for each in needed if each.name == "simplejpeg")
+    assert not simplejpeg.specifier.contains("1.8.0")
+    assert simplejpeg.specifier.contains("1.8.1")
+    assert simplejpeg.marker is not None
+    assert simplejpeg.marker.evaluate({"platform_machine": "aarch64"})
 
 
 def test_driver_that_hangs_while_opening_is_left(
