@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from kiosk.model import Reading
@@ -81,6 +82,7 @@ class Decoder:
             counted: Whether "so long" is what the passes should take, not what the clock says: then the same frames are read
                 alike on any machine, however busy, and no door waits.
         """
+        cv2.setNumThreads(1)  # of the whole process: the other cores are the panel's, the uplink's and the next lane's
         self._counted = counted
         self._schedule = Schedule(passes.PLANS, budget_ms)
         self._watch = Watch()
