@@ -22,6 +22,7 @@ Sources:
     [4] github.com/raspberrypi/picamera2, issues 340, 1278 and 1333.
     [5] picamera2, `create_video_configuration`: each stream gets `buffer_count` buffers, the raw one too; libcamera has its own.
     [6] github.com/LibreScanner/horus, issue 60.
+    [7] libcamera, src/py: a failed start is a RuntimeError with the system's words.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from __future__ import annotations
 import errno
 import itertools
 import logging
+import os
 import threading
 import time
 from contextlib import suppress
@@ -153,20 +155,19 @@ class PiCamera:
             return self._started(picamera2, number, settings)
         except _START_ERRORS as error:
             if settings.region == optics.WHOLE:
-                raise CameraError(
-                    say("camera {number} does not start: {reason}", number=number, reason=error), hint=_hint(error)
-                ) from error
-            refused = error
+                raise _does_not_start(number, error) from error
+            refused, hint = _reason(error), _hint(error) or say("set it to [0.0, 0.0, 1.0, 1.0]")
         # A view without the region reads most codes; a camera that does not start reads none.
         whole = settings.model_copy(update={"region": optics.WHOLE})
         try:
             camera = self._started(picamera2, number, whole)
         except _START_ERRORS as error:
-            raise CameraError(
-                say("camera {number} does not start: {reason}", number=number, reason=error), hint=_hint(error)
-            ) from error
-        hint = _hint(refused) or "set it to [0.0, 0.0, 1.0, 1.0]"
-        unused = f"`camera.region` is not used, the whole view is shown: the camera does not start with it ({refused}); {hint}"
+            raise _does_not_start(number, error) from error
+        unused = say(
+            "`camera.region` is not used, the whole view is shown: the camera does not start with it ({reason}); {remedy}",
+            reason=refused,
+            remedy=hint,
+        )
         self.warnings = (unused, *self.warnings)
         return camera
 
@@ -279,9 +280,22 @@ class V4l2Camera:
                 self._changed.notify_all()
 
 
+def _does_not_start(number: int, error: Exception) -> CameraError:
+    return CameraError(
+        say("camera {number} does not start: {reason}", number=number, reason=_reason(error)), hint=_hint(error)
+    )
+
+
+def _reason(error: BaseException) -> str:
+    """What was wrong in the first place: picamera2 says of most of its troubles only where it had them."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error)
+
+
 def _hint(error: Exception) -> str | None:
-    """What to do where the board has too little memory for the camera; None leaves the usual words."""
-    return _MORE_MEMORY if isinstance(error, OSError) and error.errno == errno.ENOMEM else None
+    """What to do where the board has too little memory for the camera, in whose words it may be [7]; None leaves the usual words."""
+    return _MORE_MEMORY if os.strerror(errno.ENOMEM) in _reason(error) else None
 
 
 def open_camera(settings: config.Camera) -> Camera:
