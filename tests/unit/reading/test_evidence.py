@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
+from bench import idle
+from kiosk.config import Camera
 from kiosk.lens import optics
 from kiosk.reading import evidence
 from kiosk.settings import loader
@@ -49,3 +51,17 @@ def test_odd_sizes_are_cut_and_not_stretched(width_px: int, height_px: int, monk
     made.clear()
     evidence.Watch().look(luma, half)
     assert all(size == (width_px // 16, height_px // 16) for _, size in made)
+
+
+def test_bench_of_idle_frames_misses_what_costs_more() -> None:
+    """Each size of config/boards/ has a row beside the default one's; a row is missed where its middle round costs more, whatever a few rounds say."""
+    rows = idle.rows()
+    assert (rows[0].camera.width_px, rows[0].camera.height_px) == (Camera().width_px, Camera().height_px)
+    assert {name for row in rows[1:] for name in row.names} == {path.stem for path in BOARDS}
+    assert len(idle.measured(rows, 1, 7)[-1]) == 1
+    default_ms = [1.0, 2.0, 4.0, 1.0, 1.0]
+    for factors, met in (((1.0, 1.0, 1.0, 9.0, 9.0), True), ((0.5, 0.5, 1.2, 1.2, 1.2), False)):
+        own_ms = [time_ms * factor for time_ms, factor in zip(default_ms, factors, strict=True)]
+        lines, all_met = idle.judged(rows[:2], [default_ms, own_ms])
+        assert all_met is met
+        assert ("missed" in lines[1]) is not met
