@@ -81,6 +81,9 @@ bench: bench-latency bench-outbox bench-seal bench-drain ## latency at the door,
 bench-latency: $(VENV)/.ready-bench ## from a frame to the cue, and what an idle frame costs
 	$(BIN)/python -m bench.latency $(ARGS)
 
+bench-idle: $(VENV)/.ready-bench ## what an idle frame costs in each board's size beside the default size; exit code 1 if one costs more
+	$(BIN)/python -m bench.idle $(ARGS)
+
 bench-outbox: $(VENV)/.ready-bench ## time, bytes and flushes of a commit beside sqlite3's default
 	$(BIN)/python -m bench.outbox $(ARGS)
 

@@ -27,7 +27,7 @@ faults   | test     | libzbar0 mosquitto e2fsprogs
 test-image | test   | libzbar0 mosquitto openssh-client
 cluster  | test     | libzbar0 mosquitto rabbitmq-server
 units    | test     | libzbar0 mosquitto mmdebstrap systemd-container
-boards   | boards   | libzbar0 gcc libc6-dev dosfstools mtools
+boards   | boards   | libzbar0 gcc libc6-dev libcap-dev python3-dev dosfstools mtools
 brokers  | brokers  | libzbar0 mosquitto rabbitmq-server mmdebstrap nodejs npm
 updates  | test     | libzbar0 mosquitto rauc squashfs-tools user-mode-linux dbus-daemon mtools dosfstools e2fsprogs fdisk
 page     | page     | libzbar0 mosquitto fonts-dejavu-core node-qrcode-generator chromium chromium-driver webkit2gtk-driver xvfb
@@ -62,6 +62,8 @@ xvfb              | command Xvfb
 node-qrcode-generator | file /usr/share/javascript/qrcode-generator/qrcode.js
 gcc               | command gcc
 libc6-dev         | file /usr/include/stdio.h
+libcap-dev        | file /usr/include/sys/capability.h
+python3-dev       | file /usr/include/python3*/Python.h
 python3-picamera2 | file /usr/lib/python3/dist-packages/picamera2
 python3-lgpio     | file /usr/lib/python3/dist-packages/lgpio.py
 '

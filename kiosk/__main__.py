@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 done and the answer is no (nothing read, something lost), 
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     log.hush()
+    os.environ.setdefault(
+        "OPENBLAS_NUM_THREADS", "1"
+    )  # numpy would begin a thread for each core, for sums that it is never given
     return words.main(PROGRAM, argv)
 
 

@@ -21,23 +21,29 @@ Sources:
     [3] libcamera, controls: SensorTimestamp is CLOCK_BOOTTIME; ExposureTime and LensPosition are those of the frame.
     [4] github.com/raspberrypi/picamera2, issues 340, 1278 and 1333.
     [5] picamera2, `create_video_configuration`: each stream gets `buffer_count` buffers, the raw one too; libcamera has its own.
+    [6] github.com/LibreScanner/horus, issue 60.
+    [7] libcamera, src/py: a failed start is a RuntimeError with the system's words.
 """
 
 from __future__ import annotations
 
 import errno
 import itertools
+import logging
+import os
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
+from kiosk import log
 from kiosk.errors import CameraError, CameraStalledError
 from kiosk.language.message import say
-from kiosk.lens import optics, sensors, usb_controls
+from kiosk.lens import optics, sensors, usb, usb_controls
 from kiosk.lens.frame import Frame
 
 if TYPE_CHECKING:
@@ -50,8 +56,15 @@ if TYPE_CHECKING:
 
 CLOSE_S = 3.0
 OPEN_S = 15.0
+LOST_S = 0.02
+"""Pause after a lost frame: a driver that refuses at once is not asked without end."""
 BUFFERS = 4
+_log = logging.getLogger(__name__)
 _START_ERRORS = (OSError, RuntimeError, ValueError)
+_OWN_SIMPLEJPEG = say(
+    "its JPEG encoder is built for another numpy: run `pip install --force-reinstall 'simplejpeg>=1.8.1'` with the pip of the"
+    " environment that `kiosk` runs in"
+)
 _MORE_MEMORY = say(
     "give the camera more memory (`dtoverlay=cma,cma-256` in config.txt, `cma-128` on a Zero 2 W), or ask for fewer pixels"
 )
@@ -88,7 +101,8 @@ class PiCamera:
                 hint=say("apt install python3-picamera2, or set `camera.source` to v4l2:…"),
             ) from error
         except Exception as error:
-            raise CameraError(say("picamera2 cannot be loaded: {reason}", reason=error)) from error
+            hint = _OWN_SIMPLEJPEG if "numpy.dtype size changed" in str(error) else None
+            raise CameraError(say("picamera2 cannot be loaded: {reason}", reason=error), hint=hint) from error
         self._camera = _bounded(say("the camera"), OPEN_S, lambda: self._opened(Picamera2, number, settings))
 
     def next_frame(self, timeout_s: float) -> Frame:
@@ -141,20 +155,19 @@ class PiCamera:
             return self._started(picamera2, number, settings)
         except _START_ERRORS as error:
             if settings.region == optics.WHOLE:
-                raise CameraError(
-                    say("camera {number} does not start: {reason}", number=number, reason=error), hint=_hint(error)
-                ) from error
-            refused = error
+                raise _does_not_start(number, error) from error
+            refused, hint = _reason(error), _hint(error) or say("set it to [0.0, 0.0, 1.0, 1.0]")
         # A view without the region reads most codes; a camera that does not start reads none.
         whole = settings.model_copy(update={"region": optics.WHOLE})
         try:
             camera = self._started(picamera2, number, whole)
         except _START_ERRORS as error:
-            raise CameraError(
-                say("camera {number} does not start: {reason}", number=number, reason=error), hint=_hint(error)
-            ) from error
-        hint = _hint(refused) or "set it to [0.0, 0.0, 1.0, 1.0]"
-        unused = f"`camera.region` is not used, the whole view is shown: the camera does not start with it ({refused}); {hint}"
+            raise _does_not_start(number, error) from error
+        unused = say(
+            "`camera.region` is not used, the whole view is shown: the camera does not start with it ({reason}); {remedy}",
+            reason=refused,
+            remedy=hint,
+        )
         self.warnings = (unused, *self.warnings)
         return camera
 
@@ -193,29 +206,32 @@ class V4l2Camera:
     """A USB or V4L2 camera through OpenCV.
 
     A thread takes frames as they come and keeps the newest: OpenCV's own queue would hand out old ones, and its `read`
-    cannot be given a time.
+    cannot be given a time. A frame that breaks off, and an exception of the driver's, is a frame that did not come.
 
     Attributes:
-        warnings: What the settings cannot get from this camera, each with its remedy.
+        warnings: What the camera does not give as it is set, each with its remedy.
     """
 
     def __init__(self, device: str, settings: config.Camera) -> None:
         """Open and start it.
 
         Args:
-            device: A path such as /dev/video0, or a number.
+            device: A path such as /dev/v4l/by-id/… or /dev/video0, or a number.
             settings: Size, rate, focus and exposure. The region is cut out of the frame.
 
         Raises:
             CameraError: It is not there or is in use.
         """
         self._region = settings.region
-        self._capture = _bounded(say("the camera"), OPEN_S, lambda: _opened_v4l2(device, settings))
+        self._node = Path(f"/dev/video{device}" if device.isdigit() else device)
+        self._was_there = self._node.exists()
+        self._capture, self._mode = _bounded(say("the camera"), OPEN_S, lambda: _opened_v4l2(device, settings))
         # Once it streams: a camera may forget with its format what it was told before.
-        path = f"/dev/video{device}" if device.isdigit() else device
-        self.warnings = _bounded(say("the camera"), OPEN_S, lambda: usb_controls.asked_of(path, settings))
+        asked = _bounded(say("the camera"), OPEN_S, lambda: usb_controls.asked_of(str(self._node), settings))
+        self.warnings = (*usb.warnings_for(settings, self._mode), *asked)
         self._newest: Frame | None = None
-        self._failed: str = ""
+        self._lost = 0
+        self._gone = False
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._take, name="v4l2", daemon=True)
@@ -224,9 +240,9 @@ class V4l2Camera:
     def next_frame(self, timeout_s: float) -> Frame:
         """Wait for a frame that has not been returned."""
         with self._changed:
-            came = self._changed.wait_for(lambda: self._newest is not None or self._failed, timeout_s)
-            if self._failed:
-                raise CameraError(self._failed)
+            came = self._changed.wait_for(lambda: self._newest is not None or self._gone, timeout_s)
+            if self._gone:
+                raise CameraError(say("the camera gives no more frames: was it unplugged?"))
             if not came or self._newest is None:
                 raise CameraStalledError(timeout_s)
             frame, self._newest = self._newest, None
@@ -241,21 +257,47 @@ class V4l2Camera:
 
     def _take(self) -> None:
         while not self._stopping.is_set():
-            good, picture = self._capture.read()
-            taken_boot_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+            try:
+                good, picture = self._capture.read()
+                taken_boot_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+                if not good or picture is None:
+                    raise ValueError("nothing was read")
+                frame = Frame(usb.cut(usb.luma_of(picture, self._mode), self._region), taken_boot_ns)
+            except Exception as error:  # noqa: BLE001  of whatever kind: `next_frame` waits no longer than its caller allows
+                self._lose(error)
+                self._stopping.wait(LOST_S)
+                continue
             with self._changed:
-                if good and picture is not None:
-                    self._newest = Frame(_luma_of(picture, self._region), taken_boot_ns)
-                else:
-                    self._failed = say("the camera gives no more frames: was it unplugged?")
+                self._newest = frame
                 self._changed.notify_all()
-            if not good:
-                return
+
+    def _lose(self, reason: Exception) -> None:
+        """A frame did not come: told the first, second, fourth, eighth time and so on."""
+        self._lost += 1
+        if self._lost & (self._lost - 1) == 0:
+            _log.warning(log.line("frame-lost", lost=self._lost, reason=reason))
+        if self._was_there and not self._node.exists():
+            with self._changed:
+                self._gone = True
+                self._changed.notify_all()
+
+
+def _does_not_start(number: int, error: Exception) -> CameraError:
+    return CameraError(
+        say("camera {number} does not start: {reason}", number=number, reason=_reason(error)), hint=_hint(error)
+    )
+
+
+def _reason(error: BaseException) -> str:
+    """What was wrong in the first place: picamera2 says of most of its troubles only where it had them."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error)
 
 
 def _hint(error: Exception) -> str | None:
-    """What to do where the board has too little memory for the camera; None leaves the usual words."""
-    return _MORE_MEMORY if isinstance(error, OSError) and error.errno == errno.ENOMEM else None
+    """What to do where the board has too little memory for the camera, in whose words it may be [7]; None leaves the usual words."""
+    return _MORE_MEMORY if os.strerror(errno.ENOMEM) in _reason(error) else None
 
 
 def open_camera(settings: config.Camera) -> Camera:
@@ -272,33 +314,53 @@ def open_camera(settings: config.Camera) -> Camera:
     return V4l2Camera(rest, settings)
 
 
-def _opened_v4l2(device: str, settings: config.Camera) -> Any:  # noqa: ANN401  OpenCV has no types
+def _opened_v4l2(device: str, settings: config.Camera) -> tuple[Any, usb.Mode]:
     capture = cv2.VideoCapture(int(device) if device.isdigit() else device, cv2.CAP_V4L2)
     if not capture.isOpened():
         capture.release()
         raise CameraError(
             say("cannot open the camera {device}", device=device),
-            hint=say("see `ls /dev/video*`, and that no other program uses it"),
+            hint=say("see `ls /dev/v4l/by-id`, and that no other program uses it"),
         )
-    capture.set(cv2.CAP_PROP_FRAME_WIDTH, settings.width_px)
-    capture.set(cv2.CAP_PROP_FRAME_HEIGHT, settings.height_px)
-    capture.set(cv2.CAP_PROP_FPS, settings.fps)
-    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+    mode = _agreed(capture, settings)
+    if mode.fourcc in usb.RAW:
+        capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
+    capture.set(cv2.CAP_PROP_BUFFERSIZE, 2)  # with one, every other frame finds none to go into [6]
     if settings.autofocus != "off":
         capture.set(cv2.CAP_PROP_AUTOFOCUS, float(settings.autofocus != "manual"))
     if settings.exposure_us:
         capture.set(cv2.CAP_PROP_AUTO_EXPOSURE, 1)  # V4L2_EXPOSURE_MANUAL
         capture.set(cv2.CAP_PROP_EXPOSURE, settings.exposure_us / 100)  # V4L2 counts in 100 us
-    return capture
+    return capture, mode
 
 
-def _luma_of(picture: NDArray[Any], region: tuple[float, float, float, float]) -> NDArray[np.uint8]:
-    grey = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
-    height_px, width_px = grey.shape
-    left, top, width, height = region
-    rows = slice(round(top * height_px), round((top + height) * height_px))
-    columns = slice(round(left * width_px), round((left + width) * width_px))
-    return np.ascontiguousarray(grey[rows, columns], np.uint8)
+def _agreed(capture: Any, settings: config.Camera) -> usb.Mode:  # noqa: ANN401  OpenCV has no types
+    """Size and rate in JPEG where USB 2 wants it and uncompressed elsewhere; where one brings less than the settings say, the other."""
+    own = _mode_of(capture).fourcc
+    first, second = (usb.MJPG, own) if usb.needs_jpeg(settings) else (own, usb.MJPG)
+    mode = _asked(capture, settings, first)
+    if mode.gives(settings) or own in ("", usb.MJPG):
+        return mode
+    other = _asked(capture, settings, second)
+    return other if other.gives(settings) else _asked(capture, settings, first)
+
+
+def _asked(capture: Any, settings: config.Camera, fourcc: str) -> usb.Mode:  # noqa: ANN401  as above
+    """What comes of asking for this: the format before the size, because what it may be hangs on it, and the rate behind both."""
+    if fourcc != _mode_of(capture).fourcc:
+        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*fourcc))
+    capture.set(cv2.CAP_PROP_FRAME_WIDTH, settings.width_px)
+    capture.set(cv2.CAP_PROP_FRAME_HEIGHT, settings.height_px)
+    capture.set(cv2.CAP_PROP_FPS, settings.fps)
+    return _mode_of(capture)
+
+
+def _mode_of(capture: Any) -> usb.Mode:  # noqa: ANN401  as above
+    width_px, height_px, code = (
+        int(capture.get(name)) for name in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FOURCC)
+    )
+    fourcc = max(code, 0).to_bytes(4, "little").decode("latin-1").strip("\0")
+    return usb.Mode(width_px, height_px, float(capture.get(cv2.CAP_PROP_FPS)), fourcc)
 
 
 def _bounded(what: str, limit_s: float, work: Callable[[], Any]) -> Any:  # noqa: ANN401  whatever `work` returns

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from kiosk.model import Reading
@@ -85,6 +86,7 @@ class Decoder:
                 alike on any machine, however busy, and no door waits.
             now_ns: The clock; the system's if None.
         """
+        cv2.setNumThreads(1)  # of the whole process: the other cores are the panel's, the uplink's and the next lane's
         self._counted = counted
         self._now_ns = now_ns or time.perf_counter_ns
         self._budget_ms = budget_ms

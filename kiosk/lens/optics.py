@@ -46,10 +46,6 @@ _LIGHT_NEEDS = {"exposure_mode": {"AeExposureMode"}, "mains_hz": {"AeFlickerMode
 _FLICKER_OFF, _FLICKER_MANUAL = 0, 1
 _SLACK_PX = 4
 """Rounding of shares, and of what a mode reads, is no reason to refuse it."""
-_MODE_UNKNOWN = (
-    "how this sensor of {} x {} pixels reads `camera.region` is not known: it may show another place, or an enlarged one; "
-    "compare with `kiosk aim`, or set it to [0.0, 0.0, 1.0, 1.0]"
-)
 _ENOUGH = 0.98
 """Modes that read a few pixels more than they give are not called binned."""
 
@@ -127,12 +123,21 @@ def plan_for(
     controls = controls_for(settings, known, crop_px)
     warnings = () if array_px is None else tuple(_warnings(settings, array_px, crop_px, mode))
     if crop_px is not None and mode is None:
-        warnings = (*warnings, _MODE_UNKNOWN.format(*array_px or ()))
+        warnings = (*warnings, _mode_unknown(array_px or (0, 0)))
     if crop_px is None and settings.region != WHOLE:
         warnings = (say("this camera cannot crop; `camera.region` is not used: set it to [0.0, 0.0, 1.0, 1.0]"),)
     lacks = [name for name, needed in _LIGHT_NEEDS.items() if not needed <= known]
     warnings = (*warnings, *light_warnings(settings, lacks))
     return Plan(frame_px, small_size_px(settings), controls, crop_px, mode, warnings)
+
+
+def _mode_unknown(array_px: tuple[int, int]) -> str:
+    return say(
+        "how this sensor of {width_px} x {height_px} pixels reads `camera.region` is not known: it may show another place, or an enlarged one;"
+        " compare with `kiosk aim`, or set it to [0.0, 0.0, 1.0, 1.0]",
+        width_px=array_px[0],
+        height_px=array_px[1],
+    )
 
 
 def small_size_px(settings: Camera) -> tuple[int, int] | None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 import unicodedata
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -355,3 +359,29 @@ def test_scratched_code_is_read() -> None:
     picture = code_picture(CARD, 6)
     cv2.line(picture, (0, 200), (300, 120), 255, 8)
     assert _payloads(picture) == {CARD}
+
+
+def test_reading_takes_no_more_threads_than_one(tmp_path: Path) -> None:
+    """Neither OpenCV nor numpy's BLAS begins a thread for each core, whatever the machine has: not in any program of the kiosk's."""
+    program = """
+import os, sys
+from kiosk.__main__ import main
+main(["check", "--config", sys.argv[1]])
+import cv2, numpy as np
+from kiosk.decoder import Decoder
+from kiosk.lens.frame import Frame
+from kiosk.sim.render import Scene
+decoder = Decoder(1000)
+for number in range(1, 4):
+    luma = Scene(1280, 720, 7).empty(number)
+    decoder.read(Frame(luma, number))
+    cv2.resize(cv2.GaussianBlur(luma, (0, 0), 3), (4000, 2000))
+    np.linalg.svd(np.ones((300, 300)))
+print(cv2.getNumThreads(), len(os.listdir("/proc/self/task")))
+"""
+    free = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "none.yaml")],
+        env=free | {"OPENCV_FOR_THREADS_NUM": "4"}, capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert done.stdout.split() == ["1", "1"], done.stderr

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
+from bench import idle
+from kiosk.config import Camera
 from kiosk.lens import optics
 from kiosk.reading import evidence
 from kiosk.settings import loader
@@ -70,3 +72,17 @@ def test_one_texture_is_one_region() -> None:
     frame[180:500, 380:820] = 150 + generator.integers(-40, 40, (320, 440))
     frame[200:480, 400:800] = generator.integers(0, 255, (280, 400), np.uint8)
     assert len(evidence.Watch().look(frame).regions) == 1
+
+
+def test_bench_of_idle_frames_misses_what_costs_more() -> None:
+    """Each size of config/boards/ has a row beside the default one's; a row is missed where its middle round costs more, whatever a few rounds say."""
+    rows = idle.rows()
+    assert (rows[0].camera.width_px, rows[0].camera.height_px) == (Camera().width_px, Camera().height_px)
+    assert {name for row in rows[1:] for name in row.names} == {path.stem for path in BOARDS}
+    assert len(idle.measured(rows, 1, 7)[-1]) == 1
+    default_ms = [1.0, 2.0, 4.0, 1.0, 1.0]
+    for factors, met in (((1.0, 1.0, 1.0, 9.0, 9.0), True), ((0.5, 0.5, 1.2, 1.2, 1.2), False)):
+        own_ms = [time_ms * factor for time_ms, factor in zip(default_ms, factors, strict=True)]
+        lines, all_met = idle.judged(rows[:2], [default_ms, own_ms])
+        assert all_met is met
+        assert ("missed" in lines[1]) is not met
