@@ -27,7 +27,7 @@ faults   | test     | libzbar0 mosquitto e2fsprogs
 test-image | test   | libzbar0 mosquitto openssh-client
 cluster  | test     | libzbar0 mosquitto rabbitmq-server
 units    | test     | libzbar0 mosquitto mmdebstrap systemd-container
-boards   | boards   | libzbar0 gcc libc6-dev libcap-dev python3-dev dosfstools mtools
+boards   | boards   | libzbar0 gcc libc6-dev libcap-dev python3-dev dosfstools mtools mmdebstrap qemu-user-static
 updates  | test     | libzbar0 mosquitto rauc squashfs-tools user-mode-linux dbus-daemon mtools dosfstools e2fsprogs fdisk
 page     | page     | libzbar0 mosquitto fonts-dejavu-core node-qrcode-generator chromium chromium-driver webkit2gtk-driver xvfb
 "
@@ -47,6 +47,7 @@ e2fsprogs         | command mke2fs
 fdisk             | command sfdisk
 rabbitmq-server   | file /usr/lib/rabbitmq
 mmdebstrap        | command mmdebstrap
+qemu-user-static  | file /usr/bin/qemu-aarch64*
 systemd-container | command systemd-nspawn
 user-mode-linux   | command linux.uml
 dbus-daemon       | command dbus-daemon

@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 START_S = 10.0
 # `make test-cluster`: minutes, and RabbitMQ. `make test-units`: root, and a Debian of its own.
 # `make test-image`: minutes, and QEMU. `make test-page`: a browser.
-# `make test-updates`: ten minutes, and User Mode Linux. `make test-boards`: a compiler, and the libraries of a Pi.
+# `make test-updates`: ten minutes, and User Mode Linux. `make test-boards`: minutes, a compiler, a Pi's libraries, qemu-user.
 collect_ignore = [
     folder
     for folder in ("boards", "cluster", "units", "image", "page", "updates")
