@@ -58,8 +58,11 @@ test-cluster: $(VENV)/.ready-cluster ## three RabbitMQ nodes on this machine, on
 test-units: $(VENV)/.ready-units ## boot the services under a real systemd in a container: sandbox, watchdog, restarts; needs root
 	KIOSK_UNITS=1 timeout 1500 $(BIN)/python -m pytest -q tests/units $(ARGS)
 
-test-boards: $(VENV)/.ready-boards ## the real libraries of a Pi over a chip that is not there: what shines after a death, what an idle board costs
+test-boards: $(VENV)/.ready-boards ## the real libraries of a Pi over chips that are not there: lights, cameras, boot files, an idle board; and test-arm
 	KIOSK_BOARDS=1 $(BIN)/python -m pytest -q tests/boards $(ARGS)
+
+test-arm: $(VENV)/.ready-boards ## the card image's own wheels on a Pi's processors under qemu-user: the same answers as here; about five minutes
+	KIOSK_BOARDS=1 $(BIN)/python -m pytest -v tests/boards/test_aarch64.py $(ARGS)
 
 test-brokers: $(VENV)/.ready-brokers ## the brokers that people run, real ones: connect, deliver, restart, status, last will; docs/transport.md has the table
 	KIOSK_BROKERS=1 timeout 3000 $(BIN)/python -m pytest -q tests/brokers $(ARGS)

@@ -27,7 +27,7 @@ faults   | test     | libzbar0 mosquitto e2fsprogs
 test-image | test   | libzbar0 mosquitto openssh-client
 cluster  | test     | libzbar0 mosquitto rabbitmq-server
 units    | test     | libzbar0 mosquitto mmdebstrap systemd-container
-boards   | boards   | libzbar0 gcc libc6-dev libcap-dev python3-dev dosfstools mtools
+boards   | boards   | libzbar0 gcc libc6-dev libcap-dev python3-dev dosfstools mtools mmdebstrap qemu-user-static
 brokers  | brokers  | libzbar0 mosquitto rabbitmq-server mmdebstrap nodejs npm
 updates  | test     | libzbar0 mosquitto rauc squashfs-tools user-mode-linux dbus-daemon mtools dosfstools e2fsprogs fdisk
 page     | page     | libzbar0 mosquitto fonts-dejavu-core node-qrcode-generator chromium chromium-driver webkit2gtk-driver xvfb
@@ -50,6 +50,7 @@ rabbitmq-server   | file /usr/lib/rabbitmq
 mmdebstrap        | command mmdebstrap
 nodejs            | command node
 npm               | command npm
+qemu-user-static  | file /usr/bin/qemu-aarch64*
 systemd-container | command systemd-nspawn
 user-mode-linux   | command linux.uml
 dbus-daemon       | command dbus-daemon

@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 START_S = 10.0
 # `make test-cluster`: minutes, and RabbitMQ. `make test-units`: root, and a Debian of its own.
 # `make test-image`: minutes, and QEMU. `make test-page`: a browser.
-# `make test-updates`: ten minutes, and User Mode Linux. `make test-boards`: a compiler, and the libraries of a Pi.
+# `make test-updates`: ten minutes, and User Mode Linux. `make test-boards`: minutes, a compiler, a Pi's libraries, qemu-user.
 # `make test-brokers`: minutes, RabbitMQ, Node.js, and root for brokers of other releases.
 collect_ignore = [
     folder
