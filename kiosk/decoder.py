@@ -125,6 +125,8 @@ class Decoder:
         if work.codes.keys() <= known:
             self._go_on(work, known)
         is_new = not work.codes.keys() <= known
+        if is_new:
+            self._schedule.begin_sighting()
         self._read_at.append([found for found, _ in work.codes.values()])
         self._sums.next_frame(has_read=is_new)
         return work.readings(frame.exposed_at_boot_ns)

@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 
     Weights = NDArray[np.float64]
 
-EARNS, PURSE = 2.0, 14.0
+EARNS, PURSE = 3.5, 14.0
 """What a frame earns beyond the cheap pass, and how much of that is saved at most, in sizes of the frame."""
-LATE_FRAMES, LATE_EARNS = 10, 0.6
+LATE_FRAMES, LATE_EARNS = 10, 0.4
 """After so many frames of a sighting without a code a frame earns less: what was not read by then is damaged, or no code."""
-FIRST, STEP, MOST = 2.5, 1.0, 7.5
+FIRST, STEP, MOST = 3.5, 1.0, 7.5
 """What the first frame of a sighting may take, how much more each further one, and at most; in sizes of the frame."""
 SMALL_MPX = 0.9
 """A frame counts as of this size at least: the fixed work of a pass does not shrink with it."""
@@ -52,13 +52,13 @@ SURE, SURE_NEAR = 0.9, 0.5
 """A failure takes so much from a case that the pass would have read; less on a near miss, of which every frame adds to the sum."""
 KEPT = 0.9
 """And so much of that is kept for the next frame of the same code."""
-RETRY = 0.5
+RETRY = 0.6
 """And a pass itself is hoped for so much less on the next frames of the sighting, each time it fails: dear passes get their turn, too."""
 NEAR_SHARE = 0.85
 """Where there are near misses, a code is among them with this chance."""
 NOTHING = 0.5
 """The chance that a texture is no code."""
-HOPE_MIN = 0.004
+HOPE_MIN = 0.001
 """Less hope than this for a megapixel of work is not followed: it is kept for a better frame."""
 FORGET = 0.9
 """What a door has learnt of its cases fades so much with each code that a pass reads."""
@@ -194,10 +194,13 @@ class Schedule:
         for name in self._failed - self._near_plans:
             self._failures[name] += 1
         self._failed = set()
-        if self._idle_frames >= SIGHTING_FRAMES:
-            self._begin_sighting()
+        is_elsewhere = bool(evidence.boxes and earlier.evidence.boxes) and not any(
+            _is_same(box, other) for box in evidence.boxes for other in earlier.evidence.boxes
+        )
+        if self._idle_frames >= SIGHTING_FRAMES or is_elsewhere:
+            self.begin_sighting()
             earlier = _Frame()
-        elif evidence.boxes:
+        if evidence.boxes:
             self._age += 1
         self._frame = _Frame(evidence, spent_ms=spent_ms)
         self._purse = min(PURSE, self._purse + (EARNS if self._age <= LATE_FRAMES else LATE_EARNS))
@@ -258,13 +261,14 @@ class Schedule:
         if read:
             won = self._prior * self._reads[name]
             self._prior = FORGET * self._prior + (1 - FORGET) * won / max(won.sum(), 1e-9)
-            self._begin_sighting()
+            self.begin_sighting()
             frame.left[:, self._columns(attempt.target)] = 1.0
         else:
             self._failed.add(name)
             self._fail(name, attempt.target)
 
-    def _begin_sighting(self) -> None:
+    def begin_sighting(self) -> None:
+        """What is seen next is somebody else: what has failed so far says nothing of that."""
         self._age = 0
         self._failures = dict.fromkeys(self._failures, 0)
 
@@ -317,8 +321,9 @@ def area_mpx(box: Box) -> float:
 
 
 def _is_same(box: Box, other: Box) -> bool:
-    """Whether the middle of each lies in the other."""
-    return _holds(box, other) and _holds(other, box)
+    """Whether the middle of each lies in the other, and neither is more than twice the other."""
+    is_alike = 0.5 < area_mpx(box) / area_mpx(other) < 2
+    return is_alike and _holds(box, other) and _holds(other, box)
 
 
 def _holds(box: Box, other: Box) -> bool:

@@ -135,6 +135,15 @@ def test_failures_stay_with_their_place() -> None:
     assert tried[0] == ("quick", SECOND_BOX)
 
 
+def test_code_elsewhere_is_somebody_else() -> None:
+    """Where nothing is at the place of before, what failed before says nothing."""
+    schedule = _schedule()
+    first = _tried(schedule, REGION)
+    for _ in range(3):
+        _tried(schedule, REGION)
+    assert [name for name, _ in _tried(schedule, Evidence(1.0, regions=(NEAR_BOX,)))] == [name for name, _ in first]
+
+
 def test_near_miss_is_followed_before_regions() -> None:
     """A code that was found and not read goes before any texture."""
     assert _tried(_schedule(), Evidence(1.0, near=(NEAR_BOX,), regions=(FIRST_BOX,)))[0][1] == NEAR_BOX
