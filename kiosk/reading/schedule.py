@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kiosk.reading.cases import Cases
-    from kiosk.reading.evidence import Box, Trait
+    from kiosk.reading.cases import Cases, Trait
+    from kiosk.reading.evidence import Box
 
     Weights = NDArray[np.float64]
 
