@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kiosk.lens.frame import Frame
-    from kiosk.reading.evidence import Box, Trait
+    from kiosk.reading.cases import Trait
+    from kiosk.reading.evidence import Box
     from kiosk.reading.passes import Found
     from kiosk.reading.schedule import Attempt
 

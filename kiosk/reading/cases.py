@@ -8,13 +8,12 @@ and that is what is used: after a pass has failed, the codes that it would have 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from kiosk.reading.evidence import Trait
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +21,13 @@ if TYPE_CHECKING:
 _TABLE = Path(__file__).with_name("cases.txt")
 DIFFERS = 0.3
 """A case whose picture ailed otherwise counts so much, for each ailment that one of the two has and the other has not."""
+
+
+class Trait(Enum):
+    """What may ail a picture."""
+
+    DIM = "little light, so noise"
+    SOFT = "no sharp edges"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

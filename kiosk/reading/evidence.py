@@ -12,11 +12,12 @@ Units: `_px` pixels of the frame.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+
+from kiosk.reading.cases import Trait
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,13 +42,6 @@ SOFT = 0.12
 
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels; right and bottom are beyond it."""
-
-
-class Trait(Enum):
-    """What may ail a picture."""
-
-    DIM = "little light, so noise"
-    SOFT = "no sharp edges"
 
 
 @dataclass(frozen=True, slots=True)

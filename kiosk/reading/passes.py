@@ -207,7 +207,7 @@ RECIPES = (
 )  # fmt: skip
 PLANS = (
     Plan(CHEAP, _WHOLE, 1.2),
-    Plan(GRID, Scope.NEAR, 0.0, fixed_mpx=4.0),
+    Plan(GRID, Scope.NEAR, 0.0, fixed_mpx=5.5),
     *(recipe.plan for recipe in RECIPES),
     Plan(FINDERS, _REGION, 50.0, fixed_mpx=1.5, most_mpx=finders.PIXELS_MAX / 1e6),
     Plan(ZBAR, _REGION, 18.0),

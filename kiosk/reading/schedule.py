@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kiosk.reading.cases import Cases
-    from kiosk.reading.evidence import Box, Trait
+    from kiosk.reading.cases import Cases, Trait
+    from kiosk.reading.evidence import Box
 
     Weights = NDArray[np.float64]
 
@@ -40,8 +40,9 @@ EARNS, PURSE = 3.5, 14.0
 """What a frame earns beyond the cheap pass, and how much of that is saved at most, in sizes of the frame."""
 LATE_FRAMES, LATE_EARNS = 10, 0.4
 """After so many frames of a sighting without a code a frame earns less: what was not read by then is damaged, or no code."""
-FIRST, STEP, MOST = 3.5, 1.0, 7.5
-"""What the first frame of a sighting may take, how much more each further one, and at most; in sizes of the frame."""
+FIRST, STEP, MOST = 5.5, 1.0, 7.5
+"""What the first frame of a sighting may take, how much more each further one, and at most; in sizes of the frame. The first suffices for what
+a moving hand has smeared: `bench.motion` holds its floor in one frame."""
 SMALL_MPX = 0.9
 """A frame counts as of this size at least: the fixed work of a pass does not shrink with it."""
 TEXTURED = 6.0

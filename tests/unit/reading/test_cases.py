@@ -9,7 +9,7 @@ import pytest
 
 from bench import learn
 from kiosk.reading import cases, passes
-from kiosk.reading.evidence import Trait
+from kiosk.reading.cases import Trait
 
 TABLE = """# a comment
 regions 0.7 0.2 0.1

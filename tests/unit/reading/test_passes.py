@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
 from kiosk.reading import grid, passes
-from kiosk.reading.evidence import Trait, Watch
+from kiosk.reading.cases import Trait
+from kiosk.reading.evidence import Watch
 from kiosk.reading.passes import Found
 from kiosk.reading.zbar import ZbarScanner
 from kiosk.sim.render import Scene, code_picture

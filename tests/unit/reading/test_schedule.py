@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiosk.reading import cases
-from kiosk.reading.evidence import Box, Trait
+from kiosk.reading.cases import Trait
+from kiosk.reading.evidence import Box
 from kiosk.reading.schedule import (
     EARNS,
     MOST,
