@@ -153,6 +153,7 @@ docs: $(VENV)/.ready-docs ## write what is made from the types: the reference, t
 	$(BIN)/python -m kiosk.service.reference config/kiosk.yaml docs/configuration.md
 	$(BIN)/python -m kiosk.service.acceptance docs/acceptance.md
 	$(BIN)/python -m kiosk.service.pictures docs/pictures
+	$(BIN)/python -m kiosk.service.views docs/aiming.md docs/vi/ngam-camera.md
 	$(BIN)/python -m kiosk.demo.picture docs/pictures/demo.svg
 
 words: $(VENV)/.ready-test ## gather what programs say to people into kiosk/language/vi.po; what is new there waits for its Vietnamese

@@ -1,4 +1,4 @@
-"""The real picamera2 over a libcamera that is not there and a board's 64 MB: what starts, what is said, what is given back."""
+"""The real picamera2 over a libcamera that is not there and a board's 64 MB: what starts, what is said, what is given back, what comes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from kiosk.camera import PiCamera
 from kiosk.config import Camera as Settings
 from kiosk.errors import CameraError
 from kiosk.lens import optics, sensors
+from kiosk.service import views
 from tests.boards.heap import Heap, Ioctls
 
 MB = 1 << 20
 BENEATH = Path(__file__).with_name("beneath")
 IMX708, IMX477, IMX219 = (4608, 2592), (4056, 3040), (3280, 2464)
-PACKED_BITS = {IMX708: 10, IMX477: 12, IMX219: 10}
 REGIONS = {
     IMX708: (0.361, 0.361, 0.278, 0.278), IMX477: (0.342, 0.382, 0.316, 0.237), IMX219: (0.0, 0.0, 0.390, 0.292),
 }  # fmt: skip
@@ -36,14 +36,17 @@ pytestmark = [
 class Board:
     """A board with this module and so much memory for it."""
 
-    def __init__(self, array_px: tuple[int, int], packing: str, limit: int = 64 * MB) -> None:
+    def __init__(self, array_px: tuple[int, int], packing: str, limit: int = 64 * MB, *, motor: bool = True) -> None:
         import libcamera  # noqa: PLC0415  the one in `beneath`, once the path leads there
 
-        bits = PACKED_BITS[array_px]
-        name = f"SRGGB{bits}_CSI2P" if packing == "packed" else "SRGGB16"
-        sizes = tuple(mode.size_px for mode in sensors.MODES[array_px])
+        listed: dict[str, tuple[tuple[int, int], ...]] = {}
+        for mode in sensors.MODES[array_px]:
+            name = f"SRGGB{mode.bit_depth}_CSI2P" if packing == "packed" else "SRGGB16"
+            listed[name] = (*listed.get(name, ()), mode.size_px)
         self.heap = Heap(limit)
-        self.libcamera = libcamera.CameraManager.singleton().fit(libcamera.Module(array_px, {name: sizes}), self.heap)
+        self.libcamera = libcamera.CameraManager.singleton().fit(
+            libcamera.Module(array_px, listed, motor=motor), self.heap
+        )
 
 
 MakeBoard = Callable[..., Board]
@@ -60,8 +63,8 @@ def make_board(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Make
     device.touch()
     monkeypatch.setattr(dma_heap, "heapNames", [str(device)])
 
-    def make(*arguments: Any) -> Board:
-        board = Board(*arguments)
+    def make(*arguments: Any, **more: Any) -> Board:
+        board = Board(*arguments, **more)
         ioctls = Ioctls(board.heap, dma_heap.DMA_HEAP_IOCTL_ALLOC)
         monkeypatch.setattr(dma_heap, "fcntl", ioctls)
         monkeypatch.setattr(dmaallocator, "fcntl", ioctls)
@@ -139,7 +142,7 @@ def test_listing_the_modes_allocates_nothing(
     board = make_board(array_px, "packed")
     camera = Picamera2(0)
     try:
-        assert [mode["size"] for mode in camera._raw_modes] == [mode.size_px for mode in sensors.MODES[array_px]]
+        assert {mode["size"] for mode in camera._raw_modes} == {mode.size_px for mode in sensors.MODES[array_px]}
         assert board.heap.count == 0
         if array_px == IMX477:
             with pytest.raises(OSError, match="Cannot allocate memory"):
@@ -184,3 +187,44 @@ def test_too_little_for_any_view_is_a_sentence_with_the_remedy(make_board: MakeB
             gc.collect()
             assert board.heap.held() == 0
         assert board.heap.refused >= 3
+
+
+@pytest.mark.parametrize("array_px", sensors.MODES, ids=lambda array_px: f"{array_px[0]}px")
+def test_mode_of_the_default_frame_is_the_one_that_the_pages_tell(
+    make_board: MakeBoard, array_px: tuple[int, int]
+) -> None:
+    """What picamera2 itself chooses for each sensor where no region is set: docs/aiming.md tells its width of view."""
+    board = make_board(array_px, "packed", 256 * MB)
+    PiCamera(0, _settings()).close()
+    assert board.libcamera.configured[-1].sensor_config.output_size.to_tuple() == views.DEFAULT_MODES[array_px]
+
+
+def test_rows_come_without_their_padding(make_board: MakeBoard) -> None:
+    """A width that is no whole row of the image processor's: both pictures are as wide as was asked, and nothing of what is behind them is in them."""
+    make_board(IMX708, "packed")
+    camera = PiCamera(0, _settings(width_px=1000, height_px=562, small_width_px=500))
+    frame = camera.next_frame(5.0)
+    camera.close()
+    assert frame.small is not None
+    assert (frame.luma.shape, frame.small.shape) == ((562, 1000), (280, 500))
+    assert frame.luma.min() == frame.luma.max() == frame.small.min() == frame.small.max() < 255
+
+
+def test_module_without_a_motor_is_asked_for_no_focus(make_board: MakeBoard) -> None:
+    """picamera2 refuses a control that the module has not: the default settings ask for none of them."""
+    board = make_board(IMX219, "packed", motor=False)
+    camera = PiCamera(0, _settings())
+    camera.next_frame(5.0)
+    camera.close()
+    assert not any(name.startswith(("Af", "Lens")) for name in board.libcamera.started_with)
+
+
+def test_every_other_frame_is_exposed_for_screens(make_board: MakeBoard) -> None:
+    """What is asked for between two frames goes with the next buffer, by the real picamera2's way; each frame tells its own exposure."""
+    board = make_board(IMX708, "packed")
+    camera = PiCamera(0, _settings(exposure_us=20_000, alternate_exposure_us=3_000, gain=2.0))
+    exposures_us = [camera.next_frame(5.0).exposure_us for _ in range(30)]
+    camera.close()
+    assert board.libcamera.started_with["ExposureTime"] == 20_000
+    assert set(exposures_us) == {20_000, 3_000}
+    assert 8 <= exposures_us.count(3_000) <= 22

@@ -245,11 +245,13 @@ class Module:
         array_px: The sensor.
         modes: Sizes by raw format, as this board's kernel lists them.
         crops: Whether libcamera is recent enough for ScalerCrops.
+        motor: Whether it has one, for focus.
     """
 
     array_px: tuple[int, int]
     modes: dict[str, tuple[tuple[int, int], ...]]
     crops: bool = True
+    motor: bool = True
 
 
 class Camera:
@@ -259,6 +261,7 @@ class Camera:
         self.id = "/base/soc/i2c0mux/i2c@1/sensor@1a"
         self.configured: list[CameraConfiguration] = []
         self.started_with: dict[str, Any] = {}
+        self._exposure_us = 9_998
         self._module, self._heap, self._manager = module, heap, manager
         self._own: list[int] = []
         self._running = threading.Event()
@@ -268,7 +271,8 @@ class Camera:
             ControlId("ColorFilterArrangement"): 0,
         }
         whole = Rectangle(0, 0, *module.array_px)
-        names = [*_NAMES, "ScalerCrop"] + ["ScalerCrops"] * module.crops
+        names = [name for name in (*_NAMES, "ScalerCrop") if module.motor or not name.startswith(("Af", "Lens"))]
+        names += ["ScalerCrops"] * module.crops
         self.controls = {getattr(controls, name): ControlInfo() for name in names}
         self.controls[controls.FrameDurationLimits] = ControlInfo(1000, 100_000_000, 33_333)
         self.controls[controls.ScalerCrop] = ControlInfo(whole, whole, whole)
@@ -291,6 +295,7 @@ class Camera:
 
     def start(self, asked: dict[ControlId, Any]) -> None:
         self.started_with = {control.name: value for control, value in asked.items()}
+        self._exposure_us = self.started_with.get("ExposureTime", self._exposure_us)
         streams = list(self.configured[-1])
         sensor = self.configured[-1].sensor_config
         assert sensor is not None
@@ -318,15 +323,17 @@ class Camera:
     def _expose(self, request: Request) -> None:
         if not self._running.is_set():
             return
+        self._exposure_us = request.asked.get("ExposureTime", self._exposure_us)
         request.metadata = {
             ControlId("SensorTimestamp"): time.clock_gettime_ns(time.CLOCK_BOOTTIME),
-            controls.ExposureTime: 9_998,
+            controls.ExposureTime: self._exposure_us,
             controls.LensPosition: 4.5,
         }
+        grey = next(self._manager.greys) % 200 + 20
         for stream, buffer in request.buffers.items():
-            rows = stream.configuration.size.height
-            grey = bytes([next(self._manager.greys) % 200 + 20]) * (stream.configuration.stride * rows)
-            os.pwrite(buffer.planes[0].fd, grey, 0)
+            width_px, rows = stream.configuration.size.to_tuple()
+            row = bytes([grey]) * width_px + b"\xff" * (stream.configuration.stride - width_px)
+            os.pwrite(buffer.planes[0].fd, row * rows, 0)
         request.status = Request.Status.Complete
         self._manager.completed(request)
 
