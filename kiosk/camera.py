@@ -320,7 +320,7 @@ def _opened_v4l2(device: str, settings: config.Camera) -> tuple[Any, usb.Mode]:
         capture.release()
         raise CameraError(
             say("cannot open the camera {device}", device=device),
-            hint=say("see `ls /dev/v4l/by-id`, and that no other program uses it"),
+            hint=say("see `ls /dev/video*`, and that no other program uses it"),
         )
     mode = _agreed(capture, settings)
     if mode.fourcc in usb.RAW:

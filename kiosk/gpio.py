@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import os
 import tempfile
+from contextlib import chdir
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gpiozero import PWMLED, DigitalOutputDevice, PWMOutputDevice
@@ -275,10 +276,10 @@ def pin_factory(kind: str) -> Any:  # noqa: ANN401  gpiozero has no types
 
 
 def _load_lgpio() -> None:
-    """lgpio makes a named pipe in the working directory, or in $LG_WD, when it is imported, and leaves it there (0.2.2)."""
+    """lgpio makes a named pipe in the working directory, or in $LG_WD, when it is imported; it leaves it there and itself stays there (0.2.2)."""
     if "LG_WD" in os.environ:
         return
-    with tempfile.TemporaryDirectory(prefix="kiosk-") as folder:
+    with tempfile.TemporaryDirectory(prefix="kiosk-") as folder, chdir("."):
         os.environ["LG_WD"] = folder
         try:
             importlib.import_module("lgpio")

@@ -66,7 +66,8 @@ def camera_at_hand(path: Path) -> str | None:
     Raises:
         CameraError: There is no webcam either.
     """
-    if not loader.is_absent(path) or importlib.util.find_spec("picamera2") is not None:
+    has_pi_camera = importlib.util.find_spec("libcamera") is not None  # picamera2 alone comes from PyPI, too
+    if not loader.is_absent(path) or has_pi_camera:
         return None
     webcam = min(_DEV.glob("video[0-9]*"), key=lambda found: int(found.name.removeprefix("video")), default=None)
     if webcam is None:

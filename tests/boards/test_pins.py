@@ -135,3 +135,17 @@ os._exit(0)
     levels = board.levels()
     assert levels[LAMP] == 1
     assert levels[JUMPER] is None
+
+
+def test_loading_the_pins_library_leaves_a_command_where_it_was_run(board: Board) -> None:
+    """lgpio goes into the folder of its pipe, which is removed again: what is named beside the command is still found."""
+    code = """
+del os.environ["LG_WD"]
+from kiosk.gpio import pin_factory
+pin_factory("gpio")
+print(os.getcwd(), os.listdir("."))
+os._exit(sys.stdout.flush() or 0)
+"""
+    done = board.run(code)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(board.folder), "['gpio.log']"]
