@@ -184,7 +184,7 @@ def by_error(error: Exception, root: Path = Path("/")) -> str:
     """
     match error:
         case ssl.SSLCertVerificationError():
-            return _VERIFY.get(error.verify_code, "tls-authority")
+            return _VERIFY.get(getattr(error, "verify_code", 0), "tls-authority")
         case ssl.SSLError():
             return _of_tls(error)
         case socket.gaierror():

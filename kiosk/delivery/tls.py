@@ -62,11 +62,15 @@ def _dated(clock: SystemClock, *, ignore_unknown: bool) -> type[ssl.SSLSocket]:
     return Dated
 
 
+_HAS_EXPIRED = 10
+"""OpenSSL's number of what is wrong."""
+
+
 def _refused(now_s: float | None, first_s: float) -> ssl.SSLCertVerificationError:
     if now_s is None:
         what = "cannot be judged: the centre's time is gone"
     else:
         what = f"{'is not yet valid' if now_s < first_s else 'has expired'}, by the centre's time"
     error = ssl.SSLCertVerificationError(f"certificate {what}")
-    error.verify_message = what
+    error.verify_code, error.verify_message = _HAS_EXPIRED, what
     return error

@@ -385,7 +385,7 @@ def test_broker_that_asks_for_a_password_is_said_before_people_pass(
     code, said = _said(capsys, "--broker", broker.url)
     assert code == 13
     assert said.startswith(
-        f"kiosk: --broker: {broker.url} does not let this kiosk in: refused: Not authorized; start one"
+        f"kiosk: --broker: {broker.url} does not let this kiosk in: the broker does not allow that to this kiosk; start one"
     )
 
 
