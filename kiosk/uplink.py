@@ -130,7 +130,7 @@ class Uplink:
                 self.session.connected(now_s, self._outbox.settled, receive_maximum)
                 self._batches.begin(largest_bytes)
                 self._complaints.link, self._complaints.topics = "", dict(refused)
-                self._teller.hurry()
+                self._teller.begin(now_s)
                 self._time.begin(now_s)
             case Received(topic, payload):
                 if not self._inbox.take(self._link, topic, payload):
@@ -157,6 +157,7 @@ class Uplink:
     def _acknowledged(self, event: Acknowledged, now_s: float) -> None:
         """Entries that the broker refuses end the connection, for another broker may take them; another topic does not."""
         are_entries = event.topic == wire.entries_topic(self._config.kiosk.id)
+        self._teller.acknowledged(event.mid, refused=bool(event.refusal))
         if event.refusal and not are_entries:
             if self._complaints.topics.get(event.topic) != event.name:
                 _log.warning(line("publish-refused", topic=event.topic, reason=event.name))
@@ -194,6 +195,7 @@ class Uplink:
 
     def _drop(self, reason: str, what: str = "offline") -> None:
         self._resends.forget()
+        self._teller.lost(time.monotonic())
         if self._link is not None:
             _log.warning(line(what, broker=self._route.url, protocol=self._route.protocol, reason=reason))
             self._link.close()

@@ -92,8 +92,10 @@ class PahoLink:
         self._others_qos = QOS if route.protocol == "5" else RECEIPTS_QOS  # RabbitMQ before 3.13 speaks 3.1.1 only
         self._keepalive_s = max(1, config.uplink.keepalive_s * 3 // 4)
         self._client = _client(config, route)
-        self._qos, self._retains = QOS, not route.plain
         self._needs_receipts = config.uplink.settle_on == "receipt"
+        # Of MQTT 3.1.1 nobody is told which quality it takes: one that was only reached plainly may take none, and receipts need none.
+        takes_less = route.plain and route.protocol != "5" and self._needs_receipts
+        self._qos, self._retains = RECEIPTS_QOS if takes_less else QOS, not route.plain
         will_qos = RECEIPTS_QOS if route.plain else QOS
         self._client.will_set(wire.status_topic(config.kiosk.id), last_will, will_qos, retain=not route.plain)
         self._client.on_connect = self._on_connect

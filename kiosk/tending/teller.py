@@ -30,6 +30,10 @@ _log = logging.getLogger(__name__)
 MARKS_EVERY_S = 2.0
 COMMANDS_EVERY_S = 1.0
 """Between two status messages that only tell of commands, at least."""
+FIRST_WAIT_S, LONGEST_WAIT_S = 60.0, 3600.0
+"""How long the status waits where a connection has ended by it: some brokers refuse a topic by hanging up, and entries shall go on."""
+ENDS_WITHIN_S = 5.0
+"""So soon after it."""
 
 
 class Teller:
@@ -48,12 +52,26 @@ class Teller:
         self._marked: State | None = None
         self._next_marks_s = self._next_status_s = 0.0
         self._last_status_s = -COMMANDS_EVERY_S
+        self._said_mid: int | None = None
+        self._wait_s = 0.0
         self._taken_over_boot_ns: int | None = None
         self._taken_over_why = ""
 
-    def hurry(self) -> None:
-        """Say the status as soon as the link can carry it."""
-        self._next_status_s = 0.0
+    def begin(self, now_s: float) -> None:
+        """A connection stands: say the status at once, unless it has ended a connection before."""
+        self._said_mid = None
+        self._next_status_s = now_s + self._wait_s
+
+    def acknowledged(self, mid: int, *, refused: bool) -> None:
+        """The broker has answered a message; of MQTT 3.1.1 it does so to what it denies, too, which proves nothing."""
+        if mid == self._said_mid and not refused and self._session.route.protocol == "5":
+            self._said_mid, self._wait_s = None, 0.0
+
+    def lost(self, now_s: float) -> None:
+        """The connection is gone: by the status, as far as anybody can tell, if that had no good answer and was just said."""
+        if self._said_mid is not None and now_s - self._last_status_s < ENDS_WITHIN_S:
+            self._wait_s = min(max(FIRST_WAIT_S, 2 * self._wait_s), LONGEST_WAIT_S)
+        self._said_mid = None
 
     def taken_over(self, why: str) -> None:
         """Another connection under this station's name has taken its place at the broker, as this says or suspects."""
@@ -86,6 +104,8 @@ class Teller:
         if commands != self._told_commands:
             self._told_commands = commands
             self._next_status_s = min(self._next_status_s, max(now_s, self._last_status_s + COMMANDS_EVERY_S))
+        if self._said_mid is not None and now_s - self._last_status_s >= ENDS_WITHIN_S:
+            self._said_mid, self._wait_s = None, 0.0
         if now_s >= self._next_status_s:
             self._next_status_s = now_s + self._config.status.every_s
             self.say(link, self._session.state.value, now_s)
@@ -114,4 +134,5 @@ class Teller:
             self._inbox.trust_issued_s,
             update=self._inbox.update(),
         )
-        return link.publish(wire.status_topic(self._config.kiosk.id), message, retain=True)
+        self._said_mid = link.publish(wire.status_topic(self._config.kiosk.id), message, retain=True)
+        return self._said_mid

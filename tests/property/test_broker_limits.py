@@ -1,0 +1,90 @@
+"""What a station delivered while it was live it delivers after any outage: whatever the broker's limits, the backlog and the protocol."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from random import Random
+from types import SimpleNamespace
+
+import pytest
+
+from kiosk.clock import SystemClock
+from kiosk.config import Config
+from kiosk.delivery import wire
+from kiosk.model import Entry
+from kiosk.outbox import Outbox
+from kiosk.uplink import Uplink
+from tests import stub_broker as stub
+from tests.stub_broker import CLOSE, SWALLOW, Behaviour, StubBroker
+
+FASTER = 60
+"""The uplink's seconds pass so many times as quickly."""
+LONGEST_S = 30.0
+SEEDS = [pytest.param(seed, marks=() if seed < 6 else pytest.mark.slow) for seed in range(24)]
+
+
+def _limited(random: Random, least_bytes: int) -> Behaviour:
+    """A broker that lets one entry through, and little more."""
+    largest = random.randint(least_bytes, 6 * least_bytes)
+    announced = {
+        name: value
+        for name, value in (
+            (stub.MAXIMUM_PACKET_SIZE, largest), (stub.RECEIVE_MAXIMUM, random.randint(1, 5)), (stub.RETAIN_AVAILABLE, 0),
+            (stub.SERVER_KEEP_ALIVE, 10), (stub.SESSION_EXPIRY, 0), (stub.ALIAS_MAXIMUM, 0),
+        )
+        if random.random() < 0.5
+    }  # fmt: skip
+    return Behaviour(
+        speaks=random.choice((("5", "3.1.1"), ("5",), ("3.1.1",))),
+        otherwise=random.choice((0x84, CLOSE)),
+        properties=announced,
+        keeps=random.random() < 0.7,
+        unkept=random.choice((0x9A, CLOSE)),
+        largest_bytes=largest,
+        too_large=random.choice((0x95, CLOSE, SWALLOW)),
+    )
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_backlog_of_any_outage_is_delivered(
+    seed: int,
+    make_config: Callable[..., Config],
+    make_entry: Callable[[int], Entry],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One entry at a time while live, a backlog after the outage: each is there, and nothing waits."""
+    random = Random(seed)
+    hurried = SimpleNamespace(monotonic=lambda: time.monotonic() * FASTER, sleep=lambda s: time.sleep(s / FASTER))
+    monkeypatch.setattr("kiosk.uplink.time", hurried)
+    monkeypatch.setattr("kiosk.delivery.session.IDLE_S", 0.01)
+    least_bytes = len(wire.encode_entry(make_entry(0))) + 300
+    live, backlog = random.randint(1, 5), random.randint(20, 150)
+    with StubBroker(_limited(random, least_bytes)) as broker:
+        config = make_config(
+            uplink={
+                "brokers": [broker.url], "receipt_timeout_s": 5.0, "backoff_max_s": 2.0,
+                "batch_entries": random.choice((10, 50, 200)), "window_batches": random.choice((1, 5, 40)),
+                "compress": random.random() < 0.5,
+            }
+        )  # fmt: skip
+        with closing(Outbox.open(config.state.dir / "outbox.db", config.outbox)) as outbox:
+            for number in range(live):
+                outbox.append(make_entry(number))
+                _until_empty(config, outbox, broker)
+            for number in range(backlog):
+                outbox.append(make_entry(live + number))
+            _until_empty(config, outbox, broker)
+    assert broker.count == live + backlog
+
+
+def _until_empty(config: Config, outbox: Outbox, broker: StubBroker) -> None:
+    uplink = Uplink(config, outbox, SystemClock(config.state.runtime_dir))
+    deadline_s = time.monotonic() + LONGEST_S
+    try:
+        while outbox.depth():
+            uplink.step()
+            assert time.monotonic() < deadline_s, f"{outbox.depth()} wait; {broker.behaviour}"
+    finally:
+        uplink.close()
