@@ -176,7 +176,7 @@ class PahoLink:
             return
         self._receive_maximum = int(getattr(properties, "ReceiveMaximum", UNLIMITED))
         self._largest_bytes = getattr(properties, "MaximumPacketSize", None)
-        self._qos = min(QOS, int(getattr(properties, "MaximumQoS", QOS)))
+        self._qos = min(self._qos, int(getattr(properties, "MaximumQoS", QOS)))
         self._retains = self._retains and bool(getattr(properties, "RetainAvailable", 1))
         receipts, *others = self._topics
         self._client.subscribe([(receipts, RECEIPTS_QOS), *((topic, self._others_qos) for topic in others)])
