@@ -158,6 +158,21 @@ def test_resends_learn_the_brokers_largest_message() -> None:
     assert session.batch == 2
     session.resend_ended(arrived=False)
     assert session.batch == 2
+    session.resent(3, 2)
+    session.resend_ended(arrived=True)
+    assert session.batch == 2  # until as much has come through often enough
+
+
+def test_what_nobody_got_matters_where_the_brokers_word_settles() -> None:
+    """Where receipts settle it is the centre's to say; and a message that was no batch holds up none."""
+    for session in (_online(), _online(by_receipt=False)):
+        _send(session, 0, 10)
+        session.unheard(99, 0)
+        assert session.idle is False
+    by_receipt = _online()
+    _send(by_receipt, 0, 10)
+    by_receipt.unheard(1, 0)
+    assert by_receipt.receipt(10, 0) == 10
 
 
 def test_puback_settles_nothing_where_receipts_do() -> None:

@@ -121,3 +121,14 @@ def test_what_is_no_picture_is_said(content: bytes | None, said: str, tmp_path: 
         picture.luma_of(path)
     assert said in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_whatever_a_decoder_raises_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow's decoders raise what they like over a damaged file: the file is named, and nobody gets a traceback."""
+
+    def broken(_path: Path) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("kiosk.lens.picture.Image.open", broken)
+    with pytest.raises(picture.PictureError, match=r"a\.png is no picture that can be decoded \(RuntimeError\)"):
+        picture.luma_of(tmp_path / "a.png")
