@@ -43,6 +43,7 @@ ANSWERS = {
     ),
     CueName.NOT_GENUINE: ("mã không thật hoặc đã thu hồi, xin gặp nhân viên", "not genuine or revoked, see the staff"),
     CueName.FAULT: ("chưa ghi nhận, xin gọi nhân viên", "not recorded, call the staff"),
+    CueName.WAIT: ("đang ghi, xin chờ đèn trả lời", "being recorded, wait for the answer"),
 }
 """What a visitor is told of each answer. At a door for both ways the sound differs from that of coming in, the light does not."""
 
@@ -112,7 +113,7 @@ def _answer(name: CueName) -> str:
     picture = quote(cue_svg(CUES[name], seen, tones=False))
     return (
         f'<tr><td><img src="data:image/svg+xml,{picture}" alt=""></td>'
-        f"<td><b>{light[0].upper()}{light[1:]}; {sound}:</b> {said}<br><small>{seen} – {in_english}</small></td></tr>"
+        f"<td><b>{light[0].upper()}{light[1:]}{f'; {sound}' if sound else ''}:</b> {said}<br><small>{seen} – {in_english}</small></td></tr>"
     )
 
 

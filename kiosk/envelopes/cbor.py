@@ -104,9 +104,10 @@ class _Walk:
         if major not in majors:
             raise CborError("a key that is no number and no string")
         match major:
+            case 0 | 1 if extra == _INDEFINITE:
+                raise CborError("a number without end")
             case 0 | 1:
-                if extra == _INDEFINITE:
-                    raise CborError("a number without end")
+                return
             case 2 | 3:
                 self._string(major, extra, value)
             case 4 | 5:
