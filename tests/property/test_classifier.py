@@ -18,8 +18,8 @@ from kiosk.model import Credential, Malformed, Unproven, WrongCode
 from kiosk.sim import people
 from kiosk.sim.issuers import NOW_S, CardIssuer, HealthAuthority, Office
 
-ROUNDS = 100_000
-LONGEST_S = 0.005
+#: What `make fuzz` holds at 5 ms is held here only where a quadratic look would show on any machine, traced or not.
+LONGEST_S = 0.1
 AUTHORITY, CARDS = HealthAuthority(), CardIssuer()
 TRUST = replace(CARDS.trust, hc1=AUTHORITY.trust.hc1, passes={})
 LOCAL = compile_local([LocalCard(document="staff", pattern="NV|{number}|{name}|{any}|{birth}")])
@@ -78,14 +78,15 @@ def _thread_s(payload: bytes) -> float:
     return min(times_s)
 
 
-def test_hundred_thousand_hostile_codes(caplog: pytest.LogCaptureFixture) -> None:
-    """100,000 random and mutated codes: always a verdict, never over 5 ms, not a word in the log."""
+@pytest.mark.parametrize("rounds", [20_000, pytest.param(100_000, marks=pytest.mark.slow)])
+def test_hostile_codes(rounds: int, caplog: pytest.LogCaptureFixture) -> None:
+    """Random and mutated codes: always a verdict, soon, not a word in the log."""
     caplog.set_level(logging.DEBUG)
     random = Random(20)
     seeds = [seed for _ in range(50) for seed in _seeds(random)]
     kinds = {Credential: 0, Malformed: 0, Unproven: 0, WrongCode: 0}
     slow = []
-    for number in range(ROUNDS):
+    for number in range(rounds):
         fresh = number % 4 == 0
         payload = random.randbytes(random.randrange(2954)) if fresh else _mutated(random.choice(seeds), random)
         started_s = time.thread_time()
@@ -94,7 +95,7 @@ def test_hundred_thousand_hostile_codes(caplog: pytest.LogCaptureFixture) -> Non
             slow.append(payload)
         kinds[type(verdict)] += 1
     assert all(_thread_s(payload) <= LONGEST_S for payload in slow)
-    assert min(kinds.values()) > 500, kinds
+    assert min(kinds.values()) > rounds // 200, kinds
     assert not caplog.records
 
 
