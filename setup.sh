@@ -14,9 +14,9 @@ parts="
 demo     | demo     | libzbar0 mosquitto
 centre   | centre   | fonts-dejavu-core node-qrcode-generator
 docs     |          | libzbar0
-sheets   | sheets   | libpangoft2-1.0-0 fonts-dejavu-core
+sheets   | sheets   | libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core
 test     | test     | $test
-test-all | test-all | $test libpangoft2-1.0-0 postgresql rauc squashfs-tools zstd fdisk
+test-all | test-all | $test libpangoft2-1.0-0 libharfbuzz-subset0 postgresql rauc squashfs-tools zstd fdisk
 check    | test-all | libzbar0 shellcheck
 bench    | bench    | libzbar0 mosquitto
 bench-collector | bench | libzbar0 postgresql
@@ -38,6 +38,7 @@ libzbar0          | library zbar
 mosquitto         | command mosquitto
 shellcheck        | command shellcheck
 libpangoft2-1.0-0 | library pangoft2-1.0
+libharfbuzz-subset0 | library harfbuzz-subset
 fonts-dejavu-core | file /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
 postgresql        | file /usr/lib/postgresql/*/bin/postgres
 openssh-client    | command ssh-keygen

@@ -208,7 +208,7 @@ def test_machine_without_apt_is_told_what_to_install(run: Run, tmp_path: Path) -
     )  # fmt: skip
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == (
-        "setup: missing libpangoft2-1.0-0 fonts-dejavu-core, and this machine has no apt: install what Debian calls so by hand, or "
+        "setup: missing libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core, and this machine has no apt: install what Debian calls so by hand, or "
         "use Debian 12 or 13"
     )
 
