@@ -188,6 +188,13 @@ class FleetError(KioskError, OSError):
     exit_code = 21
 
 
+class SupervisionError(KioskError, OSError):
+    """The centre's register of areas, sites and officers cannot be used, or refuses."""
+
+    hint: str = say("name another with --supervision, or begin one with --new")
+    exit_code = 24
+
+
 class UpdateError(KioskError, OSError):
     """An update could not be fetched or installed; the version that runs goes on."""
 

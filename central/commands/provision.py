@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
@@ -13,8 +14,11 @@ from central import paper
 from central.commands import options as shared
 from central.fleet import authority, invitation
 from central.fleet.registry import Fleet
+from central.supervise.database import open_database
+from central.supervise.register import Register
 from kiosk import forms
 from kiosk.cli import values
+from kiosk.cli.words import meant
 from kiosk.disk.text import secret_in
 from kiosk.envelopes.provisioning_code import ProvisioningCode, Wifi
 from kiosk.errors import FleetError
@@ -22,6 +26,9 @@ from kiosk.model import Direction
 
 if TYPE_CHECKING:
     from kiosk.cli.words import Parser
+
+PROPOSED = 10
+"""So many sites are proposed."""
 
 
 def options(parser: Parser) -> None:
@@ -37,6 +44,12 @@ def add_code(parser: Parser) -> None:
     """What a code says, and where it goes."""
     shared.add_fleet(parser)
     parser.add_argument("--site", metavar="ID", help="where it hangs (default: as before)")
+    parser.add_argument(
+        "--supervision",
+        default=os.environ.get("KIOSK_SUPERVISION"),
+        metavar="FILE|URL",
+        help="the register of sites, which proposes one and knows a mistyped one (default: $KIOSK_SUPERVISION, or none)",
+    )
     parser.add_argument(
         "--lane",
         action="append",
@@ -73,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
         lanes = arguments.lane or (known.lanes if known is not None else (("main", "pass"),))
         wanted = ProvisioningCode(
             kiosk=arguments.kiosk,
-            site=arguments.site or _known(known and known.site, "--site"),
+            site=_site(arguments, None if known is None else known.site),
             lanes=tuple((name, Direction(direction)) for name, direction in lanes),
             broker=arguments.broker or _known(known and known.broker, "--broker"),
             enrolment=arguments.enrolment or _known(known and known.enrolment, "--enrolment"),
@@ -99,6 +112,31 @@ def run(arguments: argparse.Namespace) -> int:
     until = f"{ends:%Y-%m-%d %H:%M} ({arguments.zone})"
     print(f"{arguments.kiosk}: a code for one use, until {until}", file=sys.stderr)
     return 0
+
+
+def _site(arguments: argparse.Namespace, before: str | None) -> str:
+    """Where it hangs. A site that the register does not know is told, and taken: a station is not held up for a list."""
+    site = arguments.site or before
+    if arguments.supervision is None:
+        return _known(site, "--site")
+    with open_database(arguments.supervision) as database:
+        district = Register(database).district()
+    today = datetime.now(arguments.zone).date()
+    if site is None:
+        bare = [each.id for each in district.without_station(today)]
+        told = (
+            f"one of those at which nothing hangs yet: {', '.join(bare[:PROPOSED])}"
+            if bare
+            else "`central site list` names them"
+        )
+        raise FleetError("--site is missing", hint=f"give it; {told}{' …' if len(bare) > PROPOSED else ''}")
+    if site not in district.sites or today not in district.sites[site].days:
+        why = "is closed" if site in district.sites else f"is not registered{meant(site, district.sites)}"
+        print(
+            f"central: site {site!r} {why}; its entries are kept, and marked until `central site import` knows it",
+            file=sys.stderr,
+        )
+    return site
 
 
 def _known(value: object, option: str) -> str:

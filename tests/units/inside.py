@@ -119,7 +119,9 @@ def _survives(killed: str, other: str) -> dict[str, Any]:
 
 def _listen() -> None:
     """Somebody who hears the entries, until the container ends: what nobody hears is not settled by the broker's word."""
-    hears = "from paho.mqtt import subscribe; subscribe.callback(lambda *_: None, 'kiosks/+/entries', hostname='127.0.0.1')"
+    hears = (
+        "from paho.mqtt import subscribe; subscribe.callback(lambda *_: None, 'kiosks/+/entries', hostname='127.0.0.1')"
+    )
     environment = {**os.environ, "PYTHONPATH": "/usr/lib/kiosk/site"}
     subprocess.Popen(["/usr/bin/python3", "-P", "-c", hears], env=environment)
 
