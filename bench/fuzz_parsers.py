@@ -22,6 +22,7 @@ from kiosk.credential import classify, compile_local, hc1, nzcp, personal_pass, 
 from kiosk.credential.chunks import Chunks
 from kiosk.credential.trust import HC1_HASHES, PASS_NUMBERS, REVOKED, Revoked, revoked_of
 from kiosk.delivery import wire
+from kiosk.delivery.poison import Poison
 from kiosk.envelopes import base45, cbor, cose, provisioning_code, remote, seal
 from kiosk.envelopes.cose import Sign1
 from kiosk.errors import CborError, ConfigError, CoseError, ProvisionError, SealError, TrustError, WireError
@@ -236,7 +237,7 @@ def _base45(data: bytes, _layer: Layer) -> bool:
 
 def _batch(payload: bytes, _layer: Layer) -> bool:
     batch = wire.decode_batch(payload)
-    return any(not isinstance(row, wire.Poison) for row in batch.rows)
+    return any(not isinstance(row, Poison) for row in batch.rows)
 
 
 def _entry(body: bytes, _layer: Layer) -> bool:

@@ -308,12 +308,18 @@ def _outbox(outbox: Outbox, now: Moment, disk: os.statvfs_result) -> dict[str, A
 
 
 def _warnings(config: Config, outbox: Outbox, now: Moment, disk: os.statvfs_result) -> list[str]:
-    """What will stop the station from recording if nobody acts: "outbox-filling", "disk-filling"; and `Sealer.warnings`."""
+    """What stops the station, or an entry on its way, if nobody acts: "outbox-filling", "disk-filling", "entries-oversized"; `Sealer.warnings`."""
     from kiosk.sealer import Sealer  # noqa: PLC0415  whoever writes marks alone, after a death, has no time for it
 
     filling = outbox.depth() > OUTBOX_SHARE * config.outbox.max_entries
     narrow = disk.f_bavail * disk.f_frsize < DISK_TIMES * config.outbox.min_free_mb * 2**20
-    return ["outbox-filling"] * filling + ["disk-filling"] * narrow + Sealer(config).warnings(now)
+    too_large = bool(outbox.oversized())
+    return (
+        ["outbox-filling"] * filling
+        + ["disk-filling"] * narrow
+        + ["entries-oversized"] * too_large
+        + Sealer(config).warnings(now)
+    )
 
 
 def _age_s(then: Moment, now: Moment) -> int | None:

@@ -118,8 +118,11 @@ class Outbox:
 
     @property
     def oldest_seq(self) -> int:
-        """The lowest number that can still be sent; one more than the newest if none can."""
-        query = "SELECT coalesce((SELECT min(seq) FROM entry WHERE body IS NOT x''), max(seq) + 1, 1) FROM entry"
+        """The lowest number that can still be sent in its turn; one more than the newest if none can."""
+        query = (
+            "SELECT coalesce((SELECT min(seq) FROM entry WHERE body IS NOT x'' AND (seq > (SELECT settled FROM outbox)"
+            " OR seq NOT IN (SELECT seq FROM oversized))), max(seq) + 1, 1) FROM entry"
+        )
         return int(self._file.read(query)[0][0])
 
     def depth(self) -> int:
@@ -166,6 +169,32 @@ class Outbox:
         if first <= last:
             self._file.write_durably("INSERT INTO again VALUES (?, ?)", (first, last))
         return range(first, last + 1)
+
+    def note_oversized(self, seq: int, size_bytes: int) -> bool:
+        """Note that a broker does not take this entry, before a notice goes in its place; it is kept until one does.
+
+        Args:
+            seq: Its number.
+            size_bytes: How large its message is.
+
+        Returns:
+            Whether that was not known.
+
+        Raises:
+            OutboxError: It could not be written.
+        """
+        is_new = not self._file.read("SELECT 1 FROM oversized WHERE seq = ?", (seq,))
+        self._file.write_durably("INSERT OR REPLACE INTO oversized VALUES (?, ?)", (seq, size_bytes))
+        return is_new
+
+    def oversized(self) -> list[tuple[int, int]]:
+        """Numbers of the entries that wait behind a notice, each with the bytes of its message."""
+        query = "SELECT seq, bytes FROM oversized WHERE seq <= (SELECT settled FROM outbox) ORDER BY seq"
+        return [(int(seq), int(size_bytes)) for seq, size_bytes in self._file.read(query)]
+
+    def no_longer_oversized(self, seq: int) -> None:
+        """The centre has it; it ages like others."""
+        self._file.write("DELETE FROM oversized WHERE seq = ?", (seq,))
 
     def wanted(self) -> range | None:
         """The next numbers that somebody wants to have sent once more."""

@@ -187,7 +187,7 @@ class Uplink:
             return
         if not self._drain.received(receipt, now_s):
             return
-        self._resends.received(receipt.through)
+        self._resends.received(receipt)
         settings, is_encrypted = self._config.uplink, self.session.route.url.startswith("mqtts:")
         if self._time.answered(receipt.now_ns) and is_encrypted and settings.tls.while_clock_unset == "ignore-dates":
             self.session.lost(now_s)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 from kiosk.delivery import wire
+from kiosk.delivery.poison import OVERSIZED, Poison
 from kiosk.errors import WireError
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class StubBroker:
 
     Attributes:
         delivered: The numbers of the entries that reached the centre, by outbox.
+        noticed: The numbers in whose place a notice has come, because the entry is too large.
         statuses: The status messages, in order.
         connections: How many CONNECTs came.
         largest: The largest PUBLISH that came, bytes.
@@ -111,6 +113,7 @@ class StubBroker:
     def __init__(self, behaviour: Behaviour) -> None:
         self.behaviour = behaviour
         self.delivered: dict[UUID, set[int]] = {}
+        self.noticed: set[int] = set()
         self.statuses: list[dict[str, object]] = []
         self.connections = self.largest = self.retained = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -258,12 +261,14 @@ class StubBroker:
             return
         kept = self.delivered.setdefault(batch.outbox, set())
         kept.update(row[0] for row in batch.rows if isinstance(row, tuple))
+        self.noticed.update(row.seq for row in batch.rows if isinstance(row, Poison) and row.reason == OVERSIZED)
         through = batch.oldest - 1
-        while through + 1 in kept:
+        while through + 1 in kept | self.noticed:
             through += 1
         if peer.hears_receipts:
             topic = wire.receipts_topic(batch.kiosk).encode()
-            receipt = wire.encode_receipt(wire.Receipt(batch.outbox, through, 1_800_000_000_000_000_000))
+            alone = tuple(batch.numbers) if len(batch.rows) == 1 else ()
+            receipt = wire.encode_receipt(wire.Receipt(batch.outbox, through, 1_800_000_000_000_000_000, alone))
             properties = b"\0" if peer.version == "5" else b""
             body = struct.pack(">H", len(topic)) + topic + properties + receipt
             peer.socket.sendall(bytes((PUBLISH << 4,)) + _sized(body))

@@ -18,6 +18,7 @@ from kiosk.errors import WireError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from uuid import UUID
 
     from central.ledgers.ledger import Ledger
 
@@ -86,12 +87,22 @@ class Intake:
         self._report()
         self.gather_s = min(LONGEST_GATHER_S, max(GATHER_S, time.monotonic() - began_s))
         now_ns = time.time_ns()
-        return [(kiosk, wire.encode_receipt(replace(receipt, now_ns=now_ns))) for kiosk, receipt in receipts]
+        told = [
+            (kiosk, replace(receipt, now_ns=now_ns, alone=_alone(batches, kiosk, receipt.outbox)))
+            for kiosk, receipt in receipts
+        ]
+        return [(kiosk, wire.encode_receipt(receipt)) for kiosk, receipt in told]
 
     def _report(self) -> None:
         if time.monotonic() >= self._next_report_s:
             self._next_report_s = time.monotonic() + REPORT_EVERY_S
             _log.info("collected %s", " ".join(f"{name}={count}" for name, count in self._counts.items()))
+
+
+def _alone(batches: Sequence[wire.Batch], kiosk: str, outbox: UUID) -> tuple[int, ...]:
+    """The numbers of a stream that came alone in their message, kept or set aside, but no mere notices."""
+    own = [batch for batch in batches if len(batch.rows) == 1 and (batch.kiosk, batch.outbox) == (kiosk, outbox)]
+    return tuple(seq for batch in own for seq in batch.numbers)[-wire.MAX_ALONE :]
 
 
 class Pause:

@@ -2,6 +2,7 @@
 
     missing          numbers that have not come, though later ones have
     set-aside        rows that were no entry: rotten on the card
+    oversized        entries that wait at their station, because each alone is more than the broker takes
     restored-copy    numbers given out again after the machine that gave them first fell silent: an old copy of a card came back
     two-machines     two machines speak as one station: numbers given out twice side by side, or a start that goes on after the next one
 
@@ -23,6 +24,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from central.ledgers.runs import runs_of
+from kiosk.delivery.poison import OVERSIZED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -159,7 +161,18 @@ def _of_stream(stream: Stream, troubles: Sequence[Trouble]) -> Iterator[Finding]
             stream.gaps[-1][1],
             stream.gaps[-1][1],
         )
-    rotten = sorted({trouble.seq for trouble in troubles if trouble.reason != TWICE})
+    oversized = sorted({trouble.seq for trouble in troubles if trouble.reason == OVERSIZED})
+    if oversized:
+        yield Finding(
+            f"{stream.kiosk}/oversized/{_short(stream.outbox)}",
+            f"{_named(list(runs_of(oversized)))} of outbox {_short(stream.outbox)} wait at the station: each alone is more than the broker's"
+            " largest message",
+            "raise that limit at the broker (mosquitto: max_packet_size); the station keeps them, and sends them by itself within an hour",
+            len(oversized),
+            oversized[-1],
+            oversized[-1],
+        )
+    rotten = sorted({trouble.seq for trouble in troubles if trouble.reason not in {TWICE, OVERSIZED}})
     if rotten:
         yield Finding(
             f"{stream.kiosk}/set-aside/{_short(stream.outbox)}",

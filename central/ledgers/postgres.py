@@ -32,7 +32,8 @@ from central.ledgers import postgres_sql as sql
 from central.ledgers.findings import TWICE, Boot, Trouble, Twice
 from central.ledgers.ledger import Aside, Closing, Opening, Row, Stream
 from central.ledgers.runs import covered, gaps_of, through_of
-from kiosk.delivery.wire import Batch, Poison, Receipt, boxes_of, sealed_of
+from kiosk.delivery.poison import OVERSIZED, Poison
+from kiosk.delivery.wire import Batch, Receipt, boxes_of, sealed_of
 from kiosk.errors import LedgerError
 from kiosk.model import ClockQuality, Direction, Entry, Moment
 
@@ -225,16 +226,18 @@ class PostgresLedger:
         known = self._keep_entries(placed, received_ns)
         repeats = self._keep_runs(placed)
         counts = {stream: [0, 0] for stream in streams.values()}
+        conflicts: list[_Away] = []
         for (stream, batch), repeated, old in zip(placed, repeats, known, strict=True):
             counts[stream][0] += len(repeated)
             for place, row in enumerate(batch.rows):
                 if isinstance(row, Poison):
-                    away.append((batch.kiosk, stream, row.seq, row.reason, row.body))
+                    if not (row.reason == OVERSIZED and row.seq in repeated):  # the entry itself has come
+                        away.append((batch.kiosk, stream, row.seq, row.reason, row.body))
                 elif row[0] not in repeated:
                     counts[stream][1] += place in old
                 elif place not in old:  # both entries are kept, the conflict is set aside for the audit
-                    away.append((batch.kiosk, stream, row[0], TWICE, row[1].id.bytes))
-        self._set_aside(away, received_ns)
+                    conflicts.append((batch.kiosk, stream, row[0], TWICE, row[1].id.bytes))
+        self._set_aside([*away, *self._without_notice(conflicts)], received_ns)
         changed = [(stream, *count) for stream, count in counts.items() if any(count)]
         if changed:
             self._connection.execute(sql.COUNT, _turned(changed))
@@ -312,6 +315,14 @@ class PostgresLedger:
         if kept:
             self._connection.execute(sql.KEEP_RUNS, _turned(kept))
         return repeats
+
+    def _without_notice(self, conflicts: list[_Away]) -> list[_Away]:
+        """Those that are none are left out: what came before was the notice of this very entry, which had been too large."""
+        if not conflicts:
+            return []
+        numbers = _turned({(stream, seq) for _, stream, seq, _, _ in conflicts})
+        mended = {tuple(row) for row in self._all(sql.DROP_NOTICES, [*numbers, OVERSIZED])}
+        return [conflict for conflict in conflicts if conflict[1:3] not in mended]
 
     def _set_aside(self, away: list[_Away], received_ns: int) -> None:
         if away:

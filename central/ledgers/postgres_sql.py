@@ -107,6 +107,10 @@ INSERT INTO aside SELECT * FROM unnest(
     %s::bytea[], %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::bytea[], %s::bigint[]
 ) AS new (digest) ORDER BY new.digest ON CONFLICT (digest) DO NOTHING
 """
+DROP_NOTICES = """
+DELETE FROM aside USING unnest(%s::bigint[], %s::bigint[]) AS come (stream, seq)
+WHERE aside.stream = come.stream AND aside.seq = come.seq AND aside.reason = %s RETURNING aside.stream, aside.seq
+"""
 COUNT = """
 UPDATE stream SET repeated = stream.repeated + new.repeated, elsewhere = stream.elsewhere + new.elsewhere
 FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS new (stream, repeated, elsewhere)

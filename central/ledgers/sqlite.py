@@ -19,7 +19,8 @@ from pydantic_core import to_json
 from central.ledgers.findings import TWICE, Boot, Trouble, Twice
 from central.ledgers.ledger import Aside, Closing, Opening, Row, Stream
 from central.ledgers.runs import gaps_of, runs_of
-from kiosk.delivery.wire import Batch, Poison, Receipt, boxes_of, sealed_of
+from kiosk.delivery.poison import OVERSIZED, Poison
+from kiosk.delivery.wire import Batch, Receipt, boxes_of, sealed_of
 from kiosk.errors import LedgerError
 from kiosk.model import ClockQuality, Direction, Entry, Moment
 
@@ -263,16 +264,13 @@ class SqliteLedger:
         return int(found[0])
 
     def _store_batch(self, stream: int, batch: Batch, received_ns: int) -> None:
-        numbered: list[tuple[int, Entry]] = []
-        numbers: list[int] = []
+        numbered = [row for row in batch.rows if not isinstance(row, Poison)]
+        repeated = self._cover(stream, [row.seq if isinstance(row, Poison) else row[0] for row in batch.rows])
         for row in batch.rows:
-            if isinstance(row, Poison):
+            if isinstance(row, Poison) and not (
+                row.reason == OVERSIZED and row.seq in repeated
+            ):  # the entry itself has come
                 self._set_aside(batch.kiosk, stream, row.seq, row.reason, row.body, received_ns)
-                numbers.append(row.seq)
-            else:
-                numbered.append(row)
-                numbers.append(row[0])
-        repeated = self._cover(stream, numbers)
         if repeated:
             self._find_conflicts(batch.kiosk, stream, [row for row in numbered if row[0] in repeated], received_ns)
         rows = [_columns(entry, stream, seq, received_ns) for seq, entry in numbered]
@@ -302,10 +300,16 @@ class SqliteLedger:
         return repeated
 
     def _find_conflicts(self, kiosk: str, stream: int, rows: list[tuple[int, Entry]], received_ns: int) -> None:
-        """Numbers that came before with another entry: both entries are kept, the conflict is set aside for the audit."""
+        """Numbers that came before with another entry: both entries are kept, the conflict is set aside for the audit.
+
+        What came before may have been the notice of this very entry, which had been too large.
+        """
+        execute = self._connection.execute
         for seq, entry in rows:
-            key = (entry.id.bytes,)
-            if self._connection.execute("SELECT 1 FROM entry WHERE id = ?", key).fetchone() is None:
+            if execute("SELECT 1 FROM entry WHERE id = ?", (entry.id.bytes,)).fetchone() is not None:
+                continue
+            notice = "DELETE FROM aside WHERE stream = ? AND seq = ? AND reason = ?"
+            if not execute(notice, (stream, seq, OVERSIZED)).rowcount:
                 self._set_aside(kiosk, stream, seq, TWICE, entry.id.bytes, received_ns)
 
     def _set_aside(

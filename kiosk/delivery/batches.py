@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from kiosk.model import Moment
     from kiosk.outbox import Outbox
 
+PACKET_HEAD_BYTES = 16
+"""What MQTT puts around topic and payload, at most."""
 _GOOD_MARKS = {
     ClockQuality.SYNCED: (b'"clock":"synced"',),
     ClockQuality.ESTIMATED: (b'"clock":"synced"', b'"clock":"estimated"'),
@@ -39,6 +41,7 @@ class Batches:
         self._clock = clock
         self.outbox_id = outbox.id
         self.most_bytes = wire.MAX_BATCH_BYTES // 2
+        self._largest_bytes: int | None = None
 
     @property
     def are_of_this_file(self) -> bool:
@@ -53,6 +56,15 @@ class Batches:
         """
         most_bytes = wire.MAX_BATCH_BYTES // 2
         self.most_bytes = most_bytes if largest_bytes is None else min(most_bytes, largest_bytes)
+        self._largest_bytes = largest_bytes
+
+    def size_bytes(self, row: wire.Row) -> int:
+        """How large the packet of this entry alone is, about."""
+        return len(self._message([row])) + len(wire.entries_topic(self._kiosk)) + PACKET_HEAD_BYTES
+
+    def is_too_large(self, row: wire.Row) -> bool:
+        """Whether the broker has said that it does not take this entry, alone and packed as it may be."""
+        return self._largest_bytes is not None and self.size_bytes(row) > self._largest_bytes
 
     def send(self, link: Link, rows: Sequence[wire.Row]) -> int:
         """Publish rows, at least one.
@@ -60,13 +72,16 @@ class Batches:
         Returns:
             The message id.
         """
-        now = self._clock.now()
-        payload = self._encoded([(seq, _corrected(body, now)) for seq, body in rows])
-        return link.publish(wire.entries_topic(self._kiosk), wire.packed(payload) if self._compress else payload)
+        return link.publish(wire.entries_topic(self._kiosk), self._message(rows))
 
     def ask(self, link: Link) -> None:
         """Publish a batch without entries, to which the centre answers with a receipt and its time."""
         link.publish(wire.entries_topic(self._kiosk), self._encoded([]))
+
+    def _message(self, rows: Sequence[wire.Row]) -> bytes:
+        now = self._clock.now()
+        payload = self._encoded([(seq, _corrected(body, now)) for seq, body in rows])
+        return wire.packed(payload) if self._compress else payload
 
     def _encoded(self, rows: list[wire.Row]) -> bytes:
         return wire.encode_batch(self._kiosk, self._outbox.id, rows, self._outbox.oldest_seq)

@@ -5,9 +5,12 @@ Positions are those of one outbox file; when a damaged one is replaced, its numb
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from kiosk.delivery import wire
+from kiosk.delivery.poison import oversized
+from kiosk.log import line
 
 if TYPE_CHECKING:
     from kiosk.clock import Clock
@@ -15,6 +18,9 @@ if TYPE_CHECKING:
     from kiosk.delivery.link import Link
     from kiosk.delivery.session import Action, Publish, Session
     from kiosk.outbox import Outbox
+
+
+_log = logging.getLogger(__name__)
 
 
 class Drain:
@@ -42,10 +48,19 @@ class Drain:
     def publish(self, link: Link, wanted: Publish, now_s: float) -> None:
         """Send the rows that the session wants, as many as fit into a message."""
         rows = wire.fitting(self._outbox.head(wanted.after_seq, wanted.limit), self._batches.most_bytes)
+        if rows and (wanted.is_doubted or self._batches.is_too_large(rows[0])):
+            rows = [self._left_behind(rows[0])]
         if not rows:
             self._session.nothing_held(self._outbox.last_seq)
         elif self._batches.are_of_this_file:
             self._session.published(self._batches.send(link, rows), rows[-1][0], now_s)
+
+    def _left_behind(self, row: wire.Row) -> wire.Row:
+        """The notice of an entry that alone is more than the broker takes. It is kept, past its time, until a broker takes it."""
+        size_bytes = self._batches.size_bytes(row)
+        if self._outbox.note_oversized(row[0], size_bytes):
+            _log.warning(line("entry-oversized", seq=row[0], bytes=size_bytes))
+        return row[0], oversized(size_bytes)
 
     def acknowledged(self, mid: int, now_s: float) -> None:
         """The broker has a message; where its word is enough, that settles."""

@@ -8,10 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from kiosk.delivery import refusals
-from kiosk.errors import LinkError
-from kiosk.language.message import say
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -101,26 +97,3 @@ class Link(Protocol):
 
     def close(self) -> None:
         """Say goodbye, so that the broker keeps the Last Will to itself; harmless when repeated."""
-
-
-class UnreachedError(LinkError):
-    """No connection came about.
-
-    Attributes:
-        name: What `kiosk.delivery.refusals` calls the reason.
-    """
-
-    def __init__(self, url: str, name: str, detail: str) -> None:
-        """Say it.
-
-        Args:
-            url: Where to.
-            name: Why.
-            detail: The same in the system's words; empty if there are none.
-        """
-        cause = refusals.cause_of(name)
-        said = say("cannot connect to {url}: {cause}", url=url, cause=cause)
-        if detail:
-            said = say("cannot connect to {url}: {cause} ({detail})", url=url, cause=cause, detail=detail)
-        super().__init__(said, hint=refusals.remedy_of(name))
-        self.name = name

@@ -33,7 +33,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from kiosk.delivery import refusals, wire
 from kiosk.delivery.dial import HERE
-from kiosk.delivery.link import Acknowledged, Closed, Event, Link, Opened, Ready, Received, UnreachedError
+from kiosk.delivery.link import Acknowledged, Closed, Event, Link, Opened, Ready, Received
 from kiosk.delivery.pem import Files, context_of
 from kiosk.delivery.rival import CLOSED, TAKEN_OVER
 from kiosk.delivery.routes import Failure, Route, routes_of
@@ -274,7 +274,9 @@ def probe(config: Config, url: str, timeout_s: float) -> Message:
                     if isinstance(event, Closed):
                         name = event.name
                         if event.failure is Failure.UNREACHABLE:
-                            raise UnreachedError(url, name, event.reason)
+                            said = {"cause": refusals.cause_of(name), "detail": event.reason}
+                            what = say("cannot connect to {url}: {cause} ({detail})", url=url, **said)
+                            raise LinkError(what, hint=refusals.remedy_of(name))
                         deadline_s = 0.0
         finally:
             link.close()

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from kiosk.language.message import Message, joined, say
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 CLOSED = "closed"
 """It hung up before it answered."""
@@ -184,7 +184,7 @@ def by_error(error: Exception, root: Path = Path("/")) -> str:
     """
     match error:
         case ssl.SSLCertVerificationError():
-            return _VERIFY.get(getattr(error, "verify_code", 0), "tls-authority")
+            return _VERIFY.get(error.verify_code, "tls-authority")
         case ssl.SSLError():
             return _of_tls(error)
         case socket.gaierror():
@@ -195,10 +195,33 @@ def by_error(error: Exception, root: Path = Path("/")) -> str:
             name = _ERRNO.get(error.errno or 0, OTHER)
         case _:
             return OTHER
-    return "cable" if name in PERHAPS_NO_CABLE and not is_carried(root) else name
+    return seen_from_here(name, root)
 
 
-def is_carried(root: Path) -> bool:
+def oversized(waiting: Sequence[tuple[int, int]]) -> Message:
+    """What to do for entries that the broker does not take.
+
+    Args:
+        waiting: Their numbers and the bytes of their messages.
+    """
+    return say(
+        "{count} more are too large for the broker: let it take messages of {bytes} bytes, then they are sent by themselves",
+        count=len(waiting),
+        bytes=max(size_bytes for _, size_bytes in waiting),
+    )
+
+
+def seen_from_here(name: str, root: Path) -> str:
+    """The name, or "cable" where nothing carries anything and that explains it.
+
+    Args:
+        name: Of the reason.
+        root: Where /sys is.
+    """
+    return "cable" if name in PERHAPS_NO_CABLE and not _is_carried(root) else name
+
+
+def _is_carried(root: Path) -> bool:
     """Whether a network interface has a carrier: a cable with somebody at its other end, or a Wi-Fi that was joined.
 
     Args:

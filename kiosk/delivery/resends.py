@@ -1,4 +1,7 @@
-"""Settled entries that somebody wants once more: a batch at a time, until a receipt says that the centre has it."""
+"""Settled entries that somebody wants once more: a batch at a time, until a receipt says that the centre has it.
+
+So are those that a broker did not take because of their size: each alone, whenever a broker may take it now.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
     from kiosk.outbox import Outbox
 
 AGAIN_EVERY_S = 1.0
+OVERSIZED_FIRST_S, OVERSIZED_LONGEST_S = 60.0, 3600.0
+"""How soon an entry is tried again that was too large: a broker that hangs up at it is not to be run against all day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,8 @@ class _OnTheirWay:
     first: int
     through: int
     mid: int
+    had_stayed: bool
+    """Whether a notice went in its place before: then the centre must say that it has the entry itself."""
 
 
 class Resends:
@@ -34,6 +41,8 @@ class Resends:
         self._batches = batches
         self._sent: _OnTheirWay | None = None
         self._next_s = 0.0
+        self._next_oversized_s = 0.0
+        self._oversized_wait_s = OVERSIZED_FIRST_S
 
     def tend(self, link: Link, now_s: float) -> None:
         """Send the next of them while nothing else is on its way."""
@@ -43,7 +52,8 @@ class Resends:
             self._session.resend_ended(arrived=False)
             self._sent = None
         self._next_s = now_s + AGAIN_EVERY_S
-        wanted = self._outbox.wanted()
+        asked = self._outbox.wanted()
+        wanted = self._oversized(now_s) if asked is None else asked
         if wanted is None:
             return
         rows = self._outbox.head(wanted.start - 1, min(len(wanted), self._session.batch))
@@ -53,13 +63,26 @@ class Resends:
         elif self._batches.are_of_this_file:
             mid = self._batches.send(link, rows)
             self._session.resent(mid, len(rows))
-            self._sent = _OnTheirWay(wanted.start, rows[-1][0], mid)
+            self._sent = _OnTheirWay(wanted.start, rows[-1][0], mid, had_stayed=asked is None)
             self._next_s = now_s + self._settings.receipt_timeout_s
 
-    def received(self, through: int) -> None:
-        """The centre has everything up to this number."""
-        if self._sent is not None and self._sent.through <= through:
-            self._done(self._sent)
+    def _oversized(self, now_s: float) -> range | None:
+        """The first that the broker of this connection may take, as far as it has told."""
+        if now_s < self._next_oversized_s:
+            return None
+        for seq, _ in self._outbox.oversized():
+            rows = self._outbox.head(seq - 1, 1)
+            if not self._batches.is_too_large(rows[0]):
+                self._next_oversized_s = now_s + self._oversized_wait_s
+                self._oversized_wait_s = min(2 * self._oversized_wait_s, OVERSIZED_LONGEST_S)
+                return range(seq, seq + 1)
+        return None
+
+    def received(self, receipt: wire.Receipt) -> None:
+        """The centre has everything up to a number, and what has come to it alone."""
+        sent = self._sent
+        if sent is not None and (sent.first in receipt.alone if sent.had_stayed else sent.through <= receipt.through):
+            self._done(sent)
 
     def acknowledged(self, mid: int) -> None:
         """The broker has this message; where its word settles, that is all there is to wait for."""
@@ -72,5 +95,9 @@ class Resends:
 
     def _done(self, sent: _OnTheirWay) -> None:
         self._session.resend_ended(arrived=True)
-        self._outbox.resent(sent.first, sent.through)
+        if sent.had_stayed:
+            self._outbox.no_longer_oversized(sent.first)
+        else:
+            self._outbox.resent(sent.first, sent.through)
         self._sent, self._next_s = None, 0.0
+        self._next_oversized_s, self._oversized_wait_s = 0.0, OVERSIZED_FIRST_S  # what one has passed others may

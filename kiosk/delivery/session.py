@@ -79,10 +79,11 @@ class Connect:
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """Send the next entries behind this one, then say `published`."""
+    """Send the next entries behind this one, then say `published`; where the first is doubted, a notice in its place."""
 
     after_seq: int
     limit: int
+    is_doubted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +328,7 @@ class Session:
             return Wait(min(IDLE_S, self._hold_until_s - now_s))
         has_room = len(self._flights) < self._window and len(self._unacknowledged) < self._broker_window
         if self._position < last_seq and has_room:
-            return Publish(self._position, self._size.now)
+            return Publish(self._position, self._size.now, self._size.is_doubted)
         return Wait(IDLE_S)
 
     def _proven(self) -> None:

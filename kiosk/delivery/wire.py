@@ -4,7 +4,8 @@ An entry is kept in the outbox as the bytes of `encode_entry`; a batch puts thos
 numbers. So what was committed is what is sent, and a row that has rotted on the card travels as it is and is set aside
 by the centre under its number instead of blocking the rows behind it.
 
-    batch    {"v":1,"kiosk":K,"outbox":O,"oldest":SEQ,"entries":[[SEQ,ENTRY],…]}    ENTRY, or a base64 string if rotten
+    batch    {"v":1,"kiosk":K,"outbox":O,"oldest":SEQ,"entries":[[SEQ,ENTRY],…]}    ENTRY, or a base64 string if rotten, or
+                                                                                    {"oversized":BYTES} in the place of one that stays behind
     receipt  {"v":1,"outbox":O,"through":SEQ,"now_ns":T}                all of 1…SEQ are in the ledger or set aside
 A batch without entries asks for a receipt, which tells the centre's time to a station whose clock was never set.
 
@@ -21,7 +22,6 @@ the centre's old receipt would settle its new entries. The form is documented in
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, TypeVar
@@ -32,6 +32,7 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
+from kiosk.delivery.poison import OVERSIZED, Poison, as_it_stands, is_notice, rotten
 from kiosk.errors import WireError
 from kiosk.model import ClockQuality, Direction, Entry, Moment, Sealed
 
@@ -43,6 +44,7 @@ T = TypeVar("T")
 VERSION = 1
 MAX_BATCH_BYTES = 1 << 20
 MAX_ENTRIES = 1000
+MAX_ALONE = 64
 HEAD_BYTES = 512
 """More than a message has before its first row, its topic and what MQTT adds among it."""
 PACKED_FROM_BYTES = 1500
@@ -126,13 +128,9 @@ class _ReceiptForm(TypedDict):
     outbox: UUID
     through: Annotated[int, Field(ge=0, le=MAX_SEQ)]
     now_ns: NotRequired[_Ns]
+    alone: NotRequired[Annotated[list[_Seq], Field(max_length=MAX_ALONE)]]
 
 
-class _Object(TypedDict):
-    """Any JSON object; what is in it is read past, without making anything of it."""
-
-
-_OBJECT = TypeAdapter(list[tuple[tuple[tuple[_Object]]]])
 _ENTRY: TypeAdapter[_EntryForm] = TypeAdapter(_EntryOnce)
 _SOUND_BATCH = TypeAdapter(_SoundBatch)
 _ANY_BATCH = TypeAdapter(_AnyBatch)
@@ -140,15 +138,6 @@ _RECEIPT = TypeAdapter(_ReceiptForm)
 
 Row = tuple[int, bytes]
 """A sequence number and the entry's bytes as committed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Poison:
-    """A row that is no entry, to be set aside under its number."""
-
-    seq: int
-    body: bytes
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,14 +156,28 @@ class Batch:
     rows: tuple[tuple[int, Entry] | Poison, ...]
     oldest: int = 1
 
+    @property
+    def numbers(self) -> list[int]:
+        """Those that have come, notices left out."""
+        rows = (row for row in self.rows if not (isinstance(row, Poison) and row.reason == OVERSIZED))
+        return [row.seq if isinstance(row, Poison) else row[0] for row in rows]
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The centre has everything of this outbox up to and including `through`; `now_ns` is its wall time, if it tells."""
+    """The centre has everything of this outbox up to and including `through`.
+
+    Attributes:
+        outbox: The id of the outbox file.
+        through: The number.
+        now_ns: The centre's wall time, if it tells.
+        alone: Numbers that have just come alone in a message: of one that had stayed behind `through` says nothing.
+    """
 
     outbox: UUID
     through: int
     now_ns: int | None = None
+    alone: tuple[int, ...] = ()
 
 
 def entries_topic(kiosk: str) -> str:
@@ -248,7 +251,7 @@ def encode_batch(kiosk: str, outbox: UUID, rows: list[Row], oldest: int = 1) -> 
         rows: Up to `MAX_ENTRIES` rows in order of sequence; none to ask for a receipt.
         oldest: The lowest number that the file still holds.
     """
-    entries = b",".join(b"[%d,%s]" % (seq, _json_or_base64(body)) for seq, body in rows)
+    entries = b",".join(b"[%d,%s]" % (seq, as_it_stands(body)) for seq, body in rows)
     head = _dump({"v": VERSION, "kiosk": kiosk, "outbox": str(outbox), "oldest": oldest})
     return head[:-1] + b',"entries":[' + entries + b"]}"
 
@@ -291,7 +294,8 @@ def decode_batch(payload: bytes) -> Batch:
 def encode_receipt(receipt: Receipt) -> bytes:
     """The receipt as one JSON object."""
     form: dict[str, object] = {"v": VERSION, "outbox": str(receipt.outbox), "through": receipt.through}
-    return _dump(form if receipt.now_ns is None else {**form, "now_ns": receipt.now_ns})
+    told = {"now_ns": receipt.now_ns} if receipt.now_ns is not None else {}
+    return _dump({**form, **told, **({"alone": receipt.alone} if receipt.alone else {})})
 
 
 def decode_receipt(payload: bytes) -> Receipt:
@@ -301,7 +305,7 @@ def decode_receipt(payload: bytes) -> Receipt:
         WireError: They are no receipt of this version.
     """
     receipt = _read(_RECEIPT, payload)
-    return Receipt(receipt["outbox"], receipt["through"], receipt.get("now_ns"))
+    return Receipt(receipt["outbox"], receipt["through"], receipt.get("now_ns"), tuple(receipt.get("alone", ())))
 
 
 def _unpacked(payload: bytes) -> bytes:
@@ -326,8 +330,10 @@ def _unpacked(payload: bytes) -> bytes:
 def _row(seq: int, body: object, kiosk: str) -> tuple[int, Entry] | Poison:
     """A row of a batch that is not sound as a whole."""
     if isinstance(body, str):
-        return Poison(seq, _unbase64(body), "rotten")
+        return rotten(seq, body)
     encoded = _dump(body)
+    if is_notice(body):
+        return Poison(seq, encoded, OVERSIZED)
     try:
         return _own(seq, _read(_ENTRY, encoded), kiosk)
     except WireError as error:
@@ -382,19 +388,3 @@ _KEYS = frozenset(
 
 def _dump(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-
-
-def _json_or_base64(body: bytes) -> bytes:
-    """A row as it stands in a batch: whatever is one JSON object, deeper than there, so that it breaks no row beside it."""
-    try:
-        (_,) = _OBJECT.validate_json(b"[[[[%b]]]]" % body, strict=True)
-    except ValueError:  # of pydantic, or two objects
-        return b'"' + base64.b64encode(body) + b'"'
-    return body
-
-
-def _unbase64(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return text.encode("utf-8", "surrogatepass")

@@ -40,10 +40,13 @@ LOCK_S = 30.0
 PRAGMAS = (f"page_size = {PAGE_BYTES}", "journal_mode = WAL", "synchronous = FULL", f"wal_autocheckpoint = {LOG_PAGES}")
 AGAIN = "CREATE TABLE IF NOT EXISTS again (first INTEGER NOT NULL, last INTEGER NOT NULL)"
 """Ranges that are to be sent once more; files of the first days are without it."""
+OVERSIZED = "CREATE TABLE IF NOT EXISTS oversized (seq INTEGER PRIMARY KEY, bytes INTEGER NOT NULL)"
+"""Entries that a broker does not take; when they are settled, it is by a notice in their place. Older files are without it."""
 SCHEMA = (
     "CREATE TABLE entry (seq INTEGER PRIMARY KEY, body BLOB NOT NULL, recorded_s INTEGER NOT NULL)",
     "CREATE TABLE outbox (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL, settled INTEGER NOT NULL)",
     AGAIN,
+    OVERSIZED,
     f"PRAGMA application_id = {APPLICATION_ID}",
     "PRAGMA user_version = 1",
 )
@@ -83,6 +86,7 @@ def connect(path: Path, *, makes: bool = True) -> sqlite3.Connection:
             connection.execute("COMMIT")
             durable.flush_folder(path.parent)
         connection.execute(AGAIN)
+        connection.execute(OVERSIZED)
         connection.execute("SELECT max(seq) FROM entry").fetchone()
         connection.execute("SELECT settled FROM outbox").fetchone()
     except BaseException:
@@ -233,9 +237,12 @@ def _salvage_once(path: Path, rows: dict[int, tuple[bytes, int]]) -> list[sqlite
             settled = connection.execute(query).fetchone()[0]
         except sqlite3.Error as error:
             errors.append(error)
+        columns = "seq, coalesce(CAST(body AS BLOB), x''), CAST(coalesce(recorded_s, 0) AS INTEGER)"
+        query = f"SELECT {columns} FROM entry WHERE seq <= ? AND seq IN (SELECT seq FROM oversized)"  # noqa: S608  ours
+        with suppress(sqlite3.Error):  # what no broker took; files of the first days know of none
+            rows |= {seq: (bytes(body), recorded_s) for seq, body, recorded_s in connection.execute(query, (settled,))}
         seen: set[int] = set()
         for order in ("ASC", "DESC"):
-            columns = "seq, coalesce(CAST(body AS BLOB), x''), CAST(coalesce(recorded_s, 0) AS INTEGER)"
             query = f"SELECT {columns} FROM entry WHERE seq > ? ORDER BY seq {order}"  # noqa: S608  ours
             try:
                 for seq, body, recorded_s in connection.execute(query, (settled,)):

@@ -1,7 +1,7 @@
 """Settled entries older than `outbox.keep_h` are forgotten, a bounded number at a time, so that a door never waits long.
 
 An entry's age is judged by the clock that marked it; how, `age_mark_s` says. The newest row is never deleted, only emptied: its
-number stays, so that the next one is right.
+number stays, so that the next one is right. What no broker has taken yet, because it is too large, stays.
 
 Units: `_s` seconds, `_h` hours.
 """
@@ -54,12 +54,14 @@ def sweep(file: Connection, keep_h: float, now: Moment) -> int:
     from_s, before_s = _EARLIEST_S if is_set else 0, now_s - round(keep_h * 3600)
     forgotten = file.write(
         "DELETE FROM entry WHERE seq IN "
-        "(SELECT seq FROM entry WHERE seq <= ? AND recorded_s >= ? AND recorded_s < ? LIMIT ?)",
+        "(SELECT seq FROM entry WHERE seq <= ? AND recorded_s >= ? AND recorded_s < ? AND seq NOT IN (SELECT seq FROM oversized)"
+        " LIMIT ?)",
         (min(settled, newest - 1), from_s, before_s, SWEEP_ROWS),
     )
     if settled == newest and forgotten < SWEEP_ROWS:
         statement = (
             "UPDATE entry SET body = x'' WHERE seq = ? AND recorded_s >= ? AND recorded_s < ? AND body IS NOT x''"
+            " AND seq NOT IN (SELECT seq FROM oversized)"
         )
         forgotten += file.write(statement, (newest, from_s, before_s))
     file.read("PRAGMA wal_checkpoint(PASSIVE)")

@@ -245,9 +245,11 @@ def _outbox(config: Config) -> Found:
     try:
         outbox.check()
         said = say("{count} entries wait", count=outbox.depth())
-        aside = len(outbox.quarantined())
+        aside, oversized = len(outbox.quarantined()), outbox.oversized()
     finally:
         outbox.close()
+    if oversized:
+        return Health.WARNING, joined("; ", [said, refusals.oversized(oversized)])
     if aside:
         set_aside = say("{count} damaged files set aside: keep them and tell the centre", count=aside)
         return Health.WARNING, joined("; ", [said, set_aside])
@@ -361,8 +363,7 @@ def _link(uplink: dict[str, Any], root: Path) -> Found:
         return Health.FAILED, joined(
             "; ", [str(uplink.get("state")), say("look at what `{command}` says", command=log)]
         )
-    name = why if refusals.is_carried(root) or why not in refusals.PERHAPS_NO_CABLE else "cable"
-    return Health.FAILED, joined("; ", [str(uplink.get("state")), refusals.said(name)])
+    return Health.FAILED, joined("; ", [str(uplink.get("state")), refusals.said(refusals.seen_from_here(why, root))])
 
 
 def _receipts(config: Config, uplink: dict[str, Any] | None, root: Path) -> Found:

@@ -249,6 +249,7 @@ def _unpacked(package: str, suite: str, how: str = "extract") -> Path:
     root = WORK / f"{package}-{suite}"
     if not (root / "done").exists():
         shutil.rmtree(root, ignore_errors=True)
+        root.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run(
             ["mmdebstrap", "--mode=root", f"--variant={how}", f"--include={package}", *_OLD_LISTS, suite, str(root), _MIRROR],
             check=True, timeout=1800,

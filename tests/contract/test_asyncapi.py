@@ -21,6 +21,7 @@ from kiosk import health
 from kiosk.clock import SystemClock
 from kiosk.config import Config
 from kiosk.delivery import wire
+from kiosk.delivery.poison import Poison
 from kiosk.envelopes import cose, remote
 from kiosk.envelopes.remote import Command, Reason, Verb
 from kiosk.errors import WireError
@@ -77,8 +78,8 @@ def test_keys_are_the_same_on_both_sides(make_entry: Callable[[int], Entry]) -> 
     """No key is sent that the document does not name, and none is named that is not sent."""
     batch = json.loads(_batch(make_entry(1)))
     entry = batch["entries"][0][1]
-    receipt = json.loads(wire.encode_receipt(wire.Receipt(OUTBOX, 1, 2)))
-    optional = {"now_ns"}
+    receipt = json.loads(wire.encode_receipt(wire.Receipt(OUTBOX, 1, 2, (1,))))
+    optional = {"now_ns", "alone"}
     sealed = json.loads(wire.encode_entry(_sealed(make_entry(1))))
     assert entry.keys() - sealed.keys() == {"person"}
     assert sealed.keys() | entry.keys() == SCHEMAS["entry"]["properties"].keys()
@@ -99,7 +100,7 @@ def test_examples_are_understood() -> None:
             if name == "batch":
                 first, second, third = wire.decode_batch(json.dumps(example["payload"]).encode()).rows
                 assert isinstance(first, tuple)
-                assert second == wire.Poison(42, b"\xff\x00\xff", "rotten")
+                assert second == Poison(42, b"\xff\x00\xff", "rotten")
                 assert isinstance(third, tuple)
                 assert third[1].sealed[0].box == b"sealed"
             elif name == "receipt":
@@ -131,8 +132,8 @@ def test_code_refuses_what_the_schema_refuses(make_entry: Callable[[int], Entry]
         row = wire.decode_batch(json.dumps(message).encode()).rows[0]
         if not schema.is_valid(message):
             refused += 1
-            assert isinstance(row, wire.Poison), what
-        elif isinstance(row, wire.Poison):
+            assert isinstance(row, Poison), what
+        elif isinstance(row, Poison):
             assert what.startswith(("id=", "kiosk=")), what
     assert refused > 50
 

@@ -21,11 +21,12 @@ from hypothesis import strategies as st
 from bench.postgres import Postgres
 from central.intake.gathering import Intake, Message
 from central.ledgers.choice import open_ledger
-from central.ledgers.findings import TWICE, Boot, Trouble, Twice
+from central.ledgers.findings import TWICE, Boot, Trouble, Twice, findings_of
 from central.ledgers.ledger import Aside, Closing, Ledger, Opening
 from central.ledgers.postgres import PostgresLedger
 from central.ledgers.sqlite import SqliteLedger
-from kiosk.delivery.wire import Batch, Poison, Receipt, encode_batch, encode_entry
+from kiosk.delivery.poison import OVERSIZED, Poison, oversized
+from kiosk.delivery.wire import Batch, Receipt, decode_receipt, encode_batch, encode_entry
 from kiosk.errors import LedgerError
 from kiosk.model import ClockQuality, Entry, Moment, Sealed
 
@@ -120,6 +121,31 @@ def test_row_that_is_no_entry_is_set_aside_under_its_number(ledger: Ledger, make
     assert [_store(ledger, batch), _store(ledger, batch)] == [[3], [3]]
     (stream,) = ledger.streams()
     assert (ledger.count(), stream.aside, stream.gaps, stream.complete) == (2, 1, (), False)
+
+
+def test_entry_that_comes_after_its_notice_is_no_conflict(ledger: Ledger, make_entry: Make) -> None:
+    """While it waits at the station the audit says so; once it has come nothing is left of that, and a late notice brings nothing back."""
+    notice = Poison(2, oversized(9000), OVERSIZED)
+    batch = _batch({1: make_entry(1), 2: notice, 3: make_entry(3)})
+    assert [_store(ledger, batch), _store(ledger, batch)] == [[3], [3]]
+    assert [stream.complete for stream in ledger.streams()] == [False]
+    assert ledger.troubles() == [Trouble("test-1", OUTBOX, 2, OVERSIZED)]
+    (finding,) = findings_of(ledger.streams(), [], [], ledger.troubles(), str)
+    assert (finding.name, finding.count) == (f"test-1/oversized/{str(OUTBOX)[:8]}", 1)
+    late = _batch({2: make_entry(2)})
+    assert [_store(ledger, late), _store(ledger, _batch({2: notice})), _store(ledger, late)] == [[3], [3], [3]]
+    (stream,) = ledger.streams()
+    assert (ledger.count(), ledger.doubled(), ledger.troubles(), stream.complete) == (3, 0, [], True)
+    assert ledger.twice() == []
+
+
+def test_receipt_names_what_came_alone(ledger: Ledger, make_entry: Make) -> None:
+    """A station forgets an entry that had stayed behind for nothing less; a notice alone is named by nobody."""
+    rows = {seq: encode_entry(make_entry(seq)) for seq in range(1, 6)}
+    batches = [[(1, rows[1])], [(2, oversized(9000))], [(3, rows[3]), (4, rows[4])], [(5, b"rotten")]]
+    messages = [Message("test-1", encode_batch("test-1", OUTBOX, batch)) for batch in batches]
+    ((_, receipt),) = Intake(ledger).commit(messages)
+    assert (decode_receipt(receipt).through, decode_receipt(receipt).alone) == (5, (1, 5))
 
 
 def test_message_that_is_no_batch_is_set_aside(ledger: Ledger, make_entry: Make) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from random import Random
 from types import SimpleNamespace
 
 import pytest
 
+from kiosk import health
 from kiosk.clock import SystemClock
 from kiosk.config import Config
 from kiosk.delivery import wire
-from kiosk.model import Entry
+from kiosk.model import Entry, Sealed
 from kiosk.outbox import Outbox
 from kiosk.uplink import Uplink
 from tests import stub_broker as stub
@@ -79,11 +82,56 @@ def test_backlog_of_any_outage_is_delivered(
     assert broker.count == live + backlog
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_entry_that_is_too_large_blocks_nobody(
+    seed: int,
+    make_config: Callable[..., Config],
+    make_entry: Callable[[int], Entry],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Those behind it are delivered and settled; it is told, kept past its time, and delivered once a broker takes it."""
+    random = Random(f"large/{seed}")
+    hurried = SimpleNamespace(monotonic=lambda: time.monotonic() * FASTER, sleep=lambda s: time.sleep(s / FASTER))
+    monkeypatch.setattr("kiosk.uplink.time", hurried)
+    monkeypatch.setattr("kiosk.delivery.session.IDLE_S", 0.01)
+    least_bytes = len(wire.encode_entry(make_entry(0))) + 300
+    behaviour = replace(_limited(random, least_bytes), largest_bytes=2 * least_bytes)
+    if stub.MAXIMUM_PACKET_SIZE in behaviour.properties:
+        behaviour = replace(behaviour, properties={**behaviour.properties, stub.MAXIMUM_PACKET_SIZE: 2 * least_bytes})
+    count = random.randint(3, 30)
+    large = set(random.sample(range(1, count + 1), random.randint(1, 2)))
+    settings = {"receipt_timeout_s": 5.0, "backoff_max_s": 2.0, "compress": random.random() < 0.5}
+    with StubBroker(behaviour) as broker:
+        config = make_config(uplink={"brokers": [broker.url], **settings})
+        with closing(Outbox.open(config.state.dir / "outbox.db", config.outbox)) as outbox:
+            for number in range(1, count + 1):
+                entry = make_entry(number)
+                box = Sealed("5be1c6f0a37d9248", "x25519", random.randbytes(3000))
+                outbox.append(replace(entry, person=(), sealed=(box,)) if number in large else entry)
+            _until_empty(config, outbox, broker)
+            assert set(*broker.delivered.values()) == {*range(1, count + 1)} - large
+            assert broker.noticed == {seq for seq, _ in outbox.oversized()} == large
+            later = SystemClock(config.state.runtime_dir).now()
+            outbox.sweep(replace(later, wall_ns=later.wall_ns + 10 * 86_400 * 10**9))
+            assert [seq for seq, _ in outbox.head(0, 100)] == sorted(large)
+            assert outbox.oldest_seq == count + 1
+            assert "entries-oversized" in json.loads(health.status_message(config, outbox, later, "online"))["warnings"]
+            broker.behaviour = Behaviour()
+            _until(config, outbox, broker, lambda: not outbox.oversized())
+            outbox.sweep(replace(later, wall_ns=later.wall_ns + 20 * 86_400 * 10**9))
+            assert not outbox.head(0, 100)
+    assert broker.count == count
+
+
 def _until_empty(config: Config, outbox: Outbox, broker: StubBroker) -> None:
+    _until(config, outbox, broker, lambda: not outbox.depth())
+
+
+def _until(config: Config, outbox: Outbox, broker: StubBroker, done: Callable[[], bool]) -> None:
     uplink = Uplink(config, outbox, SystemClock(config.state.runtime_dir))
     deadline_s = time.monotonic() + LONGEST_S
     try:
-        while outbox.depth():
+        while not done():
             uplink.step()
             assert time.monotonic() < deadline_s, f"{outbox.depth()} wait; {broker.behaviour}"
     finally:

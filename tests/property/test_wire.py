@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiosk.delivery import wire
+from kiosk.delivery.poison import Poison
 from kiosk.errors import WireError
 from kiosk.model import ClockQuality, Direction, Entry, Moment, Sealed
 
@@ -76,7 +77,7 @@ def test_box_of_another_form_is_poison(wrong: dict[str, object]) -> None:
     body = json.loads(wire.encode_entry(SEALED))
     body["sealed"][0] |= wrong
     (row,) = wire.decode_batch(_batch(entries=[[1, body]])).rows
-    assert isinstance(row, wire.Poison)
+    assert isinstance(row, Poison)
     assert "sealed" in row.reason
 
 
@@ -132,7 +133,7 @@ def test_rotten_row_travels_and_is_set_aside(body: bytes) -> None:
     rows = wire.decode_batch(wire.encode_batch("k-1", OUTBOX, [(1, good), (2, body), (3, good)])).rows
     assert rows[0] == (1, ENTRY)
     assert rows[2] == (3, ENTRY)
-    assert isinstance(rows[1], wire.Poison)
+    assert isinstance(rows[1], Poison)
     assert rows[1].seq == 2
     assert rows[1].body == body or json.loads(rows[1].body) == json.loads(body)
 
@@ -240,7 +241,7 @@ def test_row_that_is_no_entry_is_poison(changes: dict[str, object], reason: str)
     body = json.loads(wire.encode_entry(ENTRY)) | changes
     good = json.loads(wire.encode_entry(ENTRY))
     row, beside = wire.decode_batch(_batch(entries=[[1, body], [2, good]])).rows
-    assert isinstance(row, wire.Poison)
+    assert isinstance(row, Poison)
     assert json.loads(row.body) == body
     assert reason in row.reason
     assert beside == (2, ENTRY)
@@ -249,9 +250,9 @@ def test_row_that_is_no_entry_is_poison(changes: dict[str, object], reason: str)
 def test_text_where_an_entry_should_be_is_poison() -> None:
     """A text that is no base64 is kept as it is."""
     (row,) = wire.decode_batch(_batch(entries=[[1, "não"]])).rows
-    assert row == wire.Poison(1, "não".encode(), "rotten")
+    assert row == Poison(1, "não".encode(), "rotten")
     (row,) = wire.decode_batch(_batch(entries=[[1, 5]])).rows
-    assert isinstance(row, wire.Poison)
+    assert isinstance(row, Poison)
 
 
 @pytest.mark.parametrize("message", [{"v": 1, "outbox": str(OUTBOX)}, {"v": 1, "outbox": str(OUTBOX), "through": -1}])

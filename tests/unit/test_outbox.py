@@ -321,6 +321,34 @@ def test_damaged_file_is_set_aside_and_work_goes_on(
     outbox.close()
 
 
+def test_entry_that_no_broker_took_outlives_its_time_and_its_file(path: Path, make_entry: Make) -> None:
+    """Settled by a notice, it is neither swept nor left in a file that is set aside, until the centre has it."""
+    outbox = Outbox.open(path, Settings())
+    for number in range(5):
+        outbox.append(make_entry(number))
+    assert [outbox.note_oversized(2, 9000), outbox.note_oversized(2, 9001), outbox.note_oversized(5, 9002)] == [
+        True,
+        False,
+        True,
+    ]
+    assert outbox.oversized() == []  # as long as neither is settled nothing is said
+    assert outbox.oldest_seq == 1
+    outbox.settle(5)
+    later = make_entry(9).at
+    later = replace(later, wall_ns=later.wall_ns + 10 * 86_400 * 10**9)
+    outbox.sweep(later)
+    assert (outbox.oversized(), _numbers(outbox), outbox.oldest_seq) == ([(2, 9001), (5, 9002)], [1, 4], 6)
+    outbox.set_aside("a test")
+    assert _numbers(outbox) == [1, 4]
+    assert (outbox.oversized(), outbox.settled) == ([], 0)
+    outbox.note_oversized(1, 9001)
+    outbox.settle(2)
+    outbox.no_longer_oversized(1)
+    outbox.sweep(later)
+    assert [seq for seq, _ in outbox.head(0, 9)] == []
+    outbox.close()
+
+
 def test_waiting_entries_are_carried_out_of_a_damaged_file(path: Path, make_entry: Make) -> None:
     """What can still be read of them goes on under its own ids; what was settled does not."""
     outbox = Outbox.open(path, Settings())

@@ -51,3 +51,17 @@ def test_size_stays_within_its_bounds(most: int, events: list[tuple[bool, int]])
     for well, entries in events:
         (size.came_through if well else size.failed)(min(entries, size.now))
         assert 1 <= size.now <= most
+
+
+def test_entry_that_fails_alone_is_doubted() -> None:
+    """Not before it has failed alone three times in a row, then every second time; what comes through ends the doubt."""
+    size = BatchSize(200)
+    size.failed(2)
+    doubts = []
+    for _ in range(6):
+        doubts.append(size.is_doubted)
+        size.failed(1)
+    assert doubts == [False, False, False, True, False, True]
+    size.failed(1)
+    size.came_through(1)
+    assert not size.is_doubted

@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -120,6 +121,23 @@ def test_outbox_is_looked_at_and_not_made(make_config: Callable[..., Config], mo
         OutboxError, match=r"outbox.db cannot be made: .* is not writable; run this as the station's user"
     ):
         checkup._outbox(config)
+
+
+def test_entries_that_no_broker_takes_are_told(
+    make_config: Callable[..., Config], make_entry: Callable[[int], Entry]
+) -> None:
+    """How many, and what the broker must take."""
+    config = make_config()
+    config.state.dir.mkdir(parents=True)
+    with closing(Outbox.open(config.state.dir / "outbox.db", config.outbox)) as outbox:
+        outbox.append(make_entry(1))
+        outbox.note_oversized(1, 9000)
+        outbox.settle(1)
+    health, told = checkup._outbox(config)
+    assert health is Health.WARNING
+    assert told == (
+        "0 entries wait; 1 more are too large for the broker: let it take messages of 9000 bytes, then they are sent by themselves"
+    )
 
 
 def test_damaged_outbox_is_told_and_left_alone(make_config: Callable[..., Config]) -> None:

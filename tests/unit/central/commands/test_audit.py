@@ -14,7 +14,8 @@ import pytest
 from central.__main__ import main
 from central.ledgers.sqlite import SqliteLedger
 from kiosk.clock import uuid7
-from kiosk.delivery.wire import Batch, Poison
+from kiosk.delivery.poison import Poison
+from kiosk.delivery.wire import Batch
 from kiosk.model import ClockQuality, Direction, Entry, Moment
 
 S = 1_000_000_000
