@@ -21,7 +21,7 @@ from kiosk.config import LocalCard
 from kiosk.credential import classify, compile_local, hc1, nzcp, personal_pass, shc
 from kiosk.credential.chunks import Chunks
 from kiosk.credential.trust import HC1_HASHES, PASS_NUMBERS, REVOKED, Revoked, revoked_of
-from kiosk.delivery import wire
+from kiosk.delivery import packing, wire
 from kiosk.delivery.poison import Poison
 from kiosk.envelopes import base45, cbor, cose, provisioning_code, remote, seal
 from kiosk.envelopes.cose import Sign1
@@ -266,7 +266,7 @@ _PLAIN = Entry(UUID(int=7), "phong-01", "tru-so", "main", Direction.IN, _NOW, "c
 _BOXED = replace(_PLAIN, person=(), sealed=(Sealed("0" * 16, "x25519", b"box"),))
 _ENTRIES = tuple(wire.encode_entry(entry) for entry in (_PLAIN, _BOXED))
 _BATCH = wire.encode_batch("phong-01", _OUTBOX, list(enumerate(_ENTRIES, 1)))
-_FRAME = wire.packed(wire.encode_batch("phong-01", _OUTBOX, list(enumerate(_ENTRIES * 10, 1))))
+_FRAME = packing.packed(wire.encode_batch("phong-01", _OUTBOX, list(enumerate(_ENTRIES * 10, 1))))
 _COMMAND = remote.Command(bytes(16), 7, remote.Verb.RESEND, (1, 9))
 _ORDER = remote.signed(_COMMAND, "phong-01", _FLEET, NOW_S, HOUR_S)
 _COMMAND_CLAIMS = cose.parse(_ORDER, cbor.OURS).payload

@@ -176,10 +176,7 @@ class Repeat(Section):
 class Record(Section):
     """What an entry keeps of the holder; the law asks for the least that serves."""
 
-    keep: Annotated[
-        tuple[Literal["number", "qid", "name", "birth_year", "birth_date", "sex", "phone", "insurance"], ...],
-        Field(strict=False),
-    ] = Field(
+    keep: Annotated[tuple[forms.PersonPart, ...], Field(strict=False)] = Field(
         default=("number", "name", "birth_year"),
         description="parts of the holder that are kept; with a masked or missing number its qid is, too",
     )

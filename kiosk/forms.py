@@ -12,6 +12,7 @@ import re
 import unicodedata
 import zoneinfo
 from pathlib import Path
+from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
 from kiosk.language.message import Message, say
@@ -27,6 +28,10 @@ _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
 
+PersonPart = Literal["number", "qid", "name", "birth_year", "birth_date", "sex", "phone", "insurance"]
+PERSON_PARTS: tuple[PersonPart, ...] = get_args(PersonPart)
+"""What an entry may tell of a person, and nothing else: whatever a station says, it names no other column of a list."""
+LONGEST_PART = 400
 Fault = tuple[Message, Message]
 """What is wrong, what to do."""
 

@@ -12,6 +12,7 @@ from central.commands import options as shared
 from central.fleet import retained
 from central.keys.keystore import RECIPIENT, KeyStore
 from central.ledgers.choice import open_ledger
+from kiosk import forms
 from kiosk.cli import values, words
 from kiosk.cli.words import Action
 from kiosk.delivery import wire
@@ -126,7 +127,7 @@ def _kiosks(arguments: argparse.Namespace) -> list[str]:
         return list(arguments.kiosk)
     ledger = open_ledger(arguments.ledger, existing=True)
     try:
-        kiosks = sorted({stream.kiosk for stream in ledger.streams()})
+        kiosks = sorted({stream.kiosk for stream in ledger.streams() if forms.is_id(stream.kiosk)})
     finally:
         ledger.close()
     if not kiosks:

@@ -27,6 +27,8 @@ from kiosk.model import Direction
 if TYPE_CHECKING:
     from kiosk.cli.words import Parser
 
+LONGEST_HOURS = 720
+"""A code lies on paper for a month at most."""
 PROPOSED = 10
 """So many sites are proposed."""
 
@@ -67,10 +69,10 @@ def add_code(parser: Parser) -> None:
     parser.add_argument("--wifi-password-file", type=Path, metavar="FILE", help="file with its password, one line")
     parser.add_argument(
         "--hours",
-        type=values.number(),
+        type=values.number(0, LONGEST_HOURS),
         default=72.0,
         metavar="N",
-        help="how long the code is valid (default: %(default)s)",
+        help=f"how long the code is valid, at most {LONGEST_HOURS} (default: %(default)s)",
     )
     parser.add_argument("--pdf", type=Path, metavar="FILE", help="a sheet of A4 for the technician")
     parser.add_argument("--png", type=Path, metavar="FILE", help="the code as a picture")

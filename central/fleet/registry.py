@@ -130,7 +130,7 @@ class Fleet:
     def invite(
         self, kiosk: str, site: str, lanes: tuple[tuple[str, str], ...], broker: str, enrolment: str, valid_s: int
     ) -> bytes:
-        """Enter a kiosk, new or known, and make a token for it; older unused tokens of it end.
+        """Enter a kiosk, new or known, and make a token for it; all older tokens of it end, used ones too.
 
         Args:
             kiosk: Its id.
@@ -157,12 +157,17 @@ class Fleet:
                 " broker = excluded.broker, enrolment = excluded.enrolment, revoked_s = NULL",
                 (kiosk, site, json.dumps(lanes), broker, enrolment),
             )
-            self._db.execute("DELETE FROM tokens WHERE kiosk = ? AND used_s IS NULL", (kiosk,))
+            self._end_tokens(kiosk)
             self._db.execute(
                 "INSERT INTO tokens (hash, kiosk, issued_s, expires_s) VALUES (?, ?, ?, ?)",
                 (_hash(token), kiosk, now_s, now_s + valid_s),
             )
         return token
+
+    def _end_tokens(self, kiosk: str) -> None:
+        """Whoever has one of them gets nothing more for it. Used ones stay, for they count who tries."""
+        self._db.execute("DELETE FROM tokens WHERE kiosk = ? AND used_s IS NULL", (kiosk,))
+        self._db.execute("UPDATE tokens SET expires_s = 0 WHERE kiosk = ?", (kiosk,))
 
     def claim(self, token: bytes, key_hash: bytes) -> tuple[str, bytes | None]:
         """Spend a token on a key.
@@ -172,10 +177,10 @@ class Fleet:
             key_hash: SHA-256 of the station's public key.
 
         Returns:
-            Whose it is, and the certificate that it was spent on before, for the same key.
+            Whose it is, and the certificate that it bought before, for the same key.
 
         Raises:
-            RefusedError: Unknown, expired, of a revoked kiosk, or spent on another key; the last is counted.
+            RefusedError: Unknown, expired or ended, of a revoked kiosk, or spent: on another key, or on a certificate that is good no more; that is counted.
         """
         now_s = int(time.time())
         with self._db:
@@ -193,7 +198,12 @@ class Fleet:
                 self._db.execute(
                     "UPDATE tokens SET used_s = ?, key_hash = ? WHERE hash = ?", (now_s, key_hash, _hash(token))
                 )
-            reused = not fresh and used_by != key_hash
+            bought = self._db.execute(
+                "SELECT pem, revoked_s IS NULL AND expires_s > ? FROM certificates WHERE kiosk = ? AND key_hash = ? AND issued_s >= ?"
+                " ORDER BY rowid DESC LIMIT 1",
+                (now_s, kiosk, key_hash, used_s or 0),
+            ).fetchone()
+            reused = not fresh and (used_by != key_hash or (bought is not None and not bought[1]))
             if reused:
                 self._db.execute("UPDATE tokens SET refused = refused + 1 WHERE hash = ?", (_hash(token),))
         if revoked_s is not None:
@@ -202,10 +212,7 @@ class Fleet:
             raise RefusedError(Refusal.USED)
         if now_s >= expires_s:
             raise RefusedError(Refusal.EXPIRED)
-        known = self._db.execute(
-            "SELECT pem FROM certificates WHERE kiosk = ? AND key_hash = ? AND revoked_s IS NULL", (kiosk, key_hash)
-        ).fetchone()
-        return str(kiosk), None if known is None else bytes(known[0])
+        return str(kiosk), None if fresh or bought is None else bytes(bought[0])
 
     def issued(self, kiosk: str, serial: int, key_hash: bytes, expires_s: int, pem: bytes, *, supersedes: bool) -> None:
         """Enter a certificate.
@@ -263,7 +270,7 @@ class Fleet:
             count = self._db.execute(
                 "UPDATE certificates SET revoked_s = ? WHERE kiosk = ? AND revoked_s IS NULL", (now_s, kiosk)
             ).rowcount
-            self._db.execute("DELETE FROM tokens WHERE kiosk = ? AND used_s IS NULL", (kiosk,))
+            self._end_tokens(kiosk)
         if not known:
             raise FleetError(f"there is no kiosk {kiosk!r}", hint="`central fleet list` names them")
         return count

@@ -27,6 +27,7 @@ from central.intake.collector import GC_THRESHOLD, password_of, tls_of
 from central.intake.gathering import QUIET_S, Intake, Message, Pause
 from kiosk import forms
 from kiosk.delivery import wire
+from kiosk.delivery.packing import MAX_BATCH_BYTES
 from kiosk.errors import LinkError
 
 if TYPE_CHECKING:
@@ -141,7 +142,9 @@ class AmqpCollector:
 
     def _on_message(self, _channel: object, method: Any, _properties: object, body: bytes) -> None:  # noqa: ANN401
         kiosk = method.routing_key.split(".")[1]
-        self._gathered.append(_Delivery(method.delivery_tag, Message(kiosk, body)))
+        self._gathered.append(
+            _Delivery(method.delivery_tag, Message(kiosk, body[: MAX_BATCH_BYTES + 1]))
+        )  # more is none
 
     def _on_cancel(self, _frame: object) -> None:
         self._cancelled = True

@@ -11,9 +11,12 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from central.intake.quota import Quota
 from central.ledgers.export import printable
 from central.ledgers.ledger import Aside
+from kiosk import forms
 from kiosk.delivery import wire
+from kiosk.delivery.poison import Poison
 from kiosk.errors import WireError
 
 if TYPE_CHECKING:
@@ -58,6 +61,7 @@ class Intake:
         self._ledger = ledger
         self._counts = {"messages": 0, "rows": 0, "aside": 0}
         self._next_report_s = 0.0
+        self._quota = Quota()
 
     def commit(self, messages: Sequence[Message]) -> list[tuple[str, bytes]]:
         """Keep them durably.
@@ -68,18 +72,19 @@ class Intake:
         Raises:
             LedgerError: Nothing of it has been kept.
         """
-        began_s = time.monotonic()
+        began_s, now_ns = time.monotonic(), time.time_ns()
         batches, aside = [], []
         for message in messages:
             try:
-                batch = wire.decode_batch(message.body)
-                if batch.kiosk != message.kiosk:
-                    raise WireError("it came by another kiosk's topic")
-                batches.append(batch)
+                batch = _batch_in(message)
+                poison = [row.body for row in batch.rows if isinstance(row, Poison)]
+                if self._quota.admits(batch.kiosk, batch.outbox, len(batch.rows), poison, now_ns):
+                    batches.append(batch)
             except WireError as error:
                 kiosk, reason = printable(message.kiosk), printable(str(error))  # PostgreSQL keeps no NUL in a text
                 _log.warning("set-aside kiosk=%s size_bytes=%d reason=%r", kiosk, len(message.body), reason)
-                aside.append(Aside(kiosk, message.body, reason))
+                if self._quota.admits(kiosk, None, 0, [message.body], now_ns):
+                    aside.append(Aside(kiosk, message.body, reason))
         receipts = self._ledger.store(batches, aside, time.time_ns())
         self._counts["messages"] += len(messages)
         self._counts["rows"] += sum(len(batch.rows) for batch in batches)
@@ -97,6 +102,20 @@ class Intake:
         if time.monotonic() >= self._next_report_s:
             self._next_report_s = time.monotonic() + REPORT_EVERY_S
             _log.info("collected %s", " ".join(f"{name}={count}" for name, count in self._counts.items()))
+
+
+def _batch_in(message: Message) -> wire.Batch:
+    """The batch of the station whose topic it came by.
+
+    Raises:
+        WireError: There is none.
+    """
+    if not forms.is_id(message.kiosk):
+        raise WireError("it came by the topic of nobody")
+    batch = wire.decode_batch(message.body)
+    if batch.kiosk != message.kiosk:
+        raise WireError("it came by another kiosk's topic")
+    return batch
 
 
 def _alone(batches: Sequence[wire.Batch], kiosk: str, outbox: UUID) -> tuple[int, ...]:

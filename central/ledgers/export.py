@@ -25,6 +25,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
 from kiosk.errors import ConfigError, LedgerError
+from kiosk.forms import PERSON_PARTS
 from kiosk.model import ClockQuality
 
 if TYPE_CHECKING:
@@ -107,7 +108,9 @@ def record_of(row: Row, office: tzinfo) -> dict[str, str]:
         "direction": entry.direction.value,
         "document": entry.document,
         "flags": " ".join(entry.flags),
-        **{name: value for name, value in entry.person if name in COLUMNS},
+        **{
+            name: value for name, value in entry.person if name in PERSON_PARTS
+        },  # no other column is a person's to name
         "sealed": " ".join(box.key for box in entry.sealed),
         "received": iso(row.received_ns, office),
         "id": str(entry.id),

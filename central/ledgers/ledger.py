@@ -11,6 +11,7 @@ Units: `_ns` nanoseconds of Unix time, UTC.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from central.ledgers.findings import Boot, Trouble, Twice
     from kiosk.delivery.wire import Batch, Receipt
     from kiosk.model import Entry
+
+
+KEPT_BYTES = 4096
+"""Of a body that was set aside: enough to see what it was, and no way to fill a disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,18 @@ class Aside:
     kiosk: str
     body: bytes
     reason: str
+
+
+def cut(body: bytes, reason: str) -> tuple[bytes, str]:
+    """What is kept of what was set aside: its beginning, and of more than that the size and a hash, beside the reason.
+
+    Args:
+        body: What it was.
+        reason: Why it is set aside.
+    """
+    if len(body) <= KEPT_BYTES:
+        return body, reason
+    return body[:KEPT_BYTES], f"{reason} ({len(body)} bytes, SHA-256 {sha256(body).hexdigest()})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from pydantic_core import to_json
 
 from central.ledgers import postgres_sql as sql
 from central.ledgers.findings import TWICE, Boot, Trouble, Twice
-from central.ledgers.ledger import Aside, Closing, Opening, Row, Stream
+from central.ledgers.ledger import Aside, Closing, Opening, Row, Stream, cut
 from central.ledgers.runs import covered, gaps_of, through_of
 from kiosk.delivery.poison import OVERSIZED, Poison
 from kiosk.delivery.wire import Batch, Receipt, boxes_of, sealed_of
@@ -325,8 +325,8 @@ class PostgresLedger:
         return [conflict for conflict in conflicts if conflict[1:3] not in mended]
 
     def _set_aside(self, away: list[_Away], received_ns: int) -> None:
-        if away:
-            rows = [(_digest(trouble), *trouble, received_ns) for trouble in away]
+        rows = [(_digest(one), *one[:3], *reversed(cut(one[4], one[3])), received_ns) for one in away]
+        if rows:
             self._connection.execute(sql.KEEP_ASIDE, _turned(rows))
 
     def _all(self, query: str, parameters: Any = None) -> list[Any]:  # noqa: ANN401  as psycopg takes them

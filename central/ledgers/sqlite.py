@@ -17,7 +17,7 @@ from uuid import UUID
 from pydantic_core import to_json
 
 from central.ledgers.findings import TWICE, Boot, Trouble, Twice
-from central.ledgers.ledger import Aside, Closing, Opening, Row, Stream
+from central.ledgers.ledger import Aside, Closing, Opening, Row, Stream, cut
 from central.ledgers.runs import gaps_of, runs_of
 from kiosk.delivery.poison import OVERSIZED, Poison
 from kiosk.delivery.wire import Batch, Receipt, boxes_of, sealed_of
@@ -316,6 +316,7 @@ class SqliteLedger:
         self, kiosk: str, stream: int | None, seq: int | None, reason: str, body: bytes, received_ns: int
     ) -> None:
         digest = sha256(repr((kiosk, stream, seq)).encode() + body).digest()  # the same trouble is kept once
+        body, reason = cut(body, reason)
         self._connection.execute(_INSERT_ASIDE, (digest, kiosk, stream, seq, reason, body, received_ns))
 
     def _through(self, stream: int) -> int:

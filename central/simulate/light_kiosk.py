@@ -26,7 +26,7 @@ from uuid import UUID
 from paho.mqtt.client import Client, MQTTMessage, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 
-from kiosk.delivery import wire
+from kiosk.delivery import packing, wire
 from kiosk.errors import WireError
 from kiosk.model import ClockQuality, Direction, Entry, Moment
 
@@ -202,7 +202,7 @@ class LightKiosk:
                 return
             first, last = self._position + 1, min(self._position + BATCH, self.made)
             rows = [(seq, self._kept[seq]) for seq in range(first, last + 1)]
-            payload = wire.packed(wire.encode_batch(self.name, self.outbox, rows, self.settled + 1))
+            payload = packing.packed(wire.encode_batch(self.name, self.outbox, rows, self.settled + 1))
             self._client.publish(wire.entries_topic(self.name), payload, 1)
             now_s = time.monotonic()
             self._tally.messages += 1

@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,13 +27,15 @@ from kiosk import forms, health
 from kiosk.clock import SystemClock
 from kiosk.commissioning import enrolment, identity, wifi
 from kiosk.envelopes import provisioning_code
-from kiosk.envelopes.provisioning_code import NO_CENTRE, NOT_A_CODE, NOT_KEPT, SET_UP_ALREADY
-from kiosk.errors import ConfigError, ProvisionError
+from kiosk.envelopes.provisioning_code import ENTRIES_WAIT, NO_CENTRE, NOT_A_CODE, NOT_KEPT, SET_UP_ALREADY
+from kiosk.errors import ConfigError, OutboxError, ProvisionError, SealError
 from kiosk.language.message import say
 from kiosk.log import line
 from kiosk.model import ClockQuality
+from kiosk.outbox import Outbox
 from kiosk.process.notify import Notifier
 from kiosk.settings import loader
+from kiosk.trust import authority_keys
 from kiosk.trust import fleet_keys as trust
 
 if TYPE_CHECKING:
@@ -117,7 +120,50 @@ def verified(board: Config, text: str, *, jumper: bool) -> ProvisioningCode:
             say("this station is set up already"),
             hint=say("show a code made with --again, or close the jumper"),
         )
+    own = _name_of(board)
+    if own not in {loader.NOBODY, code.kiosk}:
+        _check_rename(board, own, code.kiosk, jumper=jumper)
     return code
+
+
+def _name_of(board: Config) -> str:
+    """Who it is: by its own settings, or by what it was set up as."""
+    valid = identity.validity(board.state.dir)
+    return board.kiosk.id if board.kiosk.id != loader.NOBODY or valid is None else valid.kiosk
+
+
+def _check_rename(board: Config, own: str, name: str, *, jumper: bool) -> None:
+    """A board that has a name gets another one by the jumper alone, and not while entries wait that were made under the old one.
+
+    Raises:
+        ProvisionError: It does not.
+    """
+    if not jumper:
+        raise ProvisionError(
+            SET_UP_ALREADY,
+            say("the code is for {name}, and this station is {own}", name=name, own=own),
+            hint=say("show its own code; to give the board another name, close the jumper"),
+        )
+    path = board.state.dir / "outbox.db"
+    waiting = 0
+    if path.exists():
+        try:
+            with closing(Outbox.open_existing(path, board.outbox)) as outbox:
+                waiting = outbox.depth() + len(outbox.oversized())
+        except OutboxError as error:
+            raise ProvisionError(NOT_KEPT, error.sentence) from error
+    if waiting:
+        raise ProvisionError(
+            ENTRIES_WAIT,
+            say(
+                "{count} entries of {own} wait, and would be nobody's under another name",
+                count=waiting,
+                own=own,
+            ),
+            hint=say(
+                "let the station reach the centre until `kiosk outbox` says that none waits, then show the code again"
+            ),
+        )
 
 
 def set_up(
@@ -169,8 +215,9 @@ def set_up(
         identity.CA: (ca_pem, identity.SHARED),
         identity.SETTINGS: (yaml.safe_dump(given, sort_keys=False).encode(), identity.SHARED),
     }
-    if answer.authority_keys is not None:
-        files[identity.AUTHORITY_KEYS] = (answer.authority_keys, identity.SHARED)
+    keys = _newest_keys(board, answer.authority_keys)
+    if keys is not None:
+        files[identity.AUTHORITY_KEYS] = (keys, identity.SHARED)
     identity.replace(board.state.dir, files)
     _log.info(line("set-up", kiosk=code.kiosk, site=code.site))
     return code
@@ -286,13 +333,30 @@ def renew_if_due(config: Config, now: Moment) -> bool:
     try:
         answer = enrolment.renewed(config.trust.enrolment, folder, config.kiosk.id, key, config.state.runtime_dir)
         identity.renew(config.state.dir, key, answer.certificate)
-        if answer.authority_keys is not None:
-            identity.write(folder / identity.AUTHORITY_KEYS, answer.authority_keys, identity.SHARED)
+        keys = _newest_keys(config, answer.authority_keys)
+        if keys is not None:
+            identity.write(folder / identity.AUTHORITY_KEYS, keys, identity.SHARED)
     except ProvisionError as error:
         _log.warning(line("certificate-not-renewed", reason=error))
         return False
     _log.info(line("certificate-renewed"))
     return True
+
+
+def _newest_keys(config: Config, come: bytes | None) -> bytes | None:
+    """The authority's list that is in force from now on: the one that has come, if the authority has signed it and it is not older than the one here.
+
+    Args:
+        config: The station's settings.
+        come: What the centre's answer has; None if it has none.
+    """
+    path = identity.folder_in(config.state.dir) / identity.AUTHORITY_KEYS
+    try:
+        authority = authority_keys.authority_key(config.seal.authority_file)
+        return authority_keys.newest(come, path, authority)
+    except SealError as error:
+        _log.warning(line("key-list-refused", reason=error))
+        return None
 
 
 def warnings(config: Config, now: Moment) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kiosk.clock import corrected
-from kiosk.delivery import wire
+from kiosk.delivery import packing, wire
 from kiosk.errors import WireError
 from kiosk.model import ClockQuality
 
@@ -40,7 +40,7 @@ class Batches:
         self._outbox = outbox
         self._clock = clock
         self.outbox_id = outbox.id
-        self.most_bytes = wire.MAX_BATCH_BYTES // 2
+        self.most_bytes = packing.MAX_BATCH_BYTES // 2
         self._largest_bytes: int | None = None
 
     @property
@@ -54,7 +54,7 @@ class Batches:
         Args:
             largest_bytes: The broker's largest packet; None if it does not tell.
         """
-        most_bytes = wire.MAX_BATCH_BYTES // 2
+        most_bytes = packing.MAX_BATCH_BYTES // 2
         self.most_bytes = most_bytes if largest_bytes is None else min(most_bytes, largest_bytes)
         self._largest_bytes = largest_bytes
 
@@ -81,7 +81,7 @@ class Batches:
     def _message(self, rows: Sequence[wire.Row]) -> bytes:
         now = self._clock.now()
         payload = self._encoded([(seq, _corrected(body, now)) for seq, body in rows])
-        return wire.packed(payload) if self._compress else payload
+        return packing.packed(payload) if self._compress else payload
 
     def _encoded(self, rows: list[wire.Row]) -> bytes:
         return wire.encode_batch(self._kiosk, self._outbox.id, rows, self._outbox.oldest_seq)

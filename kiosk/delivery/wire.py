@@ -27,13 +27,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, TypeVar
 from uuid import UUID  # noqa: TC003  pydantic reads it
 
-import zstandard
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, FailFast, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
+from kiosk.delivery.packing import MAX_BATCH_BYTES, unpacked
 from kiosk.delivery.poison import OVERSIZED, Poison, as_it_stands, is_notice, rotten
 from kiosk.errors import WireError
+from kiosk.forms import LONGEST_PART, PERSON_PARTS, PersonPart
 from kiosk.model import ClockQuality, Direction, Entry, Moment, Sealed
 
 if TYPE_CHECKING:
@@ -42,13 +43,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 VERSION = 1
-MAX_BATCH_BYTES = 1 << 20
 MAX_ENTRIES = 1000
+MAX_ROW_BYTES = 20_000
+"""More than any entry has; what is larger is not looked into."""
 MAX_ALONE = 64
 HEAD_BYTES = 512
 """More than a message has before its first row, its topic and what MQTT adds among it."""
-PACKED_FROM_BYTES = 1500
-"""Below this a frame saves too little to be worth a payload that cannot be read by eye."""
 MAX_SEQ = (1 << 53) - 1  # JSON's safe integers
 MAX_NS = (1 << 63) - 1  # SQL's integers
 MAX_BOX_CHARS = 4096
@@ -83,6 +83,17 @@ class _SealedForm(TypedDict):
     ]
 
 
+def _few(parts: object) -> object:
+    if isinstance(parts, dict) and len(parts) > len(PERSON_PARTS):  # before each of them is complained of
+        raise PydanticCustomError("few", "A person has fewer parts")
+    return parts
+
+
+_PersonForm = Annotated[
+    dict[PersonPart, Annotated[str, Field(max_length=LONGEST_PART, pattern=_NO_NUL)]], BeforeValidator(_few)
+]
+
+
 class _EntryForm(TypedDict):
     id: UUID
     kiosk: _Name
@@ -91,11 +102,9 @@ class _EntryForm(TypedDict):
     direction: Literal["in", "out", "pass"]
     at: _MomentForm
     document: _Name
-    flags: Annotated[list[_Word], Field(max_length=16)]
-    person: NotRequired[
-        Annotated[dict[_Word, Annotated[str, Field(max_length=400, pattern=_NO_NUL)]], Field(max_length=16)]
-    ]
-    sealed: NotRequired[Annotated[list[_SealedForm], Field(min_length=1, max_length=MAX_RECIPIENTS)]]
+    flags: Annotated[list[_Word], FailFast(), Field(max_length=16)]
+    person: NotRequired[_PersonForm]
+    sealed: NotRequired[Annotated[list[_SealedForm], FailFast(), Field(min_length=1, max_length=MAX_RECIPIENTS)]]
 
 
 def _one_way(form: _EntryForm) -> _EntryForm:
@@ -115,12 +124,12 @@ class _Head(TypedDict):
 
 class _SoundBatch(_Head):
     oldest: _Seq
-    entries: Annotated[list[tuple[_Seq, _EntryOnce]], Field(max_length=MAX_ENTRIES)]
+    entries: Annotated[list[tuple[_Seq, _EntryOnce]], FailFast(), Field(max_length=MAX_ENTRIES)]
 
 
 class _AnyBatch(_Head):
     oldest: _Seq
-    entries: Annotated[list[tuple[_Seq, Any]], Field(max_length=MAX_ENTRIES)]
+    entries: Annotated[list[tuple[_Seq, Any]], FailFast(), Field(max_length=MAX_ENTRIES)]
 
 
 class _ReceiptForm(TypedDict):
@@ -256,13 +265,6 @@ def encode_batch(kiosk: str, outbox: UUID, rows: list[Row], oldest: int = 1) -> 
     return head[:-1] + b',"entries":[' + entries + b"]}"
 
 
-def packed(payload: bytes) -> bytes:
-    """The same batch as a zstd frame, if that is worth it."""
-    if len(payload) < PACKED_FROM_BYTES:
-        return payload
-    return zstandard.ZstdCompressor(level=1).compress(payload)
-
-
 def fitting(rows: list[Row], most_bytes: int = MAX_BATCH_BYTES // 2) -> list[Row]:
     """As many of the first rows as one PUBLISH of so many bytes may carry, before it is packed; at least one."""
     size_bytes = HEAD_BYTES
@@ -279,7 +281,7 @@ def decode_batch(payload: bytes) -> Batch:
     Raises:
         WireError: The message as a whole is no batch of this version.
     """
-    payload = _unpacked(payload)
+    payload = unpacked(payload)
     try:
         sound = _SOUND_BATCH.validate_json(payload, strict=True)
     except ValidationError:
@@ -308,30 +310,13 @@ def decode_receipt(payload: bytes) -> Receipt:
     return Receipt(receipt["outbox"], receipt["through"], receipt.get("now_ns"), tuple(receipt.get("alone", ())))
 
 
-def _unpacked(payload: bytes) -> bytes:
-    """The JSON; how much it will be is looked at before a frame is opened.
-
-    Raises:
-        WireError: It is too much, or no frame.
-    """
-    size_bytes = len(payload)
-    try:
-        if payload.startswith(zstandard.FRAME_HEADER):
-            size_bytes = zstandard.frame_content_size(payload)
-        if not 0 <= size_bytes <= MAX_BATCH_BYTES:
-            raise WireError(f"batch of {size_bytes} bytes, more than {MAX_BATCH_BYTES}")
-        if payload.startswith(zstandard.FRAME_HEADER):
-            return zstandard.ZstdDecompressor().decompress(payload)
-    except zstandard.ZstdError:
-        raise WireError("not a whole zstd frame") from None
-    return payload
-
-
 def _row(seq: int, body: object, kiosk: str) -> tuple[int, Entry] | Poison:
     """A row of a batch that is not sound as a whole."""
     if isinstance(body, str):
         return rotten(seq, body)
     encoded = _dump(body)
+    if len(encoded) > MAX_ROW_BYTES:
+        return Poison(seq, encoded, "more bytes than an entry has")
     if is_notice(body):
         return Poison(seq, encoded, OVERSIZED)
     try:

@@ -36,7 +36,7 @@ ZONE = -65_601
 """A claim of its own and not one more in the array: a station that does not know it reads the code all the same."""
 _DIRECTIONS = (Direction.IN, Direction.OUT, Direction.PASS)
 
-NOT_A_CODE, FORGED, EXPIRED, USED, SET_UP_ALREADY, NO_WIFI, NO_CENTRE, REFUSED, NOT_KEPT = range(1, 10)
+NOT_A_CODE, FORGED, EXPIRED, USED, SET_UP_ALREADY, NO_WIFI, NO_CENTRE, REFUSED, NOT_KEPT, ENTRIES_WAIT = range(1, 11)
 """The numbers that the panel counts out and docs/provisioning.md explains."""
 WHY = {
     NOT_A_CODE: say("not a provisioning code, damaged, or more doors than the board has pins for"),
@@ -48,9 +48,10 @@ WHY = {
     NO_CENTRE: say("the centre does not answer"),
     REFUSED: say("the centre refuses, or is not the centre that made the sheet"),
     NOT_KEPT: say("the card cannot be written, or the fleet's key cannot be read"),
+    ENTRIES_WAIT: say("entries of its old name wait"),
 }
 """Why a station was not set up, by the number."""
-MAY_PASS = frozenset({NO_WIFI, NO_CENTRE})
+MAY_PASS = frozenset({NO_WIFI, NO_CENTRE, ENTRIES_WAIT})
 """The numbers that may mend themselves: the same code is worth another try."""
 
 

@@ -38,6 +38,7 @@ from cryptography.hazmat.primitives.hpke import (
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from kiosk.errors import SealError
+from kiosk.forms import LONGEST_PART, PERSON_PARTS
 from kiosk.model import Sealed
 
 if TYPE_CHECKING:
@@ -194,9 +195,13 @@ def unseal(sealed: Sealed, key: PrivateKey, kiosk: str, entry: UUID) -> Person:
         person = json.loads(text)
     except (InvalidTag, ValueError, RecursionError):
         raise SealError("the box does not open: damaged, or made for another entry") from None
-    if not isinstance(person, dict) or not all(isinstance(value, str) for value in person.values()):
+    if not isinstance(person, dict) or not all(name in PERSON_PARTS and _is_part(person[name]) for name in person):
         raise SealError("the box holds no person: made by somebody else")
     return tuple(person.items())
+
+
+def _is_part(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= LONGEST_PART
 
 
 def _info(key: PublicKey, kiosk: str, entry: UUID) -> bytes:

@@ -11,6 +11,7 @@ Units: `_s` seconds of Unix time, UTC.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -185,6 +186,33 @@ def load(path: Path, authority: Ed25519PublicKey) -> KeyList:
             say("the authority's list of keys {path} cannot be read: {reason}", path=path, reason=error.strerror)
         ) from error
     return read(message, authority)
+
+
+def newest(message: bytes | None, path: Path, authority: Ed25519PublicKey) -> bytes | None:
+    """Which list is in force where one comes by another way than the broker: an older one, or junk, takes no good one's place.
+
+    Args:
+        message: What has come; None for nothing.
+        path: Where the present one is, if there is one.
+        authority: Whose signature counts.
+
+    Returns:
+        The envelope; None where neither is the authority's.
+    """
+    found: dict[bytes, int] = {}
+    for envelope in (_content(path), message):
+        if envelope is not None:
+            with suppress(SealError):
+                found[envelope] = read(envelope, authority).issued_s
+    return max(reversed(found), key=found.__getitem__, default=None)
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            return file.read(LARGEST_BYTES + 1)
+    except OSError:
+        return None
 
 
 def take(message: bytes, path: Path, authority: Ed25519PublicKey) -> KeyList:

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from random import Random
 from threading import Thread
@@ -146,6 +147,17 @@ def test_receipt_names_what_came_alone(ledger: Ledger, make_entry: Make) -> None
     messages = [Message("test-1", encode_batch("test-1", OUTBOX, batch)) for batch in batches]
     ((_, receipt),) = Intake(ledger).commit(messages)
     assert (decode_receipt(receipt).through, decode_receipt(receipt).alone) == (5, (1, 5))
+
+
+def test_what_is_set_aside_fills_no_disk(ledger: Ledger, place: str) -> None:
+    """Of a large body the beginning, its size and a hash are kept; the same again is kept once."""
+    body = b"x" * 10**6
+    for _ in range(2):
+        _store(ledger, _batch({1: Poison(1, body, "rotten")}))
+        ledger.store([], [Aside("k", body, "not JSON")], 1)
+    rows = _rows(place, "SELECT reason, body FROM {}aside")
+    assert sorted(len(kept) for _, kept in rows) == [4096, 4096]
+    assert all(f"1000000 bytes, SHA-256 {sha256(body).hexdigest()}" in reason for reason, _ in rows)
 
 
 def test_message_that_is_no_batch_is_set_aside(ledger: Ledger, make_entry: Make) -> None:
@@ -294,6 +306,15 @@ def test_ledger_of_a_later_version_is_left_alone(place: str) -> None:
     )
     with pytest.raises(LedgerError, match="has version 99"):
         open_ledger(place)
+
+
+def _rows(place: str, query: str) -> list[tuple[Any, ...]]:
+    """The same, with an answer."""
+    if place.startswith("postgresql"):
+        with psycopg.connect(place, autocommit=True) as connection:
+            return connection.execute(query.format("ledger.").encode()).fetchall()
+    with closing(sqlite3.connect(place, isolation_level=None)) as file:
+        return [tuple(row) for row in file.execute(query.format(""))]
 
 
 def _execute(place: str, *statements: str) -> None:

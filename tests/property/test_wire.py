@@ -13,7 +13,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiosk.delivery import wire
+from kiosk.delivery import packing, wire
 from kiosk.delivery.poison import Poison
 from kiosk.errors import WireError
 from kiosk.model import ClockQuality, Direction, Entry, Moment, Sealed
@@ -180,7 +180,7 @@ def test_batch_of_another_form_is_refused(changes: dict[str, object], problem: s
 def test_packed_batch_is_the_same_batch(entries: list[Entry]) -> None:
     """A frame carries what the JSON says, and is never larger than a little more."""
     payload = wire.encode_batch("k-1", OUTBOX, [(seq, wire.encode_entry(e)) for seq, e in enumerate(entries, 7)], 5)
-    packed = wire.packed(payload)
+    packed = packing.packed(payload)
     assert wire.decode_batch(packed) == wire.decode_batch(payload)
     assert wire.decode_batch(packed).oldest == 5
     assert len(packed) <= len(payload) + 32
@@ -191,9 +191,9 @@ def test_backlog_takes_a_fifth_of_the_bytes() -> None:
     entry = wire.encode_entry(ENTRY)
     rows = [(seq, entry.replace(b"0002", b"%04d" % seq)) for seq in range(1000, 1050)]
     singles = sum(len(wire.encode_batch("k-1", OUTBOX, [row])) for row in rows)
-    assert 5 * len(wire.packed(wire.encode_batch("k-1", OUTBOX, rows))) < singles
+    assert 5 * len(packing.packed(wire.encode_batch("k-1", OUTBOX, rows))) < singles
     one = wire.encode_batch("k-1", OUTBOX, rows[:1])
-    assert wire.packed(one) == one
+    assert packing.packed(one) == one
 
 
 def test_bomb_is_not_opened() -> None:
@@ -202,6 +202,9 @@ def test_bomb_is_not_opened() -> None:
     assert len(bomb) < 30_000
     with pytest.raises(WireError, match="batch of 209715200 bytes, more than"):
         wire.decode_batch(bomb)
+    small = zstandard.ZstdCompressor().compress(b'{"v":1,"entries":[' + b"{}," * 300_000 + b"{}]}")
+    with pytest.raises(WireError, match="batch of 900022 bytes, more than 65536"):
+        wire.decode_batch(small)
     unsized = zstandard.ZstdCompressor(write_content_size=False).compress(_batch())
     with pytest.raises(WireError, match="batch of -1 bytes"):
         wire.decode_batch(unsized)
@@ -219,7 +222,7 @@ def test_any_frame_is_refused_cleanly(rest: bytes) -> None:
 def test_huge_batch_is_not_even_parsed() -> None:
     """A message beyond the limit is refused by its size."""
     with pytest.raises(WireError, match="more than"):
-        wire.decode_batch(b" " * (wire.MAX_BATCH_BYTES + 1))
+        wire.decode_batch(b" " * (packing.MAX_BATCH_BYTES + 1))
 
 
 @pytest.mark.parametrize(
@@ -230,7 +233,12 @@ def test_huge_batch_is_not_even_parsed() -> None:
         ({"flags": "x"}, "flags"),
         ({"person": {"name": "a\0b"}}, "person"),
         ({"sealed": [{"key": "00" * 8, "suite": "x25519", "box": "AAAA"}]}, "either `person` or `sealed`"),
-        ({"person": {"Nguyễn": 5}}, "`person`: input should be a valid string"),
+        ({"person": {"name": 5}}, "input should be a valid string"),
+        ({"person": {"kiosk": "cong-an-1"}}, "input should be 'number', 'qid'"),
+        ({"person": {"flags": "verified", "name": "N"}}, "input should be 'number', 'qid'"),
+        ({"person": {f"{number}": "x" for number in range(9)}}, "a person has fewer parts"),
+        ({"flags": ["x"] * 17}, "`flags`"),
+        ({"document": "x" * 30_000}, "more bytes than an entry has"),
         ({"at": 1}, "`at`: input should be an object"),
         ({"at": {"wall_ns": -1, "boot_ns": 1, "boot_id": "b", "clock": "synced"}}, "`at.wall_ns`"),
         ({"id": None}, "`id`"),

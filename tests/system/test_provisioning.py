@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from http.client import HTTPSConnection
 from pathlib import Path
@@ -45,6 +45,7 @@ from kiosk.delivery.mqtt import probe
 from kiosk.delivery.routes import Route
 from kiosk.envelopes import provisioning_code, remote
 from kiosk.envelopes.provisioning_code import (
+    ENTRIES_WAIT,
     EXPIRED,
     FORGED,
     NO_CENTRE,
@@ -59,7 +60,7 @@ from kiosk.envelopes.provisioning_code import (
 )
 from kiosk.envelopes.remote import Command, Verb
 from kiosk.errors import LinkError, NotProvisionedError, ProvisionError
-from kiosk.model import ClockQuality, Direction, Moment
+from kiosk.model import ClockQuality, Direction, Entry, Moment
 from kiosk.orders.executor import Executor
 from kiosk.outbox import Outbox
 from kiosk.settings import loader
@@ -145,12 +146,78 @@ def _number(path: Path, text: str, **how: Any) -> int:
     return caught.value.number
 
 
-def test_code_becomes_an_identity(centre: Centre, board: Callable[..., Path]) -> None:
+def _authority(folder: Path, days: int = 3) -> Path:
+    """The authority's keys and its list, for so many days."""
+    assert central(["keys", "make", "--keys", str(folder), "--days", str(days)]) == 0
+    assert central(["keys", "publish", "--keys", str(folder)]) == 0
+    return folder
+
+
+def test_list_of_keys_is_taken_by_its_signature_on_every_way(
+    centre: Centre, board: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Junk, another authority's list and an older one take nobody's place, at the set-up and with a new certificate; a newer one does."""
+    keys = _authority(tmp_path / "authority")
+    older = (keys / "authority-keys.cose").read_bytes()
+    time.sleep(1.1)  # lists are told apart by their second
+    newer = (_authority(keys, 5) / "authority-keys.cose").read_bytes()
+    foreign = (_authority(tmp_path / "foreign", 9) / "authority-keys.cose").read_bytes()
+    path, offered = board(seal={"authority_file": str(keys / "authority.pem")}), centre.fleet / "authority-keys.cose"
+    offered.write_bytes(b"junk")
+    provision.set_up(path, centre.code())
+    config = loader.load(path)
+    here = identity.folder_in(config.state.dir) / "authority-keys.cose"
+    assert not here.exists()
+    valid = identity.validity(config.state.dir)
+    assert valid is not None
+    due = Moment(round((valid.from_s + 0.7 * (valid.until_s - valid.from_s)) * 1e9), "b", 1, ClockQuality.SYNCED)
+    for come, stays in ((older, older), (newer, newer), (older, newer), (b"junk", newer), (foreign, newer)):
+        offered.write_bytes(come)
+        assert provision.renew_if_due(config, due)
+        assert here.read_bytes() == stays
+        provision.set_up(path, centre.code(again=True))
+        assert here.read_bytes() == stays
+
+
+def test_board_gets_another_name_only_when_nothing_waits(
+    centre: Centre, board: Callable[..., Path], make_entry: Callable[[int], Entry]
+) -> None:
+    """A maintenance code of another station is that one's; with the jumper, entries of the old name are delivered first."""
+    path = board()
+    provision.set_up(path, centre.code("door-a"))
+    config = loader.load(path)
+    other = centre.code("door-b", again=True)
+    assert _number(path, other) == SET_UP_ALREADY
+    with closing(Outbox.open(config.state.dir / "outbox.db", config.outbox)) as outbox:
+        outbox.append(make_entry(1))
+        for text in (other, centre.code("door-b")):
+            with pytest.raises(ProvisionError, match="1 entries of door-a wait") as caught:
+                provision.set_up(path, text, jumper=True)
+            assert caught.value.number == ENTRIES_WAIT
+        assert (loader.load(path).kiosk.id, outbox.depth()) == ("door-a", 1)
+        provision.set_up(path, centre.code("door-a", again=True))  # its own name takes nothing from anybody
+        outbox.settle(1)
+        outbox.note_oversized(1, 9000)
+        with pytest.raises(ProvisionError, match="1 entries of door-a wait"):
+            provision.set_up(path, centre.code("door-b"), jumper=True)
+        outbox.no_longer_oversized(1)
+    provision.set_up(path, centre.code("door-b"), jumper=True)
+    assert loader.load(path).kiosk.id == "door-b"
+    (config.state.dir / "outbox.db").write_bytes(b"spoilt " * 1000)
+    with pytest.raises(ProvisionError) as caught:
+        provision.set_up(path, centre.code("door-c"), jumper=True)
+    assert caught.value.number == NOT_KEPT
+
+
+def test_code_becomes_an_identity(centre: Centre, board: Callable[..., Path], tmp_path: Path) -> None:
     """A key made here, a certificate for it, the code's words as configuration; and the broker lets it in."""
     path = board()
     with pytest.raises(NotProvisionedError):
         loader.load(path)
-    (centre.fleet / "authority-keys.cose").write_bytes(b"signed list")
+    keys = _authority(tmp_path / "authority")
+    path = board(seal={"authority_file": str(keys / "authority.pem")})
+    listed = (keys / "authority-keys.cose").read_bytes()
+    (centre.fleet / "authority-keys.cose").write_bytes(listed)
     provision.set_up(path, centre.code())
     config = loader.load(path)
     assert (config.kiosk.id, config.kiosk.site, config.lanes[0].direction) == ("door-a", "office-1", Direction.IN)
@@ -160,7 +227,7 @@ def test_code_becomes_an_identity(centre: Centre, board: Callable[..., Path]) ->
     assert modes == {
         "key.pem": 0o600, "cert.pem": 0o640, "ca.pem": 0o640, "kiosk.yaml": 0o640, "authority-keys.cose": 0o640,
     }  # fmt: skip
-    assert (folder / "authority-keys.cose").read_bytes() == b"signed list"
+    assert (folder / "authority-keys.cose").read_bytes() == listed
     assert stat.S_IMODE(folder.stat().st_mode) == 0o750
     assert probe(config, config.uplink.brokers[0], 5.0) == "speaks MQTT 5"
     assert [item.name for item in config.state.dir.iterdir()] == ["identity"]
@@ -236,7 +303,7 @@ def test_power_cut_at_any_call_leaves_old_or_new(
                 ):  # fmt: skip
                     patch.setattr(where, name, counted(getattr(where, name)))
                 try:
-                    provision.set_up(path, code, wait_s=0.0)
+                    provision.set_up(path, code, jumper=True, wait_s=0.0)
                 except KeyboardInterrupt:
                     pass
                 else:
@@ -574,9 +641,7 @@ def test_from_the_sheet_to_the_ledger(centre: Centre, board: Callable[..., Path]
     pictures.mkdir()
     write_cards(pictures, 1, seed=1)
     (pictures / "0.png").write_bytes(paper.png(centre.code(), scale=6))
-    keys = tmp_path / "authority"
-    assert central(["keys", "make", "--keys", str(keys), "--days", "3"]) == 0
-    assert central(["keys", "publish", "--keys", str(keys)]) == 0
+    keys = _authority(tmp_path / "authority")
     shutil.copy(keys / "authority-keys.cose", centre.fleet)  # comes to the station with its certificate
     path = board(
         seal={"authority_file": str(keys / "authority.pem")},

@@ -41,6 +41,16 @@ def test_box_opens_with_its_key(key: PrivateKey) -> None:
     assert unseal(sealed, PrivateKey.from_pem(key.to_pem()), "k-1", ENTRY) == PERSON
 
 
+@pytest.mark.parametrize(
+    "parts", [{"kiosk": "cong-an-1"}, {"name": "N", "flags": "verified"}, {"name": "x" * 401}, {"at": "2026-01-01"}]
+)
+def test_box_names_no_other_column(parts: dict[str, str]) -> None:
+    """A genuine box that says anything but a person's own parts does not open."""
+    key = KEYS[CLASSIC]
+    with pytest.raises(SealError, match="holds no person"):
+        unseal(seal(tuple(parts.items()), key.public, "k-1", ENTRY), key, "k-1", ENTRY)
+
+
 @given(
     st.dictionaries(
         st.sampled_from(["number", "name", "qid"]), st.text(st.characters(codec="utf-8"), min_size=1, max_size=60)

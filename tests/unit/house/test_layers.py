@@ -13,7 +13,7 @@ import grimp
 ROOT = Path(__file__).resolve().parents[3]
 # Words and forms: what travels, what is signed, what is sealed; and the way to a broker, which is the same for both: its address, the files of TLS.
 SHARED = {
-    "kiosk", "kiosk.cues", "kiosk.errors", "kiosk.forms", "kiosk.model", "kiosk.delivery.dial", "kiosk.delivery.pem", "kiosk.delivery.poison", "kiosk.delivery.wire", "kiosk.disk.durable", "kiosk.disk.text", "kiosk.trust.authority_keys", "kiosk.trust.trust_list",
+    "kiosk", "kiosk.cues", "kiosk.errors", "kiosk.forms", "kiosk.model", "kiosk.delivery.dial", "kiosk.delivery.packing", "kiosk.delivery.pem", "kiosk.delivery.poison", "kiosk.delivery.wire", "kiosk.disk.durable", "kiosk.disk.text", "kiosk.trust.authority_keys", "kiosk.trust.trust_list",
     "kiosk.updates.rules", "kiosk.cli.words", "kiosk.cli.values",
 }  # fmt: skip
 # Whoever issues a pass, or says whom to believe, writes the form that a station reads, from the modules that define it.

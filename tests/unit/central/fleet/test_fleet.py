@@ -83,6 +83,35 @@ def test_tokens_that_are_no_good(fleet: Fleet) -> None:
     assert _refusal(fleet, newer, b"key") is Refusal.REVOKED
 
 
+@pytest.mark.parametrize("way", ["revoke", "replace", "again"])
+def test_spent_token_comes_to_life_by_nothing(fleet: Fleet, way: str) -> None:
+    """Whoever redeemed a photographed sheet gets no second certificate for it, and takes none from the successor."""
+    sheet = _invite(fleet)
+    ends_s = int(time.time()) + HOUR_S
+    fleet.claim(sheet, b"thief")
+    fleet.issued("door-a", 7, b"thief", ends_s, b"pem", supersedes=True)
+    if way != "again":
+        fleet.revoke("door-a")
+    if way != "revoke":
+        successor = _invite(fleet)
+        assert fleet.claim(successor, b"good") == ("door-a", None)
+        fleet.issued("door-a", 8, b"good", ends_s, b"pem 8", supersedes=True)
+    assert _refusal(fleet, sheet, b"thief") is (Refusal.REVOKED if way == "revoke" else Refusal.USED)
+    assert _refusal(fleet, sheet, b"another") is (Refusal.REVOKED if way == "revoke" else Refusal.USED)
+    if way != "revoke":
+        assert fleet.holder(8) == "door-a"
+        assert fleet.claim(successor, b"good") == ("door-a", b"pem 8")
+        assert [station.reuses for station in fleet.stations()] == [2]
+
+
+def test_answer_that_was_lost_before_the_certificate_is_given_again(fleet: Fleet) -> None:
+    """A token that was spent, and bought nothing yet, buys for its own key; one whose certificate has run out buys no other."""
+    token = _invite(fleet)
+    assert [fleet.claim(token, b"key") for _ in range(2)] == [("door-a", None)] * 2
+    fleet.issued("door-a", 7, b"key", int(time.time()) - 1, b"pem", supersedes=True)
+    assert _refusal(fleet, token, b"key") is Refusal.USED
+
+
 def test_new_invitation_brings_a_revoked_kiosk_back(fleet: Fleet) -> None:
     """With a new certificate only: the old one stays on the list."""
     expires_s = int(time.time()) + HOUR_S
