@@ -7,12 +7,15 @@ shut.
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from central.ledgers.export import printable
 from central.ledgers.ledger import Opening
 from kiosk.envelopes.seal import unseal
 from kiosk.errors import SealError
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
     from kiosk.envelopes.seal import PrivateKey
 
 LONGEST_REASON = 400
+LONGEST_NAME = 64
+NO_LOGIN = 2**32 - 1
+"""What the kernel tells of a process that no login began."""
 
 
 @dataclass
@@ -109,9 +115,25 @@ def reason_of(text: str) -> str:
     return reason
 
 
-def user() -> str:
-    """Who is at this machine."""
+def user(login: Path = Path("/proc/self/loginuid")) -> str:
+    """Who is at this machine, as the kernel knows it; what sudo says is told as that, and no other word of the environment counts.
+
+    Args:
+        login: Where the kernel tells as whom the session began.
+    """
+    uid = os.getuid()
+    told = [_name_of(uid)]
+    with suppress(OSError, ValueError):
+        login_uid = int(login.read_text("ascii"))
+        if login_uid not in {uid, NO_LOGIN}:
+            told.append(f"logged in as {_name_of(login_uid)}")
+    if uid == 0 and (asked := os.environ.get("SUDO_USER", "")):
+        told.append(f"sudo says {printable(asked)[:LONGEST_NAME]}")
+    return ", ".join(told)
+
+
+def _name_of(uid: int) -> str:
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name
-        return str(os.getuid())
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:  # a user without a name
+        return str(uid)

@@ -32,7 +32,7 @@ BUSY_S = 30.0
 PAGE_BYTES = 8192
 """Twice SQLite's own: entries come in bulk, and fewer, larger pages take them in four fifths of the time."""
 APPLICATION_ID = 0x4B4C4447  # "KLDG"
-VERSION = 3
+VERSION = 4
 
 _OPENINGS = """
 CREATE TABLE IF NOT EXISTS opening (
@@ -53,6 +53,14 @@ CREATE TRIGGER IF NOT EXISTS closing_stays BEFORE DELETE ON closing BEGIN SELECT
 
 CREATE TRIGGER IF NOT EXISTS closing_as_it_was BEFORE UPDATE ON closing BEGIN SELECT raise(ABORT, 'the audit stays'); END;
 """
+_LINES = """
+CREATE TRIGGER IF NOT EXISTS opening_is_new BEFORE INSERT ON opening WHEN EXISTS (SELECT 1 FROM opening WHERE line = NEW.line)
+    BEGIN SELECT raise(ABORT, 'the audit stays'); END;
+
+CREATE TRIGGER IF NOT EXISTS closing_is_new BEFORE INSERT ON closing WHEN EXISTS (SELECT 1 FROM closing WHERE line = NEW.line)
+    BEGIN SELECT raise(ABORT, 'the audit stays'); END;
+"""
+"""REPLACE takes a line away and asks no trigger of DELETE."""
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS stream (
@@ -76,6 +84,7 @@ CREATE TABLE IF NOT EXISTS aside (
 );
 {_OPENINGS}
 {_CLOSINGS}
+{_LINES}
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 COMMIT;
@@ -83,6 +92,7 @@ COMMIT;
 _MIGRATIONS = {
     1: ("ALTER TABLE entry ADD COLUMN sealed TEXT NOT NULL DEFAULT '[]'", *_OPENINGS.split("\n\n")),
     2: tuple(_CLOSINGS.split("\n\n")),
+    3: tuple(_LINES.split("\n\n")),
 }
 """What makes the next version of a version."""
 _INSERT_ENTRY = """

@@ -232,6 +232,8 @@ def test_audit_of_openings_only_grows(place: str, make_entry: Make) -> None:
     for change in ("UPDATE {}opening SET reason = 'x'", "DELETE FROM {}opening"):
         with pytest.raises((sqlite3.Error, psycopg.Error), match="the audit stays"):
             _execute(place, change)
+    with pytest.raises((sqlite3.Error, psycopg.Error), match=r"the audit stays|syntax error"):  # PostgreSQL has none
+        _execute(place, "REPLACE INTO {}opening (line, at_ns, who, reason, scope) VALUES (1, 1, 'x', 'x', 'x')")
     ledger.close()
     ledger = open_ledger(place)
     assert ledger.openings() == lines
@@ -247,6 +249,8 @@ def test_words_on_findings_only_grow(place: str) -> None:
     for change in ("UPDATE {}closing SET count = 9", "DELETE FROM {}closing"):
         with pytest.raises((sqlite3.Error, psycopg.Error), match="the audit stays"):
             _execute(place, change)
+    with pytest.raises((sqlite3.Error, psycopg.Error), match=r"the audit stays|syntax error"):
+        _execute(place, "REPLACE INTO {}closing VALUES (1, 1, 'x', 'x', 'x', 1, 1)")
     ledger.close()
     ledger = open_ledger(place)
     assert ledger.closings() == lines
@@ -273,6 +277,18 @@ def test_starts_and_numbers_that_came_twice_are_known(ledger: Ledger, make_entry
     troubles = [Trouble("test-1", OUTBOX, 2, TWICE), Trouble("test-1", OUTBOX, 3, "rotten")]
     assert ledger.troubles() == ledger.troubles("test-1") == troubles
     assert (ledger.twice("b"), ledger.troubles("b")) == ([], [])
+
+
+def test_older_audit_is_held_as_fast(tmp_path: Path) -> None:
+    """A SQLite ledger of version 3 took a line's replacement; opened by this version it does not."""
+    place = str(tmp_path / "ledger.db")
+    with closing(open_ledger(place)) as ledger:
+        ledger.note_opening(Opening(1, "clerk", "reason", "all"))
+    _execute(place, "DROP TRIGGER opening_is_new", "DROP TRIGGER closing_is_new", "PRAGMA user_version = 3")
+    with closing(open_ledger(place)) as ledger:
+        with pytest.raises(sqlite3.Error, match="the audit stays"):
+            _execute(place, "REPLACE INTO opening VALUES (1, 1, 'x', 'x', 'x')")
+        assert [line.who for line in ledger.openings()] == ["clerk"]
 
 
 @pytest.mark.parametrize("version", [1, 2])

@@ -348,7 +348,7 @@ def test_an_operators_word_closes_a_finding_until_there_is_more_of_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Who, when and why stay in the ledger and are shown; what is healthy does not open it again, new evidence does."""
-    monkeypatch.setattr("getpass.getuser", lambda: "clerk")
+    monkeypatch.setattr("central.keys.opening.user", lambda: "clerk")
     happened(ledger)
     code, said = _audit(tmp_path, capsys, "--close", name, "--reason", "one card wiped, case 2026/114")
     assert (code, _open(said)) == (0, set())
