@@ -64,7 +64,7 @@ class Uplink:
         self._complaints = Complaints()
         self._route = self.session.route
         self._batches = batches = Batches(config, outbox, clock)
-        self._drain = Drain(outbox, self.session, batches, clock)
+        self._drain = Drain(outbox, self.session, batches, clock, config.state.runtime_dir)
         self._resends = Resends(config, outbox, self.session, batches)
         self._time = CentreTime(config, batches, clock)
         self._inbox = Inbox(config, outbox, clock, config_file)

@@ -13,6 +13,8 @@ from kiosk.delivery.poison import oversized
 from kiosk.log import line
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kiosk.clock import Clock
     from kiosk.delivery.batches import Batches
     from kiosk.delivery.link import Link
@@ -30,11 +32,21 @@ class Drain:
         last_receipt_boot_ns: When something was last settled; None before the first.
     """
 
-    def __init__(self, outbox: Outbox, session: Session, batches: Batches, clock: Clock) -> None:
+    def __init__(self, outbox: Outbox, session: Session, batches: Batches, clock: Clock, runtime_dir: Path) -> None:
+        """Begin.
+
+        Args:
+            outbox: What is drained.
+            session: Decides what is done next.
+            batches: Writes the messages.
+            clock: The station's.
+            runtime_dir: A folder that is empty after each start of the board.
+        """
         self._outbox = outbox
         self._session = session
         self._batches = batches
         self._clock = clock
+        self._once = runtime_dir / "outbox-set-aside"
         self.last_receipt_boot_ns: int | None = None
 
     def next(self, now_s: float) -> Action:
@@ -78,10 +90,23 @@ class Drain:
         if not (receipt.outbox == self._batches.outbox_id and self._batches.are_of_this_file):
             return False  # of a file that has been replaced since
         if receipt.through > last_seq:
-            # The centre has had numbers that this file has yet to give out: the card was restored from an old copy.
-            self._outbox.set_aside("the centre knows later entries of it")
+            # The centre has had numbers that this file has yet to give out: the card was restored from an old copy. That takes a start of
+            # the board, so a second such receipt in one is no centre's, and another copy would only fill the card.
+            if self._is_first_of_this_boot():
+                self._outbox.set_aside("the centre knows later entries of it")
             return False
         self._settle(self._session.receipt(receipt.through, now_s))
+        return True
+
+    def _is_first_of_this_boot(self) -> bool:
+        try:
+            self._once.parent.mkdir(mode=0o770, parents=True, exist_ok=True)
+            self._once.touch(0o640, exist_ok=False)
+        except FileExistsError:
+            return False
+        except OSError as error:  # what cannot be counted is not done
+            _log.warning(line("receipt-beyond-ours", reason=error.strerror))
+            return False
         return True
 
     def _settle(self, through: int) -> None:
