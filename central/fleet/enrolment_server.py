@@ -4,9 +4,10 @@
     POST /v1/enrol   {"token", "request"} → {"certificate", "authority_keys"?}        once a token
     POST /v1/renew   {"request"} → the same, for whoever shows a certificate that is not revoked
 
-TLS 1.3 only. A connection is one question: it has `STEP_S` for each step, its body is at most `LARGEST_BODY_BYTES`, at most
-`CONNECTIONS` are served at a time, and an address that has been refused `REFUSALS` times within a minute waits. Nothing that
-a stranger sends is logged.
+TLS 1.3 only. A connection is one question: it has `STEP_S` for each step and `QUESTION_S` in all, and its body is at most `LARGEST_BODY_BYTES`. At most
+`CONNECTIONS` are served at a time (`central.fleet.places`); where all are taken, the address that holds most of them gives its oldest up, so that nobody
+who dawdles keeps others out. An address that has been refused `REFUSALS` times within a minute waits with its tokens; whoever shows
+a certificate renews it all the same. Nothing that a stranger sends is logged.
 
 Units: `_s` seconds.
 """
@@ -18,17 +19,19 @@ import errno
 import json
 import logging
 import ssl
+import sys
 import time
 from collections import deque
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import BoundedSemaphore, Lock
+from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from central.fleet.authority import LARGEST_REQUEST_BYTES, key_hash, key_of
+from central.fleet.places import Places
 from central.fleet.registry import TOKEN_BYTES, Fleet, RefusedError
 from kiosk.errors import FleetError
 
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-STEP_S = 10.0
+STEP_S, QUESTION_S = 10.0, 15.0
 LINGER_S = 0.3
 LARGEST_BODY_BYTES = 2 * LARGEST_REQUEST_BYTES
 CONNECTIONS = 16
@@ -80,7 +83,7 @@ class EnrolmentServer(ThreadingHTTPServer):
         self.authority = authority
         self.days = days
         self.signing = Lock()
-        self._places = BoundedSemaphore(CONNECTIONS)
+        self._places = Places(CONNECTIONS, QUESTION_S)
         self._refusals: dict[str, deque[float]] = {}
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.minimum_version = ssl.TLSVersion.TLSv1_3
@@ -101,10 +104,18 @@ class EnrolmentServer(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  socketserver's own types
         """A thread of its own, if there is a place."""
-        if not self._places.acquire(blocking=False):
+        if self._places.take(request, str(client_address[0])):
+            super().process_request(request, client_address)
+        else:
             self.shutdown_request(request)
-            return
-        super().process_request(request, client_address)
+
+    def service_actions(self) -> None:
+        """Between two questions: end those whose time is over."""
+        self._places.end_late()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002  as above
+        """Whatever a stranger has sent is no traceback."""
+        _log.error("failed reason=%s", type(sys.exception()).__name__)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  as above
         """The handshake is made here and not in the loop that accepts, which a silent client would hold up."""
@@ -115,8 +126,8 @@ class EnrolmentServer(ThreadingHTTPServer):
         except OSError:
             pass  # a stranger, a scanner, a station that was unplugged
         finally:
+            self._places.leave(request)
             request.close()
-            self._places.release()
 
     def is_patient_with(self, host: str) -> bool:
         """Whether this address may ask."""
@@ -157,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """A certificate."""
         host = str(self.client_address[0])
-        if not self.server.is_patient_with(host):
+        if not (self._shows_certificate() or self.server.is_patient_with(host)):
             self._answer(429, {"error": "later"})
             return
         try:
@@ -180,6 +191,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(500, {"error": "failed"})
         else:
             self._answer(200, {"certificate": certificate.decode(), **self._authority_keys()})
+
+    def _shows_certificate(self) -> bool:
+        """Whether a station that the authority knows renews its certificate: its neighbours' mistakes are not its own."""
+        return self.path == "/v1/renew" and bool(cast("ssl.SSLSocket", self.connection).getpeercert())
 
     def _enrolled(self, question: dict[str, str]) -> bytes:
         try:
@@ -268,5 +283,5 @@ def _key_in(question: dict[str, str]) -> EllipticCurvePublicKey:
     """Judged before the token is spent."""
     try:
         return key_of(question["request"].encode())
-    except FleetError as error:
+    except (FleetError, UnicodeError) as error:
         raise _QuestionError from error

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from http.client import HTTPSConnection
 from pathlib import Path
@@ -547,6 +547,54 @@ def test_silent_clients_hold_nobody_up(centre: Centre, board: Callable[..., Path
     finally:
         for connection in silent:
             connection.close()
+
+
+def test_trickling_clients_hold_nobody_up(centre: Centre, board: Callable[..., Path]) -> None:
+    """Twenty that have shaken hands and send a byte now and then: a station is set up and renews meanwhile, and they are ended in time."""
+    context = ssl.create_default_context(cadata=centre.authority.ca_pem.decode())
+    with ExitStack() as stack:
+        slow = []
+        for _ in range(20):
+            raw = stack.enter_context(socket.create_connection(("127.0.0.1", centre.port), 5))
+            with suppress(OSError):  # one that had to make room already
+                slow.append(stack.enter_context(context.wrap_socket(raw, server_hostname="127.0.0.1")))
+        for each in slow:
+            with suppress(OSError):
+                each.sendall(b"POST /v1/enrol HTTP/1.1\r\nX")
+        path = board()
+        provision.set_up(path, centre.code(), wait_s=10.0)
+        assert loader.load(path).kiosk.id == "door-a"
+        centre.server._places._longest_s = 0.0
+        until(lambda: not centre.server._places._guests)
+
+
+def test_odd_bytes_have_an_answer_and_neighbours_mistakes_stop_no_renewal(
+    centre: Centre, board: Callable[..., Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """No traceback; after ten bad questions from behind an address its stations still renew."""
+    path = board()
+    provision.set_up(path, centre.code())
+    config = loader.load(path)
+    context = ssl.create_default_context(cadata=centre.authority.ca_pem.decode())
+    answers = []
+    for body in (
+        b'{"token":"00","request":"\\ud800"}',
+        b'{"token":"' + b"0" * 32 + b'","request":"\\ud800"}',
+        b"\xff",
+        b"[]",
+        b"{",
+    ) * 3:
+        with context.wrap_socket(
+            socket.create_connection(("127.0.0.1", centre.port), 5), server_hostname="127.0.0.1"
+        ) as asked:
+            asked.sendall(b"POST /v1/enrol HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+            answers.append(asked.recv(100).split()[1])
+    assert answers == [b"400"] * 10 + [b"429"] * 5
+    valid = identity.validity(config.state.dir)
+    assert valid is not None
+    due = Moment(round((valid.from_s + 0.7 * (valid.until_s - valid.from_s)) * 1e9), "b", 1, ClockQuality.SYNCED)
+    assert provision.renew_if_due(config, due)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_hundred_kiosks(centre: Centre, board: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
