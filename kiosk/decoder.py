@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     Luma = NDArray[np.uint8]
 
 PICTURE_BUDGET_MS = 60_000
-PICTURE_MPX, PICTURE_GIFT, TEXTURE_GIFT = 6.0, 10.0, 40.0
+PICTURE_MPX, PICTURE_GIFT, TEXTURE_GIFT = 9.0, 10.0, 40.0
 """What may be spent on a single picture beyond the cheap pass: on any, for its size, and for the part of it that has texture."""
 MS_PER_MPX = 1.6
 """What a megapixel of work is taken for where it is counted and not timed."""
