@@ -17,6 +17,7 @@ import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kiosk.delivery.rival import TAKEN_OVER
 from kiosk.language.message import Message, joined, say
 
 if TYPE_CHECKING:
@@ -78,10 +79,7 @@ _WORDS: Mapping[str, tuple[Message, Message]] = {
         say("the broker missed this kiosk's signs of life"),
         say("look for a slow or broken way to the broker"),
     ),
-    "taken-over": (
-        say("another station uses this identity: the broker gave its session to a connection of the same name"),
-        say("set one of the two up again, see docs/replacing.md"),
-    ),
+    "taken-over": (TAKEN_OVER, say("set one of the two up again, see docs/replacing.md")),
     "filter": (
         say("the broker does not take such a subscription"),
         say("let it allow subscriptions without wildcards"),
