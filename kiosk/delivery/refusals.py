@@ -27,6 +27,9 @@ CLOSED = "closed"
 """It hung up before it answered."""
 SILENT = "silent"
 OTHER = "other"
+UNANSWERED = "unanswered"
+"""It answers what is asked about one topic by hanging up, or not at all."""
+UNREADABLE = "unreadable"
 PERHAPS_NO_CABLE = frozenset({"name", "timeout", "no-way"})
 _FALLBACK = "refused"
 
@@ -113,6 +116,11 @@ _WORDS: Mapping[str, tuple[Message, Message]] = {
         say("let it take messages of QoS 1, or set `uplink.settle_on` to receipt"),
     ),
     "refused": (say("the broker refuses"), say("look into the broker's log")),
+    UNANSWERED: (say("the broker answers that by hanging up, or not at all"), _RIGHTS),
+    UNREADABLE: (
+        say("the broker sends what cannot be read"),
+        say("see that it is an MQTT broker, and its version"),
+    ),
     "cable": (
         say("there is no network: no cable and no Wi-Fi carries anything"),
         say("check the network cable or Wi-Fi"),
