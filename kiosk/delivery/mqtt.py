@@ -16,6 +16,7 @@ Sources:
         another connection with this client id has begun).
     [2] eclipse-paho/paho.mqtt.python, client.py: `_check_keepalive`; `reconnect_on_failure` also switches off the silent
         downgrade to MQTT 3.1.
+    [3] mosquitto.conf(5), max_keepalive: MQTT 3.1.1 cannot tell a client of it, so such a client is refused with "identifier rejected".
 """
 
 from __future__ import annotations
@@ -55,11 +56,14 @@ if TYPE_CHECKING:
 QOS = 1
 RECEIPTS_QOS = 0
 UNLIMITED = 65_535
+PLAIN_KEEPALIVE_S = 10
+"""What a broker must allow that is asked for nothing special; the least that mosquitto can be set to [3]."""
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _PROTOCOLS = {"5": MQTTv5, "3.1.1": MQTTv311}
 _TAKEN_OVER = 0x8E
 _FAILURES = {0x84: Failure.NOT_SPOKEN, 0x9A: Failure.NOT_KEPT, 0x9B: Failure.NOT_KEPT}
 _NOBODY_HEARS = 0x10
+_CLIENT_ID = 0x85
 
 
 class PahoLink:
@@ -85,7 +89,9 @@ class PahoLink:
         self._receipts_topic = wire.receipts_topic(config.kiosk.id)
         self._asked: dict[int | None, str] = {}
         self._others_qos = QOS if route.protocol == "5" else RECEIPTS_QOS  # RabbitMQ before 3.13 speaks 3.1.1 only
-        self._keepalive_s = max(1, config.uplink.keepalive_s * 3 // 4)
+        self._protocol = route.protocol
+        keepalive_s = max(1, config.uplink.keepalive_s * 3 // 4)
+        self._keepalive_s = min(keepalive_s, PLAIN_KEEPALIVE_S) if route.plain else keepalive_s
         self._client = _client(config, route)
         self._needs_receipts = config.uplink.settle_on == "receipt"
         # Of MQTT 3.1.1 nobody is told which quality it takes: one that was only reached plainly may take none, and receipts need none.
@@ -169,6 +175,8 @@ class PahoLink:
     ) -> None:
         if reason.is_failure:
             name, failure = refusals.by_code(reason.value), _FAILURES.get(reason.value, Failure.REFUSED)
+            if reason.value == _CLIENT_ID and self._protocol != "5":  # so mosquitto refuses a long keep alive [3]
+                failure = Failure.NOT_KEPT
             self._events.append(Closed(refusals.said(name), failure, name))
             return
         self._receive_maximum = int(getattr(properties, "ReceiveMaximum", UNLIMITED))

@@ -64,7 +64,7 @@ _WORDS: Mapping[str, tuple[Message, Message]] = {
     ),
     "client-id": (
         say("the broker does not take this client id"),
-        say("let the broker take ids that begin with kiosk-"),
+        say("let the broker take ids that begin with kiosk-, and a keep alive as long as `uplink.keepalive_s`"),
     ),
     "password": (
         say("the broker knows no such user, or the password is another one"),

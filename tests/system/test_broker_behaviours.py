@@ -121,6 +121,7 @@ ROWS = (
     ),
     Row("takes one message at a time", _announces(RECEIVE_MAXIMUM=1), spoken=("5",)),
     Row("tells how long to keep alive", _announces(SERVER_KEEP_ALIVE=5), spoken=("5",)),
+    Row("takes no long keep alive, and refuses the client id", Behaviour(most_silent_s=10), spoken=("3.1.1",)),
     Row("ends sessions at once", _announces(SESSION_EXPIRY=0), spoken=("5",)),
     Row("takes no topic aliases", _announces(ALIAS_MAXIMUM=0), spoken=("5",)),
     Row("takes no wildcards and no shared subscriptions", _announces(WILDCARDS=0, SHARED_AVAILABLE=0), spoken=("5",)),
