@@ -329,8 +329,9 @@ def renew_if_due(config: Config, now: Moment) -> bool:
         return False
     if now.wall_ns / 1e9 < valid.from_s + RENEW_SHARE * (valid.until_s - valid.from_s):
         return False
-    folder, key = identity.folder_in(config.state.dir), identity.new_key()
+    folder = identity.folder_in(config.state.dir)
     try:
+        key = identity.pending_key(config.state.dir, identity.certificate_hash(config.state.dir))
         answer = enrolment.renewed(config.trust.enrolment, folder, config.kiosk.id, key, config.state.runtime_dir)
         identity.renew(config.state.dir, key, answer.certificate)
         keys = _newest_keys(config, answer.authority_keys)
