@@ -21,13 +21,13 @@ from kiosk.errors import PanelError
 from kiosk.forms import DEFAULT_ZONE
 from kiosk.language.message import say
 from kiosk.panel import CuePlayer, NoOutputs
+from kiosk.process.held import HeldPins
 
 if TYPE_CHECKING:
     from kiosk import config
     from kiosk.clock import Clock
     from kiosk.cues import Cue, Rgb
     from kiosk.panel import Panel
-    from kiosk.process.held import HeldPins
 
 LAMP_HZ = 2000
 LED_HZ = 200
@@ -90,11 +90,9 @@ class GpioOutputs:
         self._leds: dict[str, _Pulsed] = {}
         leds, buzzer = settings.leds, settings.buzzer
         try:
-            for colour in ("red", "green", "blue", "yellow"):
-                pin = getattr(leds, f"{colour}_pin")
-                if pin is not None:
-                    led = PWMLED(pin, active_high=leds.active_high, frequency=None, pin_factory=factory)
-                    self._leds[colour] = _Pulsed(self._kept(led))
+            for colour, pin in HeldPins.of(settings).leds.items():
+                led = PWMLED(pin, active_high=leds.active_high, frequency=None, pin_factory=factory)
+                self._leds[colour] = _Pulsed(self._kept(led))
             if buzzer.kind == "passive":
                 beeper = PWMOutputDevice(
                     buzzer.pin, active_high=buzzer.active_high, frequency=None, pin_factory=factory

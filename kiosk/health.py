@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kiosk.config import Config
+    from kiosk.delivery.complaints import Complaints
     from kiosk.model import Moment
     from kiosk.outbox import Outbox
 
@@ -164,6 +165,18 @@ def shared_ago_s(taken_over_boot_ns: object, boot_ns: int) -> int | None:
         return None
     ago_s = (boot_ns - taken_over_boot_ns) // 1_000_000_000
     return ago_s if 0 <= ago_s <= SHARED_S else None
+
+
+def of_delivery(taken_over_boot_ns: object, boot_ns: int, complaints: Complaints) -> list[str]:
+    """The warnings of what is wrong between the station and its broker.
+
+    Args:
+        taken_over_boot_ns: When another station last took this one's place there; None if it never did.
+        boot_ns: Now.
+        complaints: What the broker refuses.
+    """
+    is_shared = shared_ago_s(taken_over_boot_ns, boot_ns) is not None
+    return [*[SHARED] * is_shared, *complaints.warnings]
 
 
 def camera_marks(lane: str) -> str:

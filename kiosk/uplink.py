@@ -26,12 +26,13 @@ from kiosk.delivery.batches import Batches
 from kiosk.delivery.centre_time import CentreTime
 from kiosk.delivery.complaints import Complaints
 from kiosk.delivery.drain import Drain
-from kiosk.delivery.link import Acknowledged, Closed, Event, Link, Opened, Ready, Received
+from kiosk.delivery.link import Acknowledged, Closed, Event, Link, Opened, Ready, Received, Subscribed
 from kiosk.delivery.mqtt import open_link
 from kiosk.delivery.resends import Resends
 from kiosk.delivery.rival import Rival
 from kiosk.delivery.routes import Failure
 from kiosk.delivery.session import Connect, Drop, Publish, Session, State, Wait
+from kiosk.delivery.subscriptions import Subscriptions
 from kiosk.errors import RestartRequestedError, WireError
 from kiosk.log import line
 from kiosk.orders.inbox import Inbox
@@ -68,6 +69,7 @@ class Uplink:
         self._resends = Resends(config, outbox, self.session, batches)
         self._time = CentreTime(config, batches, clock)
         self._inbox = Inbox(config, outbox, clock, config_file)
+        self._subscriptions = Subscriptions(self._inbox.topics, self._complaints)
         self._teller = Teller(config, outbox, self.session, self._inbox, self._complaints, clock)
         self._chores = Chores(config, outbox, clock, time.monotonic())
         self._mender = Mender(config, clock)
@@ -85,8 +87,8 @@ class Uplink:
         match self._drain.next(now_s):
             case Connect():
                 self._route = self.session.route
-                self._link = open_link(self._config, self._route, health.last_will(self._config), self._inbox.topics)
-            case Publish() as wanted if self._link is not None and not self._time.awaited(now_s):
+                self._link = open_link(self._config, self._route, health.last_will(self._config))
+            case Publish() as wanted if self._link is not None and not self._is_held(now_s):
                 self._drain.publish(self._link, wanted, now_s)
                 self._take(0.0)
             case Publish():
@@ -112,6 +114,10 @@ class Uplink:
                     break
         self._drop("stopped")
 
+    def _is_held(self, now_s: float) -> bool:
+        """Whether entries wait for an answer: about the centre's time, or by which topic a connection ends."""
+        return self._time.awaited(now_s) or self._subscriptions.is_awaited(now_s)
+
     def _take(self, timeout_s: float) -> None:
         if self._link is None:
             time.sleep(timeout_s)
@@ -123,36 +129,51 @@ class Uplink:
         match event:
             case Opened():
                 self.session.opened(now_s)
-            case Ready(receive_maximum, largest_bytes, refused):
-                route = self.session.route
-                _log.info(line("online", broker=route.url, protocol=route.protocol, waiting=self._outbox.depth()))
-                self._rival.let_in(now_s)
-                self.session.connected(now_s, self._outbox.settled, receive_maximum)
-                self._batches.begin(largest_bytes)
-                self._complaints.link, self._complaints.topics = "", dict(refused)
-                self._teller.begin(now_s)
-                self._time.begin(now_s)
+            case Ready():
+                self._ready(event, now_s)
+            case Subscribed(topic, name):
+                self._subscriptions.answered(topic, name)
             case Received(topic, payload):
-                if not self._inbox.take(self._link, topic, payload):
+                further = self._inbox.take(topic, payload)
+                if further is None:
                     self._receive(payload, now_s)
+                elif further and self._link is not None:
+                    self._subscriptions.ask(self._link, further, now_s)
             case Acknowledged():
                 self._acknowledged(event, now_s)
-            case Closed(reason, None):
-                self._complaints.link = event.name
-                if reason == rival.CLOSED and self._rival.has_thrown_out(now_s, idle=self.session.idle):
-                    self._teller.taken_over(rival.SUSPECTED)
-                    self.session.failed(now_s, Failure.TAKEN_OVER)
-                else:
-                    self.session.lost(now_s)
-                self._drop(reason)
-            case Closed(reason, failure):
-                if failure is Failure.TAKEN_OVER:
-                    self._teller.taken_over(rival.TAKEN_OVER)
-                else:
-                    self._rival.kept_out()
-                self.session.failed(now_s, failure or Failure.UNREACHABLE)
-                self._complaints.link = event.name
-                self._drop(reason, "not-connected" if failure is Failure.UNREACHABLE else "offline")
+            case Closed():
+                self._closed(event, now_s)
+
+    def _ready(self, event: Ready, now_s: float) -> None:
+        route = self.session.route
+        _log.info(line("online", broker=route.url, protocol=route.protocol, waiting=self._outbox.depth()))
+        self._rival.let_in(now_s)
+        self.session.connected(now_s, self._outbox.settled, event.receive_maximum)
+        self._batches.begin(event.largest_bytes)
+        self._complaints.link = ""
+        self._complaints.topics.clear()
+        self._teller.begin(now_s)
+        self._time.begin(now_s)
+        if self._link is not None:
+            self._subscriptions.begin(self._link, now_s)
+
+    def _closed(self, event: Closed, now_s: float) -> None:
+        self._complaints.link = event.name
+        if event.failure is None:
+            is_idle = self.session.idle and not self._subscriptions.is_awaited(now_s)
+            if event.reason == rival.CLOSED and self._rival.has_thrown_out(now_s, idle=is_idle):
+                self._teller.taken_over(rival.SUSPECTED)
+                self.session.failed(now_s, Failure.TAKEN_OVER)
+            else:
+                self.session.lost(now_s)
+            self._drop(event.reason)
+            return
+        if event.failure is Failure.TAKEN_OVER:
+            self._teller.taken_over(rival.TAKEN_OVER)
+        else:
+            self._rival.kept_out()
+        self.session.failed(now_s, event.failure)
+        self._drop(event.reason, "not-connected" if event.failure is Failure.UNREACHABLE else "offline")
 
     def _acknowledged(self, event: Acknowledged, now_s: float) -> None:
         """Entries that the broker refuses end the connection, for another broker may take them; another topic does not."""
@@ -194,8 +215,10 @@ class Uplink:
             self._drop("the clock is set: certificates are judged by their dates again")
 
     def _drop(self, reason: str, what: str = "offline") -> None:
+        now_s = time.monotonic()
         self._resends.forget()
-        self._teller.lost(time.monotonic())
+        self._teller.lost(now_s)
+        self._subscriptions.lost(now_s)
         if self._link is not None:
             _log.warning(line(what, broker=self._route.url, protocol=self._route.protocol, reason=reason))
             self._link.close()
@@ -206,10 +229,12 @@ class Uplink:
         self._inbox.tend()
         self._teller.tend_marks(now_s, self._drain.last_receipt_boot_ns)
         if self._link is not None and self.session.state is State.ONLINE:
-            self._inbox.answer(self._link)
-            self._teller.tend_status(self._link, now_s)
+            self._subscriptions.tend(self._link, now_s)
             self._time.tend(self._link, now_s)
-            if not self._time.awaited(now_s):
+            if not self._subscriptions.is_awaited(now_s):
+                self._inbox.answer(self._link)
+                self._teller.tend_status(self._link, now_s)
+            if not self._is_held(now_s):
                 self._resends.tend(self._link, now_s)
         self._chores.tend(now_s)
         self._mender.tend(now_s, online=self.session.state is State.ONLINE)

@@ -51,6 +51,7 @@ class Behaviour:
         keeps: Whether it keeps retained messages; if not, each CONNECT or PUBLISH that asks for it meets `unkept`.
         unkept: A reason code, or CLOSE.
         most_qos: Of a will; a greater one meets 0x9B, or CLOSE in MQTT 3.1.1.
+        most_silent_s: Of a keep alive, in MQTT 3.1.1; a longer one meets "identifier rejected".
         largest_bytes: Of a packet, enforced.
         too_large: A reason code of DISCONNECT, CLOSE, or SWALLOW: acknowledge and drop.
         subacks: Reason codes by the last word of the topic.
@@ -71,6 +72,7 @@ class Behaviour:
     keeps: bool = True
     unkept: int = 0x9A
     most_qos: int = 1
+    most_silent_s: int = 65_535
     largest_bytes: int | None = None
     too_large: int = CLOSE
     subacks: Mapping[str, int] = field(default_factory=dict)
@@ -201,6 +203,8 @@ class StubBroker:
             code = behaviour.unkept if is_5 else CLOSE
         elif flags >> 3 & 3 > behaviour.most_qos:
             code = 0x9B if is_5 else CLOSE
+        elif not is_5 and struct.unpack_from(">H", body, 8)[0] > behaviour.most_silent_s:
+            code = 0x85
         if code in {CLOSE, SWALLOW}:
             return code == SWALLOW
         properties = b"".join(

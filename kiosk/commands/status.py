@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import argparse
 
     from kiosk.config import Config
-    from kiosk.model import Moment
 
 LAST_TRY_S = 7 * 86_400.0
 
@@ -60,8 +59,9 @@ def run(arguments: argparse.Namespace) -> int:
             uplink.get("commands"),
             [
                 *provision.warnings(config, now),
-                *_of_identity(uplink, now),
-                *complaints.read(uplink.get("complaints")).warnings,
+                *health.of_delivery(
+                    uplink.get("taken_over_boot_ns"), now.boot_ns, complaints.read(uplink.get("complaints"))
+                ),
             ],
             uplink.get("trust_issued_s"),
         )
@@ -74,11 +74,6 @@ def run(arguments: argparse.Namespace) -> int:
     status = json.loads(message)
     well = state == "online" and all(not lane["fault"] for lane in status["lanes"]) and bool(status["lanes"])
     return 0 if well else 1
-
-
-def _of_identity(uplink: dict[str, Any], now: Moment) -> list[str]:
-    is_shared = health.shared_ago_s(uplink.get("taken_over_boot_ns"), now.boot_ns) is not None
-    return [health.SHARED] * is_shared
 
 
 def _last_try(board: Config) -> str:

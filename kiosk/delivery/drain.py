@@ -48,6 +48,7 @@ class Drain:
         self._clock = clock
         self._once = runtime_dir / "outbox-set-aside"
         self.last_receipt_boot_ns: int | None = None
+        self._left: dict[int, int] = {}
 
     def next(self, now_s: float) -> Action:
         """What the session wants to be done now."""
@@ -55,6 +56,7 @@ class Drain:
         if not self._batches.are_of_this_file:  # a damaged file was replaced
             self._batches.outbox_id = self._outbox.id
             self._session.renumbered(now_s, settled)
+            self._left.clear()
         return self._session.next(now_s, settled, last_seq)
 
     def publish(self, link: Link, wanted: Publish, now_s: float) -> None:
@@ -71,7 +73,7 @@ class Drain:
         """The notice of an entry that alone is more than the broker takes. It is kept, past its time, until a broker takes it."""
         size_bytes = self._batches.size_bytes(row)
         if self._outbox.note_oversized(row[0], size_bytes):
-            _log.warning(line("entry-oversized", seq=row[0], bytes=size_bytes))
+            self._left[row[0]] = size_bytes
         return row[0], oversized(size_bytes)
 
     def acknowledged(self, mid: int, now_s: float) -> None:
@@ -111,4 +113,6 @@ class Drain:
 
     def _settle(self, through: int) -> None:
         self._outbox.settle(through, self._batches.outbox_id)
+        for seq in [each for each in self._left if each <= through]:  # until then it may have been the way that failed
+            _log.warning(line("entry-oversized", seq=seq, bytes=self._left.pop(seq)))
         self.last_receipt_boot_ns = self._clock.boot_ns()

@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from kiosk.delivery.routes import Failure
 
 
@@ -26,12 +24,23 @@ class Ready:
     Attributes:
         receive_maximum: Unacknowledged PUBLISHes that it takes at a time.
         largest_bytes: Its largest packet; None if it does not tell.
-        refused: Why it refuses subscriptions, by topic.
     """
 
     receive_maximum: int
     largest_bytes: int | None = None
-    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """A subscription has been granted, or refused.
+
+    Attributes:
+        topic: What was asked for.
+        name: What `kiosk.delivery.refusals` calls the refusal; empty if it was granted.
+    """
+
+    topic: str
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +85,7 @@ class Closed:
     name: str = ""
 
 
-Event = Opened | Ready | Received | Acknowledged | Closed
+Event = Opened | Ready | Subscribed | Received | Acknowledged | Closed
 
 
 class Link(Protocol):
@@ -93,7 +102,7 @@ class Link(Protocol):
         """
 
     def subscribe(self, topic: str) -> None:
-        """Ask for one more topic; a refusal is a line in the log."""
+        """Ask for one more topic; `Subscribed` will be the answer."""
 
     def close(self) -> None:
         """Say goodbye, so that the broker keeps the Last Will to itself; harmless when repeated."""

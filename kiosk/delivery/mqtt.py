@@ -16,11 +16,11 @@ Sources:
         another connection with this client id has begun).
     [2] eclipse-paho/paho.mqtt.python, client.py: `_check_keepalive`; `reconnect_on_failure` also switches off the silent
         downgrade to MQTT 3.1.
+    [3] mosquitto.conf(5), max_keepalive: MQTT 3.1.1 cannot tell a client of it, so such a client is refused with "identifier rejected".
 """
 
 from __future__ import annotations
 
-import logging
 import socket
 import time
 from collections import deque
@@ -33,7 +33,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from kiosk.delivery import refusals, wire
 from kiosk.delivery.dial import HERE
-from kiosk.delivery.link import Acknowledged, Closed, Event, Link, Opened, Ready, Received
+from kiosk.delivery.link import Acknowledged, Closed, Event, Link, Opened, Ready, Received, Subscribed
 from kiosk.delivery.pem import Files, context_of
 from kiosk.delivery.rival import CLOSED, TAKEN_OVER
 from kiosk.delivery.routes import Failure, Route, routes_of
@@ -42,11 +42,9 @@ from kiosk.delivery.tls import judge_dates
 from kiosk.disk.text import secret_in
 from kiosk.errors import ConfigError, LinkError
 from kiosk.language.message import Message, say
-from kiosk.log import line
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Sequence
 
     from paho.mqtt.client import ConnectFlags, DisconnectFlags
     from paho.mqtt.properties import Properties
@@ -58,26 +56,26 @@ if TYPE_CHECKING:
 QOS = 1
 RECEIPTS_QOS = 0
 UNLIMITED = 65_535
+PLAIN_KEEPALIVE_S = 10
+"""What a broker must allow that is asked for nothing special; the least that mosquitto can be set to [3]."""
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _PROTOCOLS = {"5": MQTTv5, "3.1.1": MQTTv311}
 _TAKEN_OVER = 0x8E
 _FAILURES = {0x84: Failure.NOT_SPOKEN, 0x9A: Failure.NOT_KEPT, 0x9B: Failure.NOT_KEPT}
 _NOBODY_HEARS = 0x10
-
-_log = logging.getLogger(__name__)
+_CLIENT_ID = 0x85
 
 
 class PahoLink:
     """A link over paho."""
 
-    def __init__(self, config: Config, route: Route, last_will: bytes, topics: Sequence[str] = ()) -> None:
+    def __init__(self, config: Config, route: Route, last_will: bytes) -> None:
         """Begin to open it.
 
         Args:
             config: The station's settings.
             route: Where and how.
             last_will: What the broker says in the station's name when the connection is lost.
-            topics: Subscribed besides the receipts; a broker that refuses one of these is still delivered to.
 
         Raises:
             ConfigError: A certificate, a key or the password cannot be read.
@@ -88,9 +86,12 @@ class PahoLink:
         self._largest_bytes: int | None = None
         self._sent: dict[int, str] = {}
         self._sending = ""
-        self._topics = (wire.receipts_topic(config.kiosk.id), *topics)
+        self._receipts_topic = wire.receipts_topic(config.kiosk.id)
+        self._asked: dict[int | None, str] = {}
         self._others_qos = QOS if route.protocol == "5" else RECEIPTS_QOS  # RabbitMQ before 3.13 speaks 3.1.1 only
-        self._keepalive_s = max(1, config.uplink.keepalive_s * 3 // 4)
+        self._protocol = route.protocol
+        keepalive_s = max(1, config.uplink.keepalive_s * 3 // 4)
+        self._keepalive_s = min(keepalive_s, PLAIN_KEEPALIVE_S) if route.plain else keepalive_s
         self._client = _client(config, route)
         self._needs_receipts = config.uplink.settle_on == "receipt"
         # Of MQTT 3.1.1 nobody is told which quality it takes: one that was only reached plainly may take none, and receipts need none.
@@ -133,12 +134,14 @@ class PahoLink:
         try:
             code = self._client.loop(timeout_s)
         except Exception as error:  # noqa: BLE001  whatever a broker sends: the uplink outlives it
-            self._close_with(f"it sent what cannot be read ({type(error).__name__})")
+            self._close_with(f"it sent what cannot be read ({type(error).__name__})", None, refusals.UNREADABLE)
         else:
             if code is MQTTErrorCode.MQTT_ERR_CONN_LOST:
                 self._close_with(CLOSED)
             elif code is MQTTErrorCode.MQTT_ERR_PROTOCOL and not self._stood:  # so paho says it in MQTT 3.1.1
                 self._close_with(refusals.said("protocol"), Failure.NOT_SPOKEN, "protocol")
+            elif code is MQTTErrorCode.MQTT_ERR_PROTOCOL:
+                self._close_with(refusals.said(refusals.UNREADABLE), None, refusals.UNREADABLE)
             elif code is not MQTTErrorCode.MQTT_ERR_SUCCESS:
                 self._close_with(code.name.removeprefix("MQTT_ERR_").lower().replace("_", " "))
 
@@ -152,7 +155,7 @@ class PahoLink:
 
     def subscribe(self, topic: str) -> None:
         """Ask for one more topic."""
-        self._client.subscribe(topic, self._others_qos)
+        self._asked[self._client.subscribe(topic, self._others_qos)[1]] = topic
 
     def close(self) -> None:
         """Say goodbye."""
@@ -172,35 +175,28 @@ class PahoLink:
     ) -> None:
         if reason.is_failure:
             name, failure = refusals.by_code(reason.value), _FAILURES.get(reason.value, Failure.REFUSED)
+            if reason.value == _CLIENT_ID and self._protocol != "5":  # so mosquitto refuses a long keep alive [3]
+                failure = Failure.NOT_KEPT
             self._events.append(Closed(refusals.said(name), failure, name))
             return
         self._receive_maximum = int(getattr(properties, "ReceiveMaximum", UNLIMITED))
         self._largest_bytes = getattr(properties, "MaximumPacketSize", None)
         self._qos = min(self._qos, int(getattr(properties, "MaximumQoS", QOS)))
         self._retains = self._retains and bool(getattr(properties, "RetainAvailable", 1))
-        receipts, *others = self._topics
-        self._client.subscribe([(receipts, RECEIPTS_QOS), *((topic, self._others_qos) for topic in others)])
+        self._client.subscribe(self._receipts_topic, RECEIPTS_QOS)
 
     def _on_subscribe(
-        self, _client: Client, _user: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
+        self, _client: Client, _user: object, mid: int, reasons: list[ReasonCode], _properties: Properties | None
     ) -> None:
-        if self._stood:
-            if reasons[0].is_failure:
-                _log.warning(line("subscription-refused", reason=reasons[0]))
+        topic = self._asked.pop(mid, self._receipts_topic)
+        name = refusals.by_code(reasons[0].value) if reasons[0].is_failure else ""
+        if name and self._needs_receipts and not self._stood:
+            self._events.append(Closed(refusals.said(name, topic), Failure.REFUSED, name))
             return
-        if reasons[0].is_failure and self._needs_receipts:
-            name = refusals.by_code(reasons[0].value)
-            self._events.append(Closed(refusals.said(name, self._topics[0]), Failure.REFUSED, name))
-            return
-        refused = {
-            topic: refusals.by_code(reason.value)
-            for topic, reason in zip(self._topics, reasons, strict=False)
-            if reason.is_failure
-        }
-        for topic, name in refused.items():
-            _log.warning(line("subscription-refused", topic=topic, reason=name))
-        self._stood = True
-        self._events.append(Ready(self._receive_maximum, self._largest_bytes, refused))
+        if not self._stood:
+            self._stood = True
+            self._events.append(Ready(self._receive_maximum, self._largest_bytes))
+        self._events.append(Subscribed(topic, name))
 
     def _on_message(self, _client: Client, _user: object, message: MQTTMessage) -> None:
         self._events.append(Received(message.topic, bytes(message.payload)))
@@ -237,13 +233,13 @@ class PahoLink:
             self._events.append(Closed(reason, failure or (None if self._stood else Failure.NOT_SPOKEN), name))
 
 
-def open_link(config: Config, route: Route, last_will: bytes, topics: Sequence[str] = ()) -> Link:
-    """A link by this route, subscribed to the receipts and to these topics; it begins to be opened.
+def open_link(config: Config, route: Route, last_will: bytes) -> Link:
+    """A link by this route, subscribed to the receipts; it begins to be opened.
 
     Raises:
         ConfigError: A certificate, a key or the password cannot be read.
     """
-    return PahoLink(config, route, last_will, topics)
+    return PahoLink(config, route, last_will)
 
 
 def probe(config: Config, url: str, timeout_s: float) -> Message:

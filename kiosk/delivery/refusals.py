@@ -17,6 +17,7 @@ import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kiosk.delivery.rival import TAKEN_OVER
 from kiosk.language.message import Message, joined, say
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ CLOSED = "closed"
 """It hung up before it answered."""
 SILENT = "silent"
 OTHER = "other"
+UNANSWERED = "unanswered"
+"""It answers what is asked about one topic by hanging up, or not at all."""
+UNREADABLE = "unreadable"
 PERHAPS_NO_CABLE = frozenset({"name", "timeout", "no-way"})
 _FALLBACK = "refused"
 
@@ -60,7 +64,7 @@ _WORDS: Mapping[str, tuple[Message, Message]] = {
     ),
     "client-id": (
         say("the broker does not take this client id"),
-        say("let the broker take ids that begin with kiosk-"),
+        say("let the broker take ids that begin with kiosk-, and a keep alive as long as `uplink.keepalive_s`"),
     ),
     "password": (
         say("the broker knows no such user, or the password is another one"),
@@ -78,10 +82,7 @@ _WORDS: Mapping[str, tuple[Message, Message]] = {
         say("the broker missed this kiosk's signs of life"),
         say("look for a slow or broken way to the broker"),
     ),
-    "taken-over": (
-        say("another station uses this identity: the broker gave its session to a connection of the same name"),
-        say("set one of the two up again, see docs/replacing.md"),
-    ),
+    "taken-over": (TAKEN_OVER, say("set one of the two up again, see docs/replacing.md")),
     "filter": (
         say("the broker does not take such a subscription"),
         say("let it allow subscriptions without wildcards"),
@@ -115,6 +116,11 @@ _WORDS: Mapping[str, tuple[Message, Message]] = {
         say("let it take messages of QoS 1, or set `uplink.settle_on` to receipt"),
     ),
     "refused": (say("the broker refuses"), say("look into the broker's log")),
+    UNANSWERED: (say("the broker answers that by hanging up, or not at all"), _RIGHTS),
+    UNREADABLE: (
+        say("the broker sends what cannot be read"),
+        say("see that it is an MQTT broker, and its version"),
+    ),
     "cable": (
         say("there is no network: no cable and no Wi-Fi carries anything"),
         say("check the network cable or Wi-Fi"),

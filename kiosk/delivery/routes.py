@@ -36,7 +36,7 @@ class Failure(StrEnum):
     TAKEN_OVER = "taken-over"
     """It stood, and another connection under this station's name has taken its place."""
     NOT_KEPT = "not-kept"
-    """It keeps no retained messages, or takes none of QoS 1, and says so."""
+    """It keeps no retained messages, takes none of QoS 1 or no such silence, and says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Route:
     Attributes:
         url: mqtt:// or mqtts:// address of the broker.
         protocol: "5" or "3.1.1".
-        plain: Ask for nothing that a broker may lack: no retained messages, no last will of QoS 1.
+        plain: Ask for nothing that a broker may lack: no retained messages, no last will of QoS 1, no long silence.
     """
 
     url: str

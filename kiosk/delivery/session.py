@@ -326,7 +326,8 @@ class Session:
             self.rewind(now_s, settled)
         if now_s < self._hold_until_s:
             return Wait(min(IDLE_S, self._hold_until_s - now_s))
-        has_room = len(self._flights) < self._window and len(self._unacknowledged) < self._broker_window
+        window = 1 if self._size.is_doubted else self._window  # of the next entry alone it is known
+        has_room = len(self._flights) < window and len(self._unacknowledged) < self._broker_window
         if self._position < last_seq and has_room:
             return Publish(self._position, self._size.now, self._size.is_doubted)
         return Wait(IDLE_S)

@@ -57,26 +57,22 @@ class Inbox:
         """How an update stands, for the status."""
         return updating.report(self._config, self._keys)
 
-    def take(self, link: Link | None, topic: str, payload: bytes) -> bool:
+    def take(self, topic: str, payload: bytes) -> str | None:
         """Give a message to whom it is for.
 
         Args:
-            link: Where more can be subscribed to; None if it has been given up since the message came.
             topic: Where the message came.
             payload: The message.
 
         Returns:
-            False if it is for nobody here.
+            A further topic to subscribe to, empty if there is none; None if the message is for nobody here.
         """
         if self._lists.are_at(topic):
-            more = self._lists.take(topic, payload)
-            if more is not None and link is not None:
-                link.subscribe(more)
-        elif topic in self.topics:
+            return self._lists.take(topic, payload) or ""
+        if topic in self.topics:
             self._executor.take(payload)
-        else:
-            return False
-        return True
+            return ""
+        return None
 
     def tend(self) -> None:
         """See whether what was commanded is done.

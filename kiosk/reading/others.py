@@ -77,14 +77,13 @@ class Others:
             self._told, self._suspected = [], frozenset()
         if has_read or self._wait or not (has_texture or self._suspected):
             self._wait = max(0, self._wait - 1)
-            return [replace(each, exposed_at_boot_ns=frame.exposed_at_boot_ns) for each in self._told]
+        else:
+            self._look_anew(frame)
+        return [replace(each, exposed_at_boot_ns=frame.exposed_at_boot_ns) for each in self._told]
+
+    def _look_anew(self, frame: Frame) -> None:
         seen = symbols(frame.luma if frame.small is None else frame.small, AT_THE_DOOR)
         known = self._suspected
         self._suspected = frozenset((each.symbology, each.payload) for each in seen)
-        self._told = [
-            replace(each, exposed_at_boot_ns=frame.exposed_at_boot_ns)
-            for each in seen
-            if (each.symbology, each.payload) in known
-        ]
+        self._told = [each for each in seen if (each.symbology, each.payload) in known]
         self._wait = 0 if len(self._told) < len(seen) else LOOK_EVERY - 1
-        return self._told

@@ -123,14 +123,14 @@ class Teller:
         """
         self._last_status_s = now_s
         now = self._clock.now()
-        is_shared = health.shared_ago_s(self._taken_over_boot_ns, now.boot_ns) is not None
+        of_delivery = health.of_delivery(self._taken_over_boot_ns, now.boot_ns, self._complaints)
         message = health.status_message(
             self._config,
             self._outbox,
             now,
             state,
             self._inbox.commands(),
-            [*provision.warnings(self._config, now), *[health.SHARED] * is_shared, *self._complaints.warnings],
+            [*provision.warnings(self._config, now), *of_delivery],
             self._inbox.trust_issued_s,
             update=self._inbox.update(),
         )

@@ -29,7 +29,7 @@ from kiosk import uplink
 from kiosk.clock import SystemClock, uuid7
 from kiosk.config import Config
 from kiosk.delivery import wire
-from kiosk.delivery.link import Acknowledged, Closed, Event, Ready, Received
+from kiosk.delivery.link import Acknowledged, Closed, Event, Ready, Received, Subscribed
 from kiosk.model import Direction, Entry
 from kiosk.outbox import Outbox
 from kiosk.uplink import Uplink
@@ -65,6 +65,10 @@ class Network:
         self.receipts.clear()
         self.pubacks.clear()
         return self
+
+    def subscribe(self, topic: str) -> None:
+        """Granted at once."""
+        self.events.append(Subscribed(topic))
 
     def poll(self, timeout_s: float) -> list[Event]:
         """What has happened since."""

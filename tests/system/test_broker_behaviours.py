@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ import pytest
 
 from kiosk.clock import SystemClock
 from kiosk.delivery import refusals
+from kiosk.model import Sealed
 from kiosk.outbox import Outbox
 from kiosk.service import checkup
 from kiosk.uplink import Uplink
@@ -34,6 +36,8 @@ ENTRIES = 40
 FASTER = 40
 """The uplink's seconds pass so many times as quickly."""
 LONGEST_S = 20.0
+LARGE, LARGE_BYTES = 7, 3_000
+OVERSIZED = "entries-oversized"
 BOTH = ("5", "3.1.1")
 
 
@@ -49,6 +53,7 @@ class Row:
         doctor: The name of what `kiosk doctor` says; empty if it finds the link good.
         spoken: The versions of MQTT in which it is tried.
         settle_on: As in `uplink.settle_on`.
+        large: Whether one entry alone is more than its largest packet: that one waits, and is told.
     """
 
     does: str
@@ -58,6 +63,7 @@ class Row:
     doctor: str = ""
     spoken: tuple[str, ...] = BOTH
     settle_on: str = "receipt"
+    large: bool = False
 
 
 def _announces(**values: int) -> Behaviour:
@@ -101,8 +107,21 @@ ROWS = (
     Row("says that a packet is too large", Behaviour(largest_bytes=1_500, too_large=0x95), spoken=("5",)),
     Row("acknowledges and drops a large packet", Behaviour(largest_bytes=1_500, too_large=SWALLOW)),
     Row("hangs up at a large packet, and its word settles", Behaviour(largest_bytes=1_500), settle_on="puback"),
+    Row(
+        "announces a largest packet that one entry exceeds", Behaviour(properties={stub.MAXIMUM_PACKET_SIZE: 1_500}, largest_bytes=1_500),
+        status=OVERSIZED, spoken=("5",), large=True,
+    ),
+    Row("hangs up at an entry that alone is too large", Behaviour(largest_bytes=1_500), status=OVERSIZED, large=True),
+    Row(
+        "hangs up at an entry that alone is too large, and its word settles", Behaviour(largest_bytes=1_500), status=OVERSIZED,
+        settle_on="puback", large=True,
+    ),
+    Row(
+        "says that an entry alone is too large", Behaviour(largest_bytes=1_500, too_large=0x95), status=OVERSIZED, spoken=("5",), large=True,
+    ),
     Row("takes one message at a time", _announces(RECEIVE_MAXIMUM=1), spoken=("5",)),
     Row("tells how long to keep alive", _announces(SERVER_KEEP_ALIVE=5), spoken=("5",)),
+    Row("takes no long keep alive, and refuses the client id", Behaviour(most_silent_s=10), spoken=("3.1.1",)),
     Row("ends sessions at once", _announces(SESSION_EXPIRY=0), spoken=("5",)),
     Row("takes no topic aliases", _announces(ALIAS_MAXIMUM=0), spoken=("5",)),
     Row("takes no wildcards and no shared subscriptions", _announces(WILDCARDS=0, SHARED_AVAILABLE=0), spoken=("5",)),
@@ -128,6 +147,13 @@ ROWS = (
     ),
     Row("refuses the subscription to keys", Behaviour(subacks={"keys": 0x87}), status="refused-keys", doctor="not-allowed", spoken=("5",)),
     Row("refuses the subscription to keys", Behaviour(subacks={"keys": 0x80}), status="refused-keys", doctor="unspecified", spoken=("3.1.1",)),
+    Row(
+        "hangs up at the subscription to keys", Behaviour(subacks={"keys": CLOSE}), status="refused-keys", doctor=refusals.UNANSWERED,
+        spoken=(*BOTH, "auto"),
+    ),
+    Row(
+        "never answers the subscription to keys", Behaviour(subacks={"keys": SWALLOW}), status="refused-keys", doctor=refusals.UNANSWERED,
+    ),
     Row("refuses the status", Behaviour(pubacks={"status": 0x87}), status="refused-status", doctor="not-allowed", spoken=("5",)),
     Row("swallows the status", Behaviour(pubacks={"status": SWALLOW})),
     Row("knows nobody who gets the status", Behaviour(pubacks={"status": 0x10}), spoken=("5",)),
@@ -152,6 +178,7 @@ ROWS = (
     Row("acknowledges twice", Behaviour(acks_twice=True)),
     Row("acknowledges what was not sent", Behaviour(acks_others=True)),
     Row("has nobody behind it", Behaviour(hears=False), delivered=False),
+    Row("acknowledges by a number that there is not", Behaviour(pubacks={"entries": 0x92}, hears=False), delivered=False, doctor=refusals.UNREADABLE, spoken=("5",)),
 )  # fmt: skip
 
 
@@ -190,18 +217,26 @@ def test_behaviour(
         )  # fmt: skip
         with closing(Outbox.open(config.state.dir / "outbox.db", config.outbox)) as outbox:
             for number in range(ENTRIES):
-                outbox.append(make_entry(number))
+                entry = make_entry(number)
+                box = Sealed("5be1c6f0a37d9248", "x25519", Random(number).randbytes(LARGE_BYTES))
+                is_large = row.large and number == LARGE
+                outbox.append(replace(entry, person=(), sealed=(box,)) if is_large else entry)
             uplink = Uplink(config, outbox, SystemClock(config.state.runtime_dir))
             try:
                 _worked(uplink, outbox, broker, row)
                 uplink._teller.tend_marks(float("inf"), None)
-                warnings, found = uplink._complaints.warnings, _doctor(config, broker.url)
+                warnings, found = _told(uplink, outbox), _doctor(config, f"broker {broker.url}")
+                kept = _doctor(config, "outbox")
             finally:
                 uplink.close()
             assert outbox.depth() == (0 if row.delivered else ENTRIES)
+            assert [seq for seq, _ in outbox.oversized()] == [LARGE + 1] * row.large
+            if row.large:
+                assert str(refusals.oversized(outbox.oversized())) in kept.says
     if row.delivered:
-        assert broker.count == ENTRIES
+        assert broker.count == ENTRIES - row.large
     assert warnings == ([row.status] if row.status else [])
+    assert (kept.health is checkup.Health.OK) is not row.large
     if row.doctor:
         assert str(refusals.remedy_of(row.doctor)) in found.says
         assert found.health is not checkup.Health.OK
@@ -215,7 +250,7 @@ def _worked(uplink: Uplink, outbox: Outbox, broker: StubBroker, row: Row) -> Non
         uplink.step()
         complaints = uplink._complaints
         names = {complaints.link, complaints.entries, *complaints.topics.values()}
-        is_told = (not row.doctor or row.doctor in names) and (not row.status or row.status in complaints.warnings)
+        is_told = (not row.doctor or row.doctor in names) and (not row.status or row.status in _told(uplink, outbox))
         if row.delivered and is_told and not outbox.depth() and not uplink.session._flights:
             return
         if not row.delivered and is_told and time.monotonic() > began_s + 0.2 and broker.connections:
@@ -223,8 +258,13 @@ def _worked(uplink: Uplink, outbox: Outbox, broker: StubBroker, row: Row) -> Non
     pytest.fail(f"{outbox.depth()} wait, {broker.count} there, {uplink._complaints}, {broker.connections} connections")
 
 
-def _doctor(config: Config, url: str) -> checkup.Finding:
-    return next(each for each in checkup.findings(config, Path("/nowhere")) if each.part == f"broker {url}")
+def _told(uplink: Uplink, outbox: Outbox) -> list[str]:
+    """The warnings that are about delivery."""
+    return [*uplink._complaints.warnings, *[OVERSIZED] * bool(outbox.oversized())]
+
+
+def _doctor(config: Config, part: str) -> checkup.Finding:
+    return next(each for each in checkup.findings(config, Path("/nowhere")) if each.part == part)
 
 
 def test_table_is_on_the_page() -> None:
@@ -234,13 +274,25 @@ def test_table_is_on_the_page() -> None:
     assert shown == table()
 
 
+def _entries(row: Row) -> str:
+    if row.large:
+        return "delivered but that one, which is kept"
+    return "delivered" if row.delivered else "kept"
+
+
 def table() -> str:
     """The rows for people, Markdown."""
     lines = ["| a broker that | over MQTT | entries | the status warns | `kiosk doctor` |", "|---|---|---|---|---|"]
     for row in ROWS:
-        says = str(refusals.cause_of(row.doctor)) if row.doctor else "—"
+        says = (
+            str(refusals.cause_of(row.doctor))
+            if row.doctor
+            else "one is too large, and how large"
+            if row.large
+            else "—"
+        )
         lines.append(
-            f"| {row.does} | {', '.join(row.spoken)} | {'delivered' if row.delivered else 'kept'} | "
+            f"| {row.does} | {', '.join(row.spoken)} | {_entries(row)} | "
             f"{f'`{row.status}`' if row.status else '—'} | {says} |"
         )
     return "\n".join(lines)

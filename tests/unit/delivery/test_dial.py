@@ -38,6 +38,19 @@ def never() -> Iterator[Callable[[], list[Address]]]:
     over.set()
 
 
+@pytest.fixture
+def held_back(net: Net) -> tuple[Event, Address]:
+    """A good address, and what has the resolver tell it."""
+    release, good = Event(), net.good()
+
+    def late() -> list[Address]:
+        release.wait(60)
+        return [good]
+
+    net.answers[V4] = late
+    return release, good
+
+
 def _peer(connection: Connection) -> Address:
     with connection.socket:
         host, port, *_ = connection.socket.getpeername()
@@ -107,16 +120,12 @@ def test_questions_do_not_pile_up(
     assert sorted(net.asked) == sorted([V4, V6] * names.MOST_THREADS)
 
 
-def test_answer_that_comes_too_late_is_for_the_next_attempt(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answer_that_comes_too_late_is_for_the_next_attempt(
+    held_back: tuple[Event, Address], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A resolver that needs longer than one attempt has, every time, is no obstacle for ever."""
     monkeypatch.setattr(eyeballs, "LOOKUP_S", 0.01)
-    release, good = Event(), net.good()
-
-    def late() -> list[Address]:
-        release.wait(60)
-        return [good]
-
-    net.answers[V4] = late
+    release, good = held_back
     dialer = Dialer()
     with pytest.raises(TimeoutError):
         dialer.open(NAME, 8883)
@@ -214,15 +223,9 @@ def test_whole_attempt_has_an_end(net: Net) -> None:
         Dialer().open(NAME, 8883, longest_s=0.3)
 
 
-def test_opening_is_given_up_at_once(net: Net) -> None:
+def test_opening_is_given_up_at_once(held_back: tuple[Event, Address]) -> None:
     """Whoever stops waits for no resolver; a connection that comes too late is closed, and so is one that nobody fetched."""
-    release, good = Event(), net.good()
-
-    def late() -> list[Address]:
-        release.wait(60)
-        return [good]
-
-    net.answers[V4] = late
+    release, good = held_back
     dialer = Dialer()
     opening = dialer.begin(NAME, 8883)
     assert opening.poll(0) is None

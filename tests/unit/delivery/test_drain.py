@@ -71,6 +71,35 @@ def test_receipt_of_another_file_and_of_what_was_not_sent_settles_nothing(
         assert (outbox.settled, outbox.quarantined()) == (0, [])
 
 
+class _Link:
+    """It takes whatever is published, and tells nothing."""
+
+    def publish(self, _topic: str, _payload: bytes) -> int:
+        return 1
+
+
+def test_entry_is_called_too_large_once_its_notice_is_through(
+    make_config: Callable[..., Config],
+    make_entry: Callable[[int], Entry],
+    make_drain: Callable[[Outbox], Drain],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Until then it may be the way that fails, or a centre that is away: nothing is said, and once is enough."""
+    config = make_config()
+    with closing(Outbox.open(config.state.dir / "outbox.db", config.outbox)) as outbox:
+        outbox.append(make_entry(0))
+        drain = make_drain(outbox)
+        assert isinstance(drain.next(0.0), session.Connect)
+        for _ in range(3):
+            drain.publish(_Link(), session.Publish(0, 1, is_doubted=True), 0.0)  # type: ignore[arg-type]
+        assert not outbox.oversized()
+        assert "oversized" not in caplog.text
+        drain.received(Receipt(outbox.id, 1), 0.0)
+        drain.received(Receipt(outbox.id, 1), 0.0)
+        assert [seq for seq, _ in outbox.oversized()] == [1]
+        assert caplog.text.count("entry-oversized seq=1") == 1
+
+
 def test_what_cannot_be_counted_is_not_done(
     make_config: Callable[..., Config],
     make_entry: Callable[[int], Entry],

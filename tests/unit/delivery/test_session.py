@@ -175,6 +175,21 @@ def test_what_nobody_got_matters_where_the_brokers_word_settles() -> None:
     assert by_receipt.receipt(10, 0) == 10
 
 
+def test_notice_goes_alone() -> None:
+    """Of one entry it is doubted that the broker takes it, and not of those behind: they wait until its notice has come through."""
+    session = _online(by_receipt=False, batch=1)
+    for now_s in (10, 20, 30):
+        assert len(_send(session, 0, 9, now_s=now_s)) == 4
+        session.lost(now_s)
+        assert isinstance(session.next(now_s + 9, 0, 9), Connect)
+        session.connected(now_s + 9, 0, 100)
+    assert session.next(40, 0, 9) == Publish(0, 1, is_doubted=True)
+    session.published(5, 1, 40)
+    assert isinstance(session.next(40, 0, 9), Wait)
+    assert session.acknowledged(5, 40) == 1
+    assert session.next(40, 1, 9) == Publish(1, 1)
+
+
 def test_puback_settles_nothing_where_receipts_do() -> None:
     """A broker's word is not the centre's."""
     session = _online()
