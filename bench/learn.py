@@ -185,19 +185,16 @@ class Learner:
         near = [found for found in cheap if not found.payload]
         read = dict.fromkeys(map(_name, passes.PLANS), False)
         for plan in passes.PLANS:
-            if plan.name == passes.PLAIN or not (
-                is_read or plan.scope is Scope.NEAR or plan.name in {passes.CHEAP, passes.FINDERS}
-            ):
+            if plan.name == passes.PLAIN or not (is_read or plan.scope is Scope.NEAR or plan.name == passes.CHEAP):
                 target = (0, 0, luma.shape[1], luma.shape[0]) if plan.scope is Scope.WHOLE else box
                 found = self._timed(plan.name, luma, target)
                 read[plan.name] = any(each.payload == payload for each in found)
                 near += [each for each in found if not each.payload]
         read[passes.CHEAP] = is_read
-        if not is_read:
-            read[passes.FINDERS] = any(
-                each.payload == payload for each in self._straightened(luma, self._timed(passes.FINDERS, luma, box))
+        for name in (passes.GRID, passes.BENDS):
+            read[name] = not is_read and any(
+                found.payload == payload for each in near[:4] for found in self._module_by_module(name, luma, each)
             )
-        read[passes.GRID] = not is_read and any(each.payload == payload for each in self._straightened(luma, near[:4]))
         if not any(read.values()):
             return
         look = Watch().look(luma)
@@ -227,16 +224,16 @@ class Learner:
         return "\n".join([*lines, ""])
 
     def print_costs(self) -> None:
-        """What each pass takes for a million pixels of its target, in calls of the cheap pass on an empty frame of as many."""
+        """What each pass takes for a million pixels of its target, in calls of the cheap pass on an empty frame of as many; on a near miss, in all."""
         for plan in passes.PLANS:
             if self._costs[plan.name]:
-                print(f"{plan.name:22} {mean(self._costs[plan.name]):6.2f}   said {plan.cost}")
+                print(f"{plan.name:22} {mean(self._costs[plan.name]):6.2f}   said {plan.cost or plan.fixed_mpx}")
 
     def _timed(self, name: str, luma: Luma, box: Box) -> list[Found]:
         started_ns = time.thread_time_ns()
         if name == passes.FINDERS:
             near = passes.found_by_corners(luma, box)
-            found = [] if near is None else [near]
+            found = [] if near is None else self._module_by_module(passes.GRID, luma, near) or [near]
         elif name == passes.ZBAR:
             found = passes.read_by_zbar(self._zbar, luma, box)
         else:
@@ -246,13 +243,14 @@ class Learner:
             self._costs[name].append(took_ms / self._call_ms * self._frame_px / pixels)
         return found
 
-    def _straightened(self, luma: Luma, near: list[Found]) -> Iterator[Found]:
-        for each in near:
-            started_ns = time.thread_time_ns()
-            cells = passes.cells_of(luma, each)
-            if cells is not None:
-                yield from passes.read_grid(cells, each.corners)
-                self._costs[passes.GRID].append((time.thread_time_ns() - started_ns) / 1e6 / self._call_ms)
+    def _module_by_module(self, name: str, luma: Luma, near: Found) -> list[Found]:
+        started_ns = time.thread_time_ns()
+        cells = passes.cells_of(luma, near, straightened=name == passes.BENDS)
+        if cells is None:
+            return []
+        found = passes.read_grid(cells, near.corners)
+        self._costs[name].append((time.thread_time_ns() - started_ns) / 1e6 / self._call_ms * self._frame_px / 1e6)
+        return found
 
 
 def _name(plan: Plan) -> str:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     Luma = NDArray[np.uint8]
 
 PICTURE_BUDGET_MS = 60_000
-PICTURE_MPX, PICTURE_GIFT, TEXTURE_GIFT = 6.0, 10.0, 40.0
+PICTURE_MPX, PICTURE_GIFT, TEXTURE_GIFT = 9.0, 10.0, 40.0
 """What may be spent on a single picture beyond the cheap pass: on any, for its size, and for the part of it that has texture."""
 MS_PER_MPX = 1.6
 """What a megapixel of work is taken for where it is counted and not timed."""
@@ -191,25 +191,25 @@ class Decoder:
 
     def _attempt(self, attempt: Attempt, work: _Work) -> list[Found]:
         name, box = attempt.plan.name, attempt.target or work.whole
-        if name == passes.GRID:
-            return self._straighten(work, work.near_in(box))
+        if name in {passes.GRID, passes.BENDS}:
+            return self._module_by_module(work.luma, work.near_in(box), is_bent=name == passes.BENDS)
         if name == passes.FINDERS:
             near = passes.found_by_corners(work.luma, box)
-            return [] if near is None else _flat(work, near) or self._straighten(work, near)
+            return [] if near is None else self._module_by_module(work.luma, near, is_bent=False) or [near]
         if name == passes.CHEAP:
             return passes.read_cheaply(work.luma)
         if name == passes.ZBAR:
             return passes.read_by_zbar(self._zbar, work.luma, box)
         return passes.read_region(name, work.luma, box)
 
-    def _straighten(self, work: _Work, near: Found) -> list[Found]:
-        cells = passes.cells_of(work.luma, near)
+    def _module_by_module(self, luma: Luma, near: Found, *, is_bent: bool) -> list[Found]:
+        cells = passes.cells_of(luma, near, straightened=is_bent)
         if cells is None:
             return []
         found = passes.read_grid(cells, near.corners)
         if found:
             return found
-        summed = self._sums.add(cells)
+        summed = self._sums.add(cells, is_bent=is_bent)
         return [] if summed is None else passes.read_grid(summed, near.corners)
 
 
@@ -302,19 +302,23 @@ class _Work:
 
 
 class _Sums:
-    """The modules of the near misses of the last frames, apart by the size of their codes."""
+    """The modules of the near misses of the last frames, apart by the size of their codes and by how they were taken."""
 
     def __init__(self) -> None:
-        self._inks: dict[int, deque[tuple[int, grid.Field]]] = {}
+        self._inks: dict[tuple[int, bool], deque[tuple[int, grid.Field]]] = {}
         self._number = 0
 
-    def add(self, cells: grid.Field) -> grid.Field | None:
+    def add(self, cells: grid.Field, *, is_bent: bool) -> grid.Field | None:
         """Take one frame's modules.
+
+        Args:
+            cells: Their brightness.
+            is_bent: Whether bends were followed.
 
         Returns:
             The sum with those before, as brightness; None while there is only one.
         """
-        inks = self._inks.setdefault(cells.shape[0], deque(maxlen=FRAMES_SUMMED))
+        inks = self._inks.setdefault((cells.shape[0], is_bent), deque(maxlen=FRAMES_SUMMED))
         inks.append((self._number, grid.ink(cells)))
         late = [ink for number, ink in inks if self._number - number <= SUMMED_WITHIN]
         return None if len(late) == 1 else np.asarray(128 - 100 * np.mean(late, axis=0), np.float32)
@@ -343,12 +347,6 @@ def examine_picture(luma: Luma) -> tuple[list[Reading], list[Tried]]:
     """
     decoder = Decoder(PICTURE_BUDGET_MS)
     return decoder.examine(luma), decoder.tried
-
-
-def _flat(work: _Work, near: Found) -> list[Found]:
-    """A code read by its corners alone, as if it were flat."""
-    cells = passes.cells_of(work.luma, near, straightened=False)
-    return [] if cells is None else passes.read_grid(cells, near.corners)
 
 
 def _cheap(small: Luma | None, luma: Luma) -> list[Found]:

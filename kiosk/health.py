@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from kiosk import __version__
 from kiosk.clock import judging_s
+from kiosk.disk import shared
 from kiosk.log import line
 
 if TYPE_CHECKING:
@@ -117,14 +118,10 @@ def write_marks(runtime_dir: Path, name: str, marks: dict[str, Any]) -> None:
         marks: What JSON can hold, with "written_boot_ns".
     """
     path = runtime_dir / f"{name}.json"
-    fresh = path.with_suffix(".tmp")
     try:
         runtime_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
         # The other process shares the group and the folder, and must not write here; a service's umask would let it.
-        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(json.dumps(marks))
-        fresh.replace(path)
+        shared.replace(path, json.dumps(marks).encode(), 0o640)
     except OSError as error:
         _log.warning(line("marks-not-written", path=path, reason=error.strerror))
 
@@ -150,7 +147,7 @@ def read_marks(runtime_dir: Path, name: str, fresh_s: float) -> dict[str, Any] |
         fresh_s: Oldest age that is believed.
     """
     try:
-        marks = json.loads((runtime_dir / f"{name}.json").read_text("utf-8"))
+        marks = json.loads(shared.read(runtime_dir / f"{name}.json"))
         age_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - int(marks["written_boot_ns"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from bench.decoding.intervals import Estimate
+from bench.decoding.intervals import Estimate
 
 HEAD = ("| what | wanted | measured | 95 % | n | |", "|---|---|---|---|---|---|")
 
@@ -68,6 +66,17 @@ class Row:
     def _bound(self, wanted: Wanted) -> str:
         sure = ", interval above 0" if wanted.surely else ""
         return f"{'≥' if wanted.at_least else '≤'} {_told(wanted.limit)}{self.unit}{sure}"
+
+
+def never(what: str, count: int, of: int) -> Row:
+    """Something that must not happen.
+
+    Args:
+        what: What it is.
+        count: How often it did.
+        of: Out of so many.
+    """
+    return Row(what, Estimate(count, count, count, of), Wanted(0, at_least=False))
 
 
 def _told(value: float) -> str:

@@ -15,8 +15,8 @@ from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING
 
-from bench.decoding.intervals import Estimate, difference, quantile
-from bench.decoding.row import Row, Wanted
+from bench.decoding.intervals import difference, quantile
+from bench.decoding.row import Row, Wanted, never
 from bench.decoding.run import ZXING, Faults, door_decoder
 from bench.engines import engines
 from bench.latency import HandedOver, StampedPanel, opened
@@ -80,16 +80,8 @@ def rows_of_waiting(run: Run) -> list[Row]:
         Row("frame in hand to cue, p99", quantile(answers, 0.99), Wanted(10, at_least=False), calls),
         Row("first readable frame to cue, camera at 30 fps, p50", quantile(waits, 0.5), None, calls),
         Row("first readable frame to cue, camera at 30 fps, p99", quantile(waits, 0.99), None, calls),
-        Row(
-            "people answered later than plain zxing-cpp's first frame",
-            Estimate(late, late, late, len(answers)),
-            Wanted(0, at_least=False),
-        ),
-        Row(
-            "people read by plain zxing-cpp and not answered",
-            Estimate(lost, lost, lost, len(answers) + lost),
-            Wanted(0, at_least=False),
-        ),
+        never("people answered later than plain zxing-cpp's first frame", late, len(answers)),
+        never("people read by plain zxing-cpp and not answered", lost, len(answers) + lost),
         Row("answered so many frames before plain zxing-cpp's first, mean", difference(leads, [0.0] * len(leads))),
         Row("the commit, p50", quantile(commits, 0.5), None, " ms"),
         Row("the commit, p99", quantile(commits, 0.99), None, " ms"),

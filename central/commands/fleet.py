@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from kiosk.cli.words import Parser
 
 COLUMNS = ("kiosk", "site", "state", "expires", "reuses", "link", "seen")
+ALARM = 3
+"""Before this column stands another, where there is something in it."""
 
 
 def options(parser: Parser) -> None:
@@ -128,7 +130,7 @@ def revoke(arguments: argparse.Namespace) -> int:
     with Fleet(shared.registry_in(arguments.fleet)) as registry:
         kiosk = _station(registry, arguments).kiosk
         count = registry.revoke(kiosk)
-        authority.open_authority(arguments.fleet).write_revoked(registry.revoked())
+        authority.open_authority(arguments.fleet).publish(registry.revoked)
     print(
         f"{kiosk}: {count} certificates revoked; copy crl.pem beside the broker and reload it (SIGHUP), then end"
         f" the connection that it may still have: {_cutting(arguments)}"
@@ -205,7 +207,12 @@ def list_(arguments: argparse.Namespace) -> int:
             print(json.dumps(_record(station, seen), ensure_ascii=False))
         return 0
     heading = [*COLUMNS[:-1], f"seen ({arguments.zone})", *(["serial"] if arguments.wide else [])]
-    for line in export.columns(heading, [_row(station, seen, arguments) for station, seen in shown]):
+    lines = [_row(station, seen, arguments) for station, seen in shown]
+    if any(station.copies for station, _ in shown):
+        heading.insert(ALARM, "alarm")
+        for cells, (station, _) in zip(lines, shown, strict=True):
+            cells.insert(ALARM, "copied?" if station.copies else "-")
+    for line in export.columns(heading, lines):
         print(line)
     return 0
 

@@ -14,8 +14,12 @@ Sources:
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import ipaddress
+import os
+import time
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -30,7 +34,7 @@ from kiosk.disk import durable
 from kiosk.errors import FleetError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 CA_DAYS = 20 * 365
@@ -39,6 +43,8 @@ CLIENT_DAYS = 365
 _EARLIER = timedelta(hours=1)
 """Certificates begin this much before they are made: clocks differ."""
 LARGEST_REQUEST_BYTES = 4096
+TURN_S = 30.0
+"""Longest wait for another process that writes the revocation list."""
 
 
 class Authority:
@@ -89,6 +95,18 @@ class Authority:
     def certify(self, kiosk: str, key: ec.EllipticCurvePublicKey, days: float) -> x509.Certificate:
         """A kiosk's certificate for the key that it made itself."""
         return self._certificate(kiosk, key, timedelta(days=days), ExtendedKeyUsageOID.CLIENT_AUTH, [])
+
+    def publish(self, revoked: Callable[[], Iterable[tuple[int, int]]]) -> None:
+        """Replace the revocation list by what the registry says now, one process at a time: none puts an older list in a newer one's place.
+
+        Args:
+            revoked: Asks the registry, once it is this process's turn; see `write_revoked`.
+
+        Raises:
+            FleetError: It cannot be written, or another process has held the folder for too long.
+        """
+        with _turn(self.folder / "crl.lock"):
+            self.write_revoked(revoked())
 
     def write_revoked(self, revoked: Iterable[tuple[int, int]]) -> None:
         """Replace the revocation list.
@@ -236,6 +254,32 @@ def key_hash(key: ec.EllipticCurvePublicKey) -> bytes:
 def serial_of(certificate_pem: bytes) -> int:
     """A certificate's number."""
     return x509.load_pem_x509_certificate(certificate_pem).serial_number
+
+
+def name_of(certificate: x509.Certificate) -> str:
+    """Whose it is, by its subject."""
+    return ", ".join(str(name.value) for name in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME))
+
+
+@contextmanager
+def _turn(path: Path) -> Iterator[None]:
+    """Only one process at a time; the lock ends with whoever holds it."""
+    ends_s = time.monotonic() + TURN_S
+    try:
+        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)) as file:
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > ends_s:
+                        raise
+                time.sleep(0.02)
+            yield
+    except OSError as error:
+        raise FleetError(
+            f"cannot lock {path}: {error.strerror}", hint="see which other command uses this folder, and try again"
+        ) from error
 
 
 def write_file(path: Path, content: bytes, mode: int) -> None:

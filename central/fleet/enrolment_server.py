@@ -24,7 +24,7 @@ import time
 from collections import deque
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, cast
 
 from cryptography import x509
@@ -47,6 +47,7 @@ _log = logging.getLogger(__name__)
 
 STEP_S, QUESTION_S = 10.0, 15.0
 LINGER_S = 0.3
+LIST_EVERY_S = 3600.0
 LARGEST_BODY_BYTES = 2 * LARGEST_REQUEST_BYTES
 CONNECTIONS = 16
 REFUSALS = 10
@@ -57,7 +58,7 @@ _LISTEN = {
     errno.EADDRINUSE: "another program has this port (`ss -ltnp` names it); end it, or choose another with --listen",
     errno.EACCES: "ports below 1024 are root's; choose another with --listen",
 }
-_STATUS = {"unknown": 403, "used": 409, "expired": 410, "revoked": 403}
+_STATUS = {"unknown": 403, "used": 409, "expired": 410, "revoked": 403, "later": 429}
 
 
 class EnrolmentServer(ThreadingHTTPServer):
@@ -85,6 +86,7 @@ class EnrolmentServer(ThreadingHTTPServer):
         self.signing = Lock()
         self._places = Places(CONNECTIONS, QUESTION_S)
         self._refusals: dict[str, deque[float]] = {}
+        self._next_list_s = time.monotonic() + LIST_EVERY_S
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.minimum_version = ssl.TLSVersion.TLSv1_3
         self._context.verify_mode = ssl.CERT_OPTIONAL
@@ -93,6 +95,7 @@ class EnrolmentServer(ThreadingHTTPServer):
             self._context.load_cert_chain(str(certificate), str(key))
         except OSError as error:  # ssl.SSLError is one
             raise FleetError(f"cannot serve with {certificate} and {key}: {error}", hint=_CERTIFY) from error
+        self._publish()
         try:
             super().__init__(address, _Handler)
         except OSError as error:
@@ -110,8 +113,18 @@ class EnrolmentServer(ThreadingHTTPServer):
             self.shutdown_request(request)
 
     def service_actions(self) -> None:
-        """Between two questions: end those whose time is over."""
+        """Between two questions: end those whose time is over; once an hour, revoke what was renewed long enough ago."""
         self._places.end_late()
+        if time.monotonic() >= self._next_list_s:
+            self._next_list_s = time.monotonic() + LIST_EVERY_S
+            Thread(target=self._publish, daemon=True).start()
+
+    def _publish(self) -> None:
+        try:
+            with self.signing, Fleet(self.authority.folder / "fleet.db") as registry:
+                self.authority.publish(registry.revoked)
+        except FleetError as error:
+            _log.error("list-not-written reason=%r", str(error))
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002  as above
         """Whatever a stranger has sent is no traceback."""
@@ -209,7 +222,7 @@ class _Handler(BaseHTTPRequestHandler):
             if known is not None:
                 return known
             certificate = self._certified(registry, kiosk, key, supersedes=True)
-            self.server.authority.write_revoked(registry.revoked())
+            self.server.authority.publish(registry.revoked)
         _log.info("enrolled kiosk=%s", kiosk)
         return certificate
 
@@ -219,7 +232,9 @@ class _Handler(BaseHTTPRequestHandler):
             raise _QuestionError
         key = _key_in(question)
         with self.server.signing, Fleet(self.server.authority.folder / "fleet.db") as registry:
-            kiosk = registry.holder(x509.load_der_x509_certificate(shown).serial_number)
+            kiosk, known = registry.renewal(x509.load_der_x509_certificate(shown).serial_number, key_hash(key))
+            if known is not None:
+                return known
             certificate = self._certified(registry, kiosk, key, supersedes=False)
         _log.info("renewed kiosk=%s", kiosk)
         return certificate

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
+from central.fleet import own
 from kiosk.errors import FleetError
 
 if TYPE_CHECKING:
@@ -29,6 +30,12 @@ RESERVED = "central"
 """Names that begin so are the centre's own at the broker."""
 STATES = ("invited", "enrolled", "revoked", "lapsed")
 """Of a kiosk; see `Station.state`."""
+GRACE_S = 7 * 86_400
+"""So long a certificate is good after its successor was made: that one may be on its way."""
+RENEWALS_A_DAY = 10
+"""A station renews two or three times a year."""
+OTHERS_SERVED = 3
+"""So often a certificate that was renewed is renewed for yet another key: nobody can tell which of two cards is the copy, so that none is shut out at once."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS kiosks (
     kiosk TEXT PRIMARY KEY, site TEXT NOT NULL, lanes TEXT NOT NULL, broker TEXT NOT NULL, enrolment TEXT NOT NULL,
@@ -42,6 +49,9 @@ CREATE TABLE IF NOT EXISTS tokens (
     hash BLOB PRIMARY KEY, kiosk TEXT NOT NULL REFERENCES kiosks, issued_s INTEGER NOT NULL, expires_s INTEGER NOT NULL,
     used_s INTEGER, key_hash BLOB, refused INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+CREATE TABLE IF NOT EXISTS renewals (
+    serial TEXT PRIMARY KEY REFERENCES certificates, key_hash BLOB NOT NULL, at_s INTEGER NOT NULL, others INTEGER NOT NULL DEFAULT 0
+) STRICT;
 CREATE INDEX IF NOT EXISTS certificates_kiosk ON certificates (kiosk, issued_s);
 CREATE INDEX IF NOT EXISTS tokens_kiosk ON tokens (kiosk, issued_s);
 """
@@ -54,6 +64,7 @@ class Refusal(StrEnum):
     USED = "used"
     EXPIRED = "expired"
     REVOKED = "revoked"
+    LATER = "later"
 
 
 class RefusedError(FleetError):
@@ -80,6 +91,7 @@ class Station:
         serial: Serial number of its newest certificate, hexadecimal; empty if it has none.
         expires_s: When that expires; 0 without one.
         reuses: Attempts to use one of its tokens a second time.
+        copies: Attempts to renew a certificate, which was renewed before, for another key: two cards may have one identity.
     """
 
     kiosk: str
@@ -91,6 +103,7 @@ class Station:
     serial: str
     expires_s: int
     reuses: int
+    copies: int
 
 
 class Fleet:
@@ -110,10 +123,11 @@ class Fleet:
         try:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
-            self._db.executescript(_SCHEMA)
+            self._db.executescript(_SCHEMA + own.SCHEMA)
         except sqlite3.Error as error:
             self._db.close()
             raise FleetError(f"{path}: {error}") from error
+        self.own = own.OwnCertificates(self._db)
 
     def __enter__(self) -> Self:
         return self
@@ -254,6 +268,49 @@ class Fleet:
             raise RefusedError(Refusal.REVOKED)
         return str(row[0])
 
+    def renewal(self, serial: int, key_hash: bytes) -> tuple[str, bytes | None]:
+        """Note that a certificate is renewed, once; the same key may ask again, for its answer may have been lost on the way.
+
+        Args:
+            serial: Of the present certificate.
+            key_hash: SHA-256 of the new public key.
+
+        Returns:
+            Whose it is, and the certificate that this key got before.
+
+        Raises:
+            RefusedError: As `holder`; it was renewed more than `GRACE_S` ago, or for too many other keys, or the kiosk has renewed too often today.
+        """
+        now_s = int(time.time())
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            kiosk = self.holder(serial)
+            first = self._db.execute(
+                "SELECT key_hash, at_s, others FROM renewals WHERE serial = ?", (f"{serial:x}",)
+            ).fetchone()
+            known = self._db.execute(
+                "SELECT pem FROM certificates WHERE kiosk = ? AND key_hash = ? AND revoked_s IS NULL AND expires_s > ?",
+                (kiosk, key_hash, now_s),
+            ).fetchone()
+            if first is not None and first[0] == key_hash:
+                return kiosk, None if known is None else bytes(known[0])
+            if first is not None:
+                self._db.execute("UPDATE renewals SET others = others + 1 WHERE serial = ?", (f"{serial:x}",))
+            today = self._db.execute(
+                "SELECT total(1 + others) FROM renewals JOIN certificates USING (serial) WHERE kiosk = ? AND at_s > ?",
+                (kiosk, now_s - 86_400),
+            ).fetchone()[0]
+            late = first is not None and (now_s > first[1] + GRACE_S or first[2] >= OTHERS_SERVED)
+            if first is None and today < RENEWALS_A_DAY:
+                self._db.execute(
+                    "INSERT INTO renewals (serial, key_hash, at_s) VALUES (?, ?, ?)", (f"{serial:x}", key_hash, now_s)
+                )
+        if late:
+            raise RefusedError(Refusal.USED)
+        if first is None and today >= RENEWALS_A_DAY:
+            raise RefusedError(Refusal.LATER)
+        return kiosk, None
+
     def revoke(self, kiosk: str) -> int:
         """Take every certificate and every token from a kiosk.
 
@@ -276,10 +333,14 @@ class Fleet:
         return count
 
     def revoked(self) -> list[tuple[int, int]]:
-        """Serial numbers and times of what is revoked and has not expired by itself."""
+        """Serial numbers and times of what is revoked, or renewed long enough ago, and has not expired by itself."""
+        now_s = int(time.time())
         rows = self._db.execute(
-            "SELECT serial, revoked_s FROM certificates WHERE revoked_s IS NOT NULL AND expires_s > ?",
-            (int(time.time()) - 86_400,),
+            "SELECT serial, revoked_s FROM certificates WHERE revoked_s IS NOT NULL AND expires_s > :ended"
+            " UNION ALL SELECT serial, revoked_s FROM own WHERE revoked_s IS NOT NULL AND expires_s > :ended"
+            " UNION ALL SELECT serial, at_s + :grace FROM renewals JOIN certificates USING (serial)"
+            " WHERE revoked_s IS NULL AND expires_s > :ended AND at_s + :grace < :now",
+            {"ended": now_s - 86_400, "grace": GRACE_S, "now": now_s},
         )
         return [(int(serial, 16), int(at_s)) for serial, at_s in rows]
 
@@ -290,7 +351,8 @@ class Fleet:
             """
             SELECT k.kiosk, k.site, k.lanes, k.broker, k.enrolment, k.revoked_s, c.serial, c.expires_s,
                 (SELECT count(*) FROM tokens t WHERE t.kiosk = k.kiosk AND t.used_s IS NULL AND t.expires_s > ?),
-                (SELECT total(t.refused) FROM tokens t WHERE t.kiosk = k.kiosk)
+                (SELECT total(t.refused) FROM tokens t WHERE t.kiosk = k.kiosk),
+                (SELECT total(r.others) FROM renewals r JOIN certificates n USING (serial) WHERE n.kiosk = k.kiosk AND n.revoked_s IS NULL)
             FROM kiosks k LEFT JOIN certificates c ON c.rowid = (
                 SELECT max(n.rowid) FROM certificates n WHERE n.kiosk = k.kiosk AND n.revoked_s IS NULL)
             WHERE ? IS NULL OR k.kiosk = ? ORDER BY k.kiosk
@@ -308,6 +370,7 @@ class Fleet:
                 serial=row[6] or "",
                 expires_s=row[7] or 0,
                 reuses=int(row[9]),
+                copies=int(row[10]),
             )
             for row in rows
         ]

@@ -18,6 +18,7 @@ Sources:
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
 import shutil
 from dataclasses import dataclass
@@ -89,18 +90,31 @@ def new_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def pending_key(state_dir: Path, code_hash: str) -> ec.EllipticCurvePrivateKey:
-    """The key with which this code is redeemed, kept until that is done: the answer may be lost, and is asked for again.
+def certificate_hash(state_dir: Path) -> str:
+    """Names the present certificate: SHA-256 of its file, hexadecimal.
+
+    Raises:
+        ProvisionError: It cannot be read.
+    """
+    path = folder_in(state_dir) / CERTIFICATE
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ProvisionError(NOT_KEPT, f"{path}: {error.strerror}") from error
+
+
+def pending_key(state_dir: Path, what_for: str) -> ec.EllipticCurvePrivateKey:
+    """The key for which a certificate is asked, kept until it is there: the answer may be lost, and is asked for again.
 
     Args:
         state_dir: The station's state.
-        code_hash: Names the code, hexadecimal.
+        what_for: Hash of the code that is redeemed, or of the certificate that is renewed, hexadecimal.
 
     Raises:
         ProvisionError: It cannot be kept.
     """
     folder = state_dir / _PENDING
-    path = folder / f"{code_hash}.pem"
+    path = folder / f"{what_for}.pem"
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), None)
     except (OSError, ValueError):
@@ -177,6 +191,7 @@ def renew(state_dir: Path, key: ec.EllipticCurvePrivateKey, certificate_pem: byt
     folder = folder_in(state_dir)
     write(folder / KEY, private_pem(key) + certificate_pem, PRIVATE)
     write(folder / CERTIFICATE, certificate_pem, SHARED)
+    shutil.rmtree(state_dir / _PENDING, ignore_errors=True)
 
 
 def tidy(state_dir: Path) -> None:

@@ -26,6 +26,7 @@ import yaml
 from kiosk import forms, health
 from kiosk.clock import SystemClock
 from kiosk.commissioning import enrolment, identity, wifi
+from kiosk.disk import shared
 from kiosk.envelopes import provisioning_code
 from kiosk.envelopes.provisioning_code import ENTRIES_WAIT, NO_CENTRE, NOT_A_CODE, NOT_KEPT, SET_UP_ALREADY
 from kiosk.errors import ConfigError, OutboxError, ProvisionError, SealError
@@ -240,8 +241,7 @@ def spooled(runtime_dir: Path) -> Spooled | None:
     """Take the code that waits, if one does."""
     path = runtime_dir / SPOOL
     try:
-        with path.open("rb") as file:
-            lines = file.read(_SPOOL_BYTES).decode("ascii", "replace").splitlines()
+        lines = shared.read(path, _SPOOL_BYTES).decode("ascii", "replace").splitlines()
         path.unlink()
     except OSError:
         return None
@@ -329,8 +329,9 @@ def renew_if_due(config: Config, now: Moment) -> bool:
         return False
     if now.wall_ns / 1e9 < valid.from_s + RENEW_SHARE * (valid.until_s - valid.from_s):
         return False
-    folder, key = identity.folder_in(config.state.dir), identity.new_key()
+    folder = identity.folder_in(config.state.dir)
     try:
+        key = identity.pending_key(config.state.dir, identity.certificate_hash(config.state.dir))
         answer = enrolment.renewed(config.trust.enrolment, folder, config.kiosk.id, key, config.state.runtime_dir)
         identity.renew(config.state.dir, key, answer.certificate)
         keys = _newest_keys(config, answer.authority_keys)

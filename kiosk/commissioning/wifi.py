@@ -25,7 +25,6 @@ import os
 import re
 import secrets
 import shutil
-import stat
 import subprocess
 import time
 from contextlib import suppress
@@ -33,7 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kiosk.commissioning import identity
-from kiosk.disk import durable
+from kiosk.disk import durable, shared
 from kiosk.envelopes.provisioning_code import NO_WIFI, NOT_KEPT, Wifi, wifi_of
 from kiosk.errors import ProvisionError
 from kiosk.language.message import say
@@ -185,15 +184,9 @@ def _ran(argv: list[str], timeout_s: float, well: str) -> str:
 def _wish_in(path: Path) -> tuple[str, Wifi]:
     """The wish's own name and its network; root follows no link of the uplink's, and waits for no pipe."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        content = shared.read(path, _LARGEST_BYTES)
     except OSError as error:
         raise ProvisionError(NO_WIFI, f"{path}: {error.strerror}", hint=_HINT) from error
-    try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise ProvisionError(NO_WIFI, f"{path} is no file", hint=_HINT)
-        content = os.read(handle, _LARGEST_BYTES)
-    finally:
-        os.close(handle)
     try:
         name, *network = json.loads(content)
         wifi = wifi_of(network)
@@ -207,7 +200,7 @@ def _wish_in(path: Path) -> tuple[str, Wifi]:
 def _state_of(runtime_dir: Path, name: str) -> str:
     """What became of this wish since the boot; empty if nothing yet."""
     try:
-        words = (runtime_dir / MARK).read_text("ascii", "replace").split()
+        words = shared.read(runtime_dir / MARK).decode("ascii", "replace").split()
     except OSError:
         return ""
     return words[1] if len(words) == 2 and words[0] == name else ""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from kiosk import health
 from kiosk.cues import CUES, CueName
-from kiosk.disk import durable
+from kiosk.disk import durable, shared
 from kiosk.envelopes.remote import Verb
 from kiosk.errors import RestartRequestedError
 from kiosk.log import line
@@ -87,7 +87,7 @@ def sound_of(config: Config) -> Sound:
     """How loud the station is: as configured, or as a command has set it; quiet hours are never louder than that."""
     sound = config.sound
     try:
-        percent = json.loads((config.state.dir / _VOLUME).read_bytes())["volume_percent"]
+        percent = json.loads(shared.read(config.state.dir / _VOLUME))["volume_percent"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return sound
     if type(percent) is not int or not 0 <= percent <= 100:

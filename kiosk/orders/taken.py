@@ -10,7 +10,7 @@ import logging
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from kiosk.disk import durable
+from kiosk.disk import durable, shared
 from kiosk.log import line
 
 if TYPE_CHECKING:
@@ -82,8 +82,7 @@ class Taken:
     def _read(self) -> tuple[bool, Last | None]:
         """Whether the counter can be believed, and the last command."""
         try:
-            with self._path.open("rb") as file:
-                kept = json.loads(file.read(_LARGEST_BYTES))
+            kept = json.loads(shared.read(self._path, _LARGEST_BYTES))
             texts = [str(kept[key]) for key in ("verb", "state", "detail", "boot_id")]
             return True, Last(str(kept["id"]), int(kept["counter"]), *texts)
         except FileNotFoundError:

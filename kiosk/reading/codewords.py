@@ -14,11 +14,15 @@ Sources:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
+from math import factorial, log2
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from segno import consts
+
+from kiosk.reading.patterns import known, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,8 +34,11 @@ if TYPE_CHECKING:
     Trust = NDArray[np.float32]
 
 STRUCTURED_APPEND = 0b0011
-MARGIN = 4
-"""So many check codewords of a block are never spent on erasures: what is mended must also be proved."""
+MARGIN = 2
+"""So many check codewords of a block are never spent on erasures."""
+PROOF_BITS = 32.0
+"""What is mended must also be proved: the check codewords that are left over in all blocks, eight bits each, and with `n` errors mended the logarithm
+of `n!`, which is how rare it is that so many seem to mend what is no codeword at all."""
 _MASKS = (
     lambda row, column: (row + column) % 2 == 0,
     lambda row, _column: row % 2 == 0,
@@ -64,11 +71,6 @@ _POWERS, _LOGARITHMS = _field()
 _POWERS_ARRAY, _LOGARITHMS_ARRAY = np.array(_POWERS, np.int16), np.array(_LOGARITHMS, np.int16)
 
 
-def version_of(modules: int) -> int:
-    """Version of a symbol, 1 to 40, by its modules across."""
-    return (modules - 17) // 4
-
-
 def format_of(symbol: Modules) -> tuple[int, int, int]:
     """Level of error correction and mask, as the nearest of the 32 formats says it.
 
@@ -91,10 +93,15 @@ def _format_places(size: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return rows, columns
 
 
-def upright(symbol: Modules) -> Modules:
-    """The symbol, transposed if it is seen in a mirror, which its format tells."""
+def is_mirrored(symbol: Modules) -> bool:
+    """Whether a symbol is seen in a mirror, which its format tells."""
     differs = format_of(symbol)[2]
-    return symbol.T if differs and format_of(symbol.T)[2] < differs else symbol
+    return differs > 0 and format_of(symbol.T)[2] < differs
+
+
+def upright(symbol: Modules) -> Modules:
+    """The symbol, transposed if it is seen in a mirror."""
+    return symbol.T if is_mirrored(symbol) else symbol
 
 
 def mode_of(symbol: Modules) -> int:
@@ -113,52 +120,80 @@ def start_of(symbol: Modules) -> int | None:
     Args:
         symbol: Upright and square, of a version's size.
     """
-    level, mask, _ = format_of(symbol)
-    places = _places(symbol.shape[0])
-    codewords = np.packbits(symbol[places] ^ _mask(mask, symbol.shape[0])[places])
-    of_block, data = _blocks(version_of(symbol.shape[0]), level)[0]
-    block = mended(codewords[of_block], len(of_block) - data)
+    laid = _laid(symbol)
+    of_block, data = laid.blocks[0]
+    block = mended(laid.codewords[of_block], len(of_block) - data)
     return None if block is None else int(block[0])
 
 
 def corrected(symbol: Modules, trust: Trust | None = None) -> list[tuple[Bytes, int]] | None:
-    """The corrected blocks of a symbol, each with how many of its codewords are data; None if one cannot be mended.
+    """The corrected blocks of a symbol, each with how many of its codewords are data; None if one cannot be mended, or if all of it could be chance.
 
     Args:
         symbol: Upright and square, of a version's size.
-        trust: How far each module is to be trusted, in any unit, if that is known: of the least trusted codewords some are erasures [3].
+        trust: How far each module is to be trusted, in any unit, if that is known: of the least trusted codewords some are erasures, as
+            few as will do [3].
     """
-    level, mask, _ = format_of(symbol)
-    places = _places(symbol.shape[0])
-    codewords = np.packbits(symbol[places] ^ _mask(mask, symbol.shape[0])[places])
-    order = None if trust is None else trust[places].reshape(-1, 8).min(1)
-    blocks = []
-    for places_of_block, data in _blocks(version_of(symbol.shape[0]), level):
-        doubted = [] if order is None else np.argsort(order[places_of_block], kind="stable").tolist()
-        checks = len(places_of_block) - data
-        block = mended(codewords[places_of_block], checks, doubted[: max(0, checks - MARGIN) // 2])
-        if block is None:
+    laid = _laid(symbol)
+    order = None if trust is None else trust[laid.places].reshape(-1, 8).min(1)
+    blocks, proof_bits = [], 0.0
+    for of_block, data in laid.blocks:
+        seen, checks = laid.codewords[of_block], len(of_block) - data
+        doubted = [] if order is None else np.argsort(order[of_block], kind="stable").tolist()
+        most = max(0, checks - MARGIN)
+        for erased in sorted({most * quarters // 4 for quarters in range(5)}) if doubted else (0,):
+            block = mended(seen, checks, doubted[:erased])
+            if block is not None:
+                break
+        else:
             return None
         blocks.append((block, data))
-    return blocks
+        errors = int(np.delete(block != seen, doubted[:erased]).sum())
+        proof_bits += 8 * (checks - erased - 2 * errors) + log2(factorial(errors))
+    return blocks if proof_bits >= PROOF_BITS else None
 
 
 def redrawn(symbol: Modules, blocks: Sequence[tuple[Bytes, int]]) -> Modules:
-    """The symbol with these codewords in the place of its own.
+    """The symbol with these codewords in the place of its own, and its format as it should be.
 
     Args:
         symbol: Upright; its other modules stay.
         blocks: As `corrected` gives them.
     """
-    level, mask, _ = format_of(symbol)
-    places = _places(symbol.shape[0])
-    layout = _blocks(version_of(symbol.shape[0]), level)
-    codewords = np.zeros(len(places[0]) // 8, np.uint8)
-    for (block, _), (places_of_block, _) in zip(blocks, layout, strict=True):
-        codewords[places_of_block] = block
+    laid = _laid(symbol)
+    codewords = np.zeros_like(laid.codewords)
+    for (block, _), (of_block, _) in zip(blocks, laid.blocks, strict=True):
+        codewords[of_block] = block
     drawn = symbol.copy()
-    drawn[places] = np.unpackbits(codewords).astype(bool) ^ _mask(mask, symbol.shape[0])[places]
+    drawn[laid.places] = np.unpackbits(codewords).astype(bool) ^ laid.masked
+    level, mask, _ = format_of(symbol)
+    drawn[_format_places(symbol.shape[0])] = _FORMATS_TWICE[level << 3 | mask]
     return drawn
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Laid:
+    """Where a symbol's data are, as its format and its size say it.
+
+    Attributes:
+        places: Rows and columns of the data's modules in their order.
+        masked: Which of these modules the mask inverts.
+        codewords: What they say, in the interleaved order.
+        blocks: As `_blocks` gives them.
+    """
+
+    places: tuple[NDArray[np.intp], NDArray[np.intp]]
+    masked: Modules
+    codewords: Bytes
+    blocks: list[tuple[NDArray[np.intp], int]]
+
+
+def _laid(symbol: Modules) -> _Laid:
+    level, mask, _ = format_of(symbol)
+    size = symbol.shape[0]
+    places = _places(size)
+    masked = _mask(mask, size)[places]
+    return _Laid(places, masked, np.packbits(symbol[places] ^ masked), _blocks(version_of(size), level))
 
 
 def mended(block: Bytes, checks: int, erased: Sequence[int] = ()) -> Bytes | None:
@@ -192,8 +227,6 @@ def mended(block: Bytes, checks: int, erased: Sequence[int] = ()) -> Bytes | Non
         exponent = last - place
         below = _at(slope, _ORDER - exponent)
         above = _at(evaluator, _ORDER - exponent)
-        if below == 0:
-            return None
         good[place] ^= _divided(above, below)
     return None if any(_syndromes(good, checks)) else good
 
@@ -225,8 +258,7 @@ def _berlekamp_massey(syndromes: list[int], erasures: list[int], erased: int) ->
         known = erased + step
         discrepancy = syndromes[known]
         for index in range(1, len(locator)):
-            if index <= known:
-                discrepancy ^= _product(locator[-1 - index], syndromes[known - index])
+            discrepancy ^= _product(locator[-1 - index], syndromes[known - index])
         before = [*before, 0]
         if discrepancy:
             if len(before) > len(locator):
@@ -277,18 +309,9 @@ def _mask(mask: int, size: int) -> Modules:
 
 @cache
 def function_patterns(size: int) -> Modules:
-    """Where a symbol of this size has no data: finder, timing and alignment patterns, format and version."""
-    taken = np.zeros((size, size), bool)
+    """Where a symbol of this size has no data: what is known of it, and its format."""
+    taken: Modules = known(size) != 0
     taken[:9, :9] = taken[:9, -8:] = taken[-8:, :9] = True
-    taken[6] = taken[:, 6] = True
-    version = version_of(size)
-    middles: tuple[int, ...] = consts.ALIGNMENT_POS[version - 2] if version > 1 else ()
-    for row in middles:
-        for column in middles:
-            if (row, column) not in {(6, 6), (6, size - 7), (size - 7, 6)}:
-                taken[row - 2 : row + 3, column - 2 : column + 3] = True
-    if version >= 7:
-        taken[:6, -11:-8] = taken[-11:-8, :6] = True
     return taken
 
 

@@ -1,12 +1,13 @@
-"""Codes found by their finder patterns alone: where zxing-cpp sees none because the ground, a crack or a stamp touches them.
+"""Codes found by their finder patterns alone: where zxing-cpp sees none because the ground, a crack or a stamp touches them, or blur has taken them.
 
 A finder pattern is a dark square in a bright ring in a dark ring. Only the bright ring is asked for, as a contour with one dark square in it of
 nine twenty-fifths of its area: what is printed up to the code's edge, or smeared over it, does not change that. Three of them at the
-corners of a half square are a code; how many modules it has is what its timing patterns fit best.
+corners of a half square may be a code; `fit` says whether they are, and how it lies. What is too soft for a ring to be seen is sharpened and
+looked at again.
 
 Units: `_px` pixels.
 
-Source: ISO/IEC 18004, 6.3.3 (finder pattern), 6.3.5 (timing pattern), 6.3.6 and annex E (alignment patterns).
+Source: ISO/IEC 18004, 6.3.3 (finder pattern).
 """
 
 from __future__ import annotations
@@ -14,16 +15,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import combinations
 from math import hypot
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
+
+from kiosk.reading.fit import fitted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
+    from kiosk.reading.fit import Fit
     from kiosk.reading.symbol import Corners
 
     Luma = NDArray[np.uint8]
@@ -33,11 +37,15 @@ PIXELS_MAX = 90_000
 """A larger part is made smaller: what fills it has larger modules."""
 CANDIDATES_MAX = 8
 """Of more candidates only the roundest are combined."""
+SMOOTH_PX, LARGER = 0.6, 1.3
+"""Noise is taken away by so much of a blur; what is sharpened is made so much larger."""
 MODULE_MIN_PX = 1.2
+RING_SHARE_MAX = 0.4
+"""A ring is no larger than so much of the part: in the smallest symbol, tilted, it is a quarter."""
 RING = (5 / 3) ** 2
 """The ring's outer square against the dark one inside it."""
-FITS_MIN = 0.45
-"""The timing patterns' mean contrast, -1 to 1: less is no code."""
+CLEAR = 7.0
+"""Where a code's patterns are seen so clearly, nothing else is tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +56,13 @@ class Finder:
         middle: x and y, in pixels.
         module_px: Width of a module.
         error: How far its areas are from what they should be, 0 for not at all.
+        is_inverted: Whether its ring is dark.
     """
 
     middle: Point
     module_px: float
     error: float
+    is_inverted: bool
 
 
 def code_in(luma: Luma) -> tuple[Corners, int] | None:
@@ -61,34 +71,63 @@ def code_in(luma: Luma) -> tuple[Corners, int] | None:
     Args:
         luma: A part of a picture with the texture of a code.
     """
-    found: list[tuple[float, Corners, int]] = []
     scale = min(1.0, (PIXELS_MAX / luma.size) ** 0.5)
     if scale < 1:
         luma = np.asarray(cv2.resize(luma, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
-    block_px = max(11, min(luma.shape) // 18 | 1)
-    binary = cv2.adaptiveThreshold(luma, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY, block_px, 2)
-    for picture, sign in ((binary, 1), (cv2.bitwise_not(binary), -1)):
-        finders = sorted(_finders(np.asarray(picture, np.uint8)), key=lambda each: each.error)[:CANDIDATES_MAX]
-        found += [each for each in _fitted(luma, finders, sign) if each[0] > FITS_MIN]
-        if found:
-            break
-    if not found:
-        return None
-    _, corners, modules = max(found, key=lambda each: each[0])
-    return _scaled(corners, 1 / scale), modules
+    likeliest: Fit | None = None
+    for fit in _fits(luma):
+        if fit.is_code and (likeliest is None or fit.clear > likeliest.clear):
+            likeliest = fit
+            if fit.clear > CLEAR:
+                break
+    return None if likeliest is None else (_scaled(likeliest.corners(), 1 / scale), likeliest.modules)
 
 
-def _finders(binary: Luma) -> Iterator[Finder]:
-    """Bright rings with one dark square inside."""
-    contours, hierarchy = cv2.findContours(binary, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+def _fits(luma: Luma) -> Iterator[Fit]:
+    """Codes that there may be, the likelier ways to see them first: as it is, sharpened; dark on bright, bright on dark."""
+    smooth = np.asarray(cv2.GaussianBlur(luma, (0, 0), SMOOTH_PX), np.uint8)
+    dark_low = smooth.astype(np.float32)
+    for is_soft in (False, True):
+        picture, larger, below = (_sharpened(smooth), LARGER, 5) if is_soft else (smooth, 1.0, 0)
+        finders = sorted(_finders(picture, larger, below), key=lambda each: each.error)
+        for inverted in (False, True):
+            alike = [each for each in finders if each.is_inverted == inverted][:CANDIDATES_MAX]
+            for three in combinations(alike, 3):
+                sizes = [each.module_px for each in three]
+                placed = None if max(sizes) > 1.7 * min(sizes) else _placed([each.middle for each in three])
+                seen = 255 - dark_low if inverted else dark_low
+                fit = None if placed is None else fitted(seen, placed, sum(sizes) / 3)
+                if fit is not None:
+                    yield fit
+
+
+def _sharpened(smooth: Luma) -> Luma:
+    """A little larger, and what is soft made steep."""
+    large = cv2.resize(smooth, None, fx=LARGER, fy=LARGER, interpolation=cv2.INTER_CUBIC)
+    around = cv2.GaussianBlur(large, (0, 0), 2 * LARGER)
+    return np.asarray(cv2.addWeighted(large, 4, around, -3, 0), np.uint8)
+
+
+def _finders(picture: Luma, larger: float, below: int) -> Iterator[Finder]:
+    """Rings with one square inside.
+
+    Args:
+        picture: The picture.
+        larger: So many times larger it is than the picture that the places are of.
+        below: What is darker than its surroundings by more than so much is dark.
+    """
+    block_px = max(11, min(picture.shape) // 18 | 1)
+    bright = cv2.adaptiveThreshold(picture, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY, block_px, below)
+    contours, hierarchy = cv2.findContours(bright, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)
     tree = np.asarray(hierarchy).reshape(-1, 4) if contours else np.empty((0, 4), np.int32)
-    for index in np.flatnonzero((tree[:, 3] < 0) & (tree[:, 2] >= 0)).tolist():
-        child = int(tree[index, 2])
-        ring = cv2.contourArea(contours[index])
-        if ring < (5 * MODULE_MIN_PX) ** 2:
+    least, most = (5 * MODULE_MIN_PX * larger) ** 2, (RING_SHARE_MAX * max(picture.shape)) ** 2
+    for index in np.flatnonzero(tree[:, 2] >= 0).tolist():
+        ring, is_inverted = _area_px(contours[index])
+        if not least < ring < most:
             continue
+        child = int(tree[index, 2])
         while child >= 0:
-            inner = cv2.contourArea(contours[child])
+            inner, _ = _area_px(contours[child])
             if 0.1 * ring < inner < 0.75 * ring:
                 break
             child = int(tree[child, 0])
@@ -101,33 +140,20 @@ def _finders(binary: Luma) -> Iterator[Finder]:
         off = float(np.hypot(*(middle - ring_middle))) / module_px
         error = abs(float(np.log(ring / inner / RING))) + off + _roughness(np.asarray(contours[index], np.int32))
         if off < 1 and error < 1.6:
-            yield Finder((middle + ring_middle) / 2, module_px, error)
+            yield Finder(((middle + ring_middle) / 2 + 0.5) / larger - 0.5, module_px / larger, error, is_inverted)
+
+
+def _area_px(contour: Any) -> tuple[float, bool]:  # noqa: ANN401  OpenCV has no types
+    """Of what a contour is drawn around, and whether that is dark: contours run through the middles of bright pixels, half a pixel from the edge."""
+    area = cv2.contourArea(contour, oriented=True)
+    is_dark = area > 0
+    return max(1.0, float(np.sqrt(abs(area))) + (-1 if is_dark else 1)) ** 2, is_dark
 
 
 def _roughness(contour: NDArray[np.int32]) -> float:
     """How much a contour is not a square: 0 where its area is that of the least rectangle around it."""
     _, (width, height), _ = cv2.minAreaRect(contour)
     return 1 - cv2.contourArea(contour) / max(1.0, width * height) + abs(float(np.log((width + 1) / (height + 1)))) / 2
-
-
-def _fitted(luma: Luma, finders: list[Finder], sign: int) -> Iterator[tuple[float, Corners, int]]:
-    smooth = np.asarray(cv2.GaussianBlur(luma, (3, 3), 0), np.uint8)
-    for three in combinations(finders, 3):
-        sizes = [each.module_px for each in three]
-        if max(sizes) > 1.7 * min(sizes) or (placed := _placed([each.middle for each in three])) is None:
-            continue
-        corner, right, below = placed
-        module_px = float(np.mean(sizes))
-        across = (hypot(*(right - corner)) + hypot(*(below - corner))) / 2 / module_px + 7
-        nearest = round((across - 17) / 4)
-        fits = [
-            (_timing(smooth, corner, right, below, 17 + 4 * version) * sign, 17 + 4 * version)
-            for version in range(max(1, nearest - 2 - nearest // 6), min(40, nearest + 2 + nearest // 6) + 1)
-        ]
-        if not fits:
-            continue
-        fit, modules = max(fits)
-        yield fit, _corners(corner, right, below, modules), modules
 
 
 def _placed(middles: list[Point]) -> tuple[Point, Point, Point] | None:
@@ -143,28 +169,6 @@ def _placed(middles: list[Point]) -> tuple[Point, Point, Point] | None:
             turned = first[0] * second[1] - first[1] * second[0] > 0
             return (corner, one, other) if turned else (corner, other, one)
     return None
-
-
-def _timing(luma: Luma, corner: Point, right: Point, below: Point, modules: int) -> float:
-    """How well both timing patterns fit so many modules: mean contrast between what should be dark and bright, of the contrast there."""
-    u, v = (right - corner) / (modules - 7), (below - corner) / (modules - 7)
-    steps = np.arange(8, modules - 8)
-    along = steps[:, None] - 3.0
-    places = np.concatenate([corner + along * u + 3 * v, corner + 3 * u + along * v]).astype(np.float32)
-    values = cv2.remap(luma, places[None, :, 0], places[None, :, 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    seen = values[0].astype(np.float64).reshape(2, -1)
-    seen -= seen.mean(1, keepdims=True)
-    dark = np.where(steps % 2 == 0, -1.0, 1.0)
-    return float((seen * dark).mean() / (np.abs(seen).mean() + 4))
-
-
-def _corners(corner: Point, right: Point, below: Point, modules: int) -> Corners:
-    """The fourth as in a parallelogram."""
-    u, v = (right - corner) / (modules - 7), (below - corner) / (modules - 7)
-    last = modules - 3.5
-    ends = (corner + a * u + b * v for a, b in ((-3.5, -3.5), (last, -3.5), (last, last), (-3.5, last)))
-    first, second, third, fourth = ((float(x) + 0.5, float(y) + 0.5) for x, y in ends)
-    return first, second, third, fourth
 
 
 def _scaled(corners: Corners, scale: float) -> Corners:

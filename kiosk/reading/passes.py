@@ -41,6 +41,7 @@ PIXELS_MAX = 4_000_000
 CHEAP = "zxing"
 PLAIN = "plain"
 GRID = "grid"
+BENDS = "bends"
 FINDERS = "finders"
 ZBAR = "zbar"
 SYMBOLS = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCodeModel1, zxingcpp.BarcodeFormat.QRCodeModel2])
@@ -207,9 +208,10 @@ RECIPES = (
 )  # fmt: skip
 PLANS = (
     Plan(CHEAP, _WHOLE, 1.2),
-    Plan(GRID, Scope.NEAR, 0.0, fixed_mpx=5.5),
+    Plan(GRID, Scope.NEAR, 0.0, fixed_mpx=4.5),
+    Plan(BENDS, Scope.NEAR, 0.0, fixed_mpx=11.0),
     *(recipe.plan for recipe in RECIPES),
-    Plan(FINDERS, _REGION, 50.0, fixed_mpx=1.5, most_mpx=finders.PIXELS_MAX / 1e6),
+    Plan(FINDERS, _REGION, 58.0, fixed_mpx=1.2, most_mpx=finders.PIXELS_MAX / 1e6),
     Plan(ZBAR, _REGION, 18.0),
 )
 _BY_NAME = {recipe.plan.name: recipe for recipe in RECIPES}
@@ -241,7 +243,7 @@ def read_region(name: str, luma: Luma, box: Box) -> list[Found]:
     codes = zxingcpp.read_barcodes(
         prepared, formats=SYMBOLS, binarizer=recipe.binarizer, try_downscale=False, return_errors=True
     )
-    return _found(codes, np.array([[1, 0, left], [0, 1, top], [0, 0, 1]]) @ back)
+    return _found(codes, _at(box) @ back)
 
 
 def found_by_corners(luma: Luma, box: Box) -> Found | None:
@@ -257,7 +259,7 @@ def found_by_corners(luma: Luma, box: Box) -> Found | None:
     if code is None:
         return None
     corners, modules = code
-    return Found(b"", _moved(corners, np.array([[1.0, 0, left], [0, 1, top], [0, 0, 1]])), modules)
+    return Found(b"", _moved(corners, _at(box)), modules)
 
 
 def read_by_zbar(scanner: ZbarScanner, luma: Luma, box: Box) -> list[Found]:
@@ -331,6 +333,11 @@ def _found(codes: list[Any], to_whole: NDArray[np.float64]) -> list[Found]:
         payload = bytes(code.bytes) if code.valid else b""
         found.append(Found(payload, _moved(corners_px(code.position), to_whole), modules_of(code)))
     return found
+
+
+def _at(box: Box) -> NDArray[np.float64]:
+    """The matrix that leads from the pixels of a part to those of the whole picture."""
+    return np.array([[1.0, 0.0, box[0]], [0.0, 1.0, box[1]], [0.0, 0.0, 1.0]])
 
 
 def _moved(corners: Corners, matrix: NDArray[np.float64]) -> Corners:

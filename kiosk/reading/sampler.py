@@ -1,35 +1,36 @@
 """A code's modules, as bright as they were seen, become its symbol: thresholds, known patterns, and error correction that heeds doubt.
 
-zxing-cpp decides module by module and forgets how sure it was. Here the modules that are near the threshold, as under a lamp's reflection, are the
-first that are given up as erasures. The finder and timing patterns, which are known, are drawn over what was seen of them [1]. What
-comes out is the symbol without an error, as a clean picture; its text is zxing-cpp's to read, which knows the modes.
-
-Source: [1] ISO/IEC 18004, 6.3: function patterns.
+zxing-cpp decides module by module and forgets how sure it was. Here a plain threshold is tried first. Then what blur has mixed is told apart
+(`equaliser`), against the surroundings of a few modules, and against those of a row and of a column: then bands of light, and lines where no ink
+came, are gone. What is least sure is given up first as erasures. What comes out is the symbol without an error, as a
+clean picture; its text is zxing-cpp's to read, which knows the modes.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from kiosk.reading import codewords
+from kiosk.reading.equaliser import equalised, levelled, sharpened, surroundings
+from kiosk.reading.patterns import agreement, drawn_over
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from kiosk.reading.grid import Field
 
 FORMAT_DIFFERS_MAX = 7
 """Of the format's thirty bits; a symbol of chance differs by about ten from the nearest of the formats."""
-DOUBTED_MAX = 1
-"""With erasures so many of the thresholds are tried again."""
+AGREES_MIN = 0.6
+"""Modules that agree less with the function patterns are no code, or not where they were thought to be."""
+NEARLY = 0.9
+"""And a row or a column is asked only where it agrees nearly as well: where there are no bands, it says less."""
+AROUND_M = ((7, 7), (13, 1), (1, 13))
+"""Against what a module is judged, one after the other: modules across and down."""
 _DRAWN_PX = 3
 _QUIET_M = 4
-_AROUND = np.array([[0, -1, 0], [-1, 0, -1], [0, -1, 0]], np.float32)
 
 
 def picture_of(cells: Field) -> NDArray[np.uint8] | None:
@@ -38,58 +39,27 @@ def picture_of(cells: Field) -> NDArray[np.uint8] | None:
     Args:
         cells: The brightness of each module, dark modules low.
     """
-    seen = []
-    for inked in _inks(cells):
-        symbol = with_patterns(inked > 0)
-        is_mirrored = codewords.format_of(symbol.T)[2] < codewords.format_of(symbol)[2]
-        symbol, ink = (symbol.T, inked.T) if is_mirrored else (symbol, inked)
-        if codewords.format_of(symbol)[2] <= FORMAT_DIFFERS_MAX:
-            if (blocks := codewords.corrected(symbol)) is not None:
-                return _drawn(codewords.redrawn(symbol, blocks))
-            seen.append((symbol, np.abs(ink)))
-    for symbol, trust in seen[:DOUBTED_MAX]:
-        if (blocks := codewords.corrected(symbol, trust)) is not None:
-            return _drawn(codewords.redrawn(symbol, blocks))
-    return None
+    sharp = sharpened(cells, 0.6)
+    symbol = _mended(surroundings(sharp, (9, 9)) - sharp, has_doubts=False)
+    least = AGREES_MIN
+    for around_m in AROUND_M if symbol is None else ():
+        ink = levelled(cells, around_m)
+        agrees = agreement(ink)
+        if agrees >= least and (symbol := _mended(equalised(ink), has_doubts=True)) is not None:
+            break
+        least = max(least, NEARLY * agrees)
+    return None if symbol is None else _drawn(symbol)
 
 
-def with_patterns(dark: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Draw the finder and timing patterns over what was seen of them.
-
-    Args:
-        dark: A symbol.
-    """
-    count = dark.shape[0]
-    marked = dark.copy()
-    timing = np.arange(8, count - 8) % 2 == 0
-    marked[6, 8 : count - 8] = timing
-    marked[8 : count - 8, 6] = timing
-    finder = np.ones((7, 7), np.bool_)
-    finder[1:6, 1:6] = False
-    finder[2:5, 2:5] = True
-    for row, column in ((0, 0), (0, count - 7), (count - 7, 0)):
-        marked[max(0, row - 1) : row + 8, max(0, column - 1) : column + 8] = False
-        marked[row : row + 7, column : column + 7] = finder
-    return marked
-
-
-def _inks(cells: Field) -> Iterator[Field]:
-    """How much darker each module is than a threshold, by one threshold after the other, what reads most first."""
-    yield _surroundings(sharp := _sharpened(cells, 0.6), 9) - sharp
-    yield _surroundings(cells, 9) - cells
-    yield _surroundings(sharp := _sharpened(cells, 0.25), 7) - sharp
-
-
-def _surroundings(cells: Field, modules: int) -> Field:
-    mean = cv2.blur(cells, (modules, modules), borderType=cv2.BORDER_REFLECT_101)
-    return np.asarray(cv2.GaussianBlur(mean, (3, 3), 0), np.float32)
-
-
-def _sharpened(cells: Field, amount: float) -> Field:
-    """Take from each module what blur has brought it from its four neighbours."""
-    kernel = amount * _AROUND
-    kernel[1, 1] = 1 + 4 * amount
-    return np.asarray(cv2.filter2D(cells, -1, kernel, borderType=cv2.BORDER_REPLICATE), np.float32)
+def _mended(ink: Field, *, has_doubts: bool) -> NDArray[np.bool_] | None:
+    """The symbol without an error; None if that is not to be had."""
+    symbol = drawn_over(ink > 0)
+    if codewords.is_mirrored(symbol):
+        symbol, ink = symbol.T, ink.T
+    if codewords.format_of(symbol)[2] > FORMAT_DIFFERS_MAX:
+        return None
+    blocks = codewords.corrected(symbol, np.abs(ink) if has_doubts else None)
+    return None if blocks is None else codewords.redrawn(symbol, blocks)
 
 
 def _drawn(dark: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 import zstandard
 
+from kiosk.disk import shared
 from kiosk.errors import ConfigError
 from kiosk.orders import diagnostics
 from kiosk.trust import fleet_keys
@@ -72,7 +73,10 @@ def write(path: Path, config: Config, outbox: Outbox | None, now: Moment) -> lis
         contents["diagnostics.json"] = json.dumps(message, indent=1, ensure_ascii=False)
     for pattern in MARKS:
         for found in sorted(config.state.runtime_dir.glob(pattern)):
-            contents[f"marks/{found.name}"] = found.read_text("utf-8", "replace")[:LARGEST_MARK_BYTES]
+            try:
+                contents[f"marks/{found.name}"] = shared.read(found, LARGEST_MARK_BYTES).decode("utf-8", "replace")
+            except OSError as error:  # a link, a pipe, a device: whatever a service has put there is not looked through
+                contents[f"marks/{found.name}.refused"] = f"{error.strerror}\n"
     for name, argv in _COMMANDS.items():
         contents[name] = _said(argv)
     with zipfile.ZipFile(path, "x", zipfile.ZIP_DEFLATED) as bundle:

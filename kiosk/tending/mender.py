@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from kiosk import health
-from kiosk.disk import durable
+from kiosk.disk import durable, shared
 from kiosk.log import line
 from kiosk.orders.executor import REBOOT_FILE
 from kiosk.tending import mending
@@ -131,7 +131,7 @@ class Mender:
 
     def _kept(self) -> dict[str, int]:
         try:
-            kept = json.loads((self._config.state.dir / _KEPT).read_bytes())
+            kept = json.loads(shared.read(self._config.state.dir / _KEPT))
             return {part: max(0, int(kept[part])) for part in _APART_S}
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return dict.fromkeys(_APART_S, 0)

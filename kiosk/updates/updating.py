@@ -9,12 +9,10 @@ Nothing here is believed by root but the fleet's signature on the order, and RAU
 from __future__ import annotations
 
 import json
-import os
-import stat
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from kiosk.disk import durable
+from kiosk.disk import durable, shared
 from kiosk.envelopes import remote
 from kiosk.updates.rules import Found, Mark, State, standing, unfit
 
@@ -44,14 +42,9 @@ def inbox_of(state_dir: Path) -> Path:
 def small_file(path: Path) -> bytes | None:
     """What is in a file of at most 4 KiB; None for anything else, a link or a pipe too."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        return shared.read(path, _LARGEST_BYTES)
     except OSError:
         return None
-    with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            return None
-        content = file.read(_LARGEST_BYTES + 1)
-    return content if len(content) <= _LARGEST_BYTES else None
 
 
 def version_of(path: Path) -> str:

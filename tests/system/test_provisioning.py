@@ -23,7 +23,6 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
-import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -31,12 +30,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from central import paper
 from central.__main__ import main as central
 from central.fleet import authority, invitation
-from central.fleet.enrolment_server import LARGEST_BODY_BYTES, EnrolmentServer
+from central.fleet.enrolment_server import LARGEST_BODY_BYTES
 from central.fleet.registry import Fleet
 from central.keys import signing_key
 from central.ledgers.sqlite import SqliteLedger
 from kiosk.__main__ import main as kiosk
-from kiosk.clock import SystemClock, keep_anchor
+from kiosk.clock import SystemClock
 from kiosk.commissioning import enrolment, identity, provision, wifi
 from kiosk.config import Config
 from kiosk.delivery import mqtt
@@ -55,7 +54,6 @@ from kiosk.envelopes.provisioning_code import (
     REFUSED,
     SET_UP_ALREADY,
     USED,
-    ProvisioningCode,
     Wifi,
 )
 from kiosk.envelopes.remote import Command, Verb
@@ -65,6 +63,7 @@ from kiosk.orders.executor import Executor
 from kiosk.outbox import Outbox
 from kiosk.settings import loader
 from kiosk.sim.cards import write_cards
+from tests.centres import Centre
 from tests.net import V4, Net
 from tests.running import until
 
@@ -75,69 +74,6 @@ pytestmark = [
 ]
 HOUR_S = 3600
 DAY_NS = 86_400_000_000_000
-
-
-class Centre:
-    """A broker as it ships, an enrolment server on a thread, and their fleet's folder."""
-
-    def __init__(self, broker: Any) -> None:
-        self.broker = broker
-        self.fleet: Path = broker.fleet
-        self.authority: authority.Authority = broker.authority
-        Fleet(self.fleet / "fleet.db").close()
-        self.server = EnrolmentServer(
-            ("127.0.0.1", 0), self.authority, self.fleet / "broker.pem", self.fleet / "broker.key", days=30
-        )
-        self.port = int(self.server.server_address[1])
-        self._thread = Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05})
-        self._thread.start()
-
-    def wanted(self, kiosk_id: str = "door-a", **changes: Any) -> ProvisioningCode:
-        """What a code shall say."""
-        code = ProvisioningCode(
-            kiosk_id, "office-1", (("main", Direction.IN),), f"127.0.0.1:{self.broker.port}", f"127.0.0.1:{self.port}",
-            b"", b"", 0, 0,
-        )  # fmt: skip
-        return replace(code, **changes)
-
-    def code(self, kiosk_id: str = "door-a", valid_s: int = HOUR_S, **changes: Any) -> str:
-        """A new code."""
-        with Fleet(self.fleet / "fleet.db") as registry:
-            return invitation.invite(registry, self.authority, self.wanted(kiosk_id, **changes), valid_s)
-
-    def stop(self) -> None:
-        """End the server."""
-        self.server.shutdown()
-        self._thread.join(10)
-        self.server.server_close()
-
-
-@pytest.fixture
-def centre(fleet_broker: Any) -> Iterator[Centre]:
-    """A centre that runs."""
-    running = Centre(fleet_broker)
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def board(tmp_path: Path, centre: Centre) -> Callable[..., Path]:
-    """A board's configuration, which names no kiosk."""
-
-    def make(name: str = "board", **sections: Any) -> Path:
-        folder = tmp_path / name
-        folder.mkdir(exist_ok=True)
-        values = {
-            "state": {"dir": str(folder / "state"), "runtime_dir": str(folder / "run")},
-            "trust": {"fleet_key_file": str(centre.fleet / "fleet.pem")},
-            "lanes": [{"panel": {"kind": "none"}}],
-            **sections,
-        }
-        path = folder / "kiosk.yaml"
-        path.write_text(yaml.safe_dump(values))
-        return path
-
-    return make
 
 
 def _number(path: Path, text: str, **how: Any) -> int:
@@ -457,48 +393,6 @@ def test_wireless_network_is_joined_first(
     assert stat.S_IMODE(wish.stat().st_mode) == 0o600
     assert kiosk(["wipe", "--config", str(path), "--yes"]) == 0
     assert not wish.exists()
-
-
-def test_certificate_is_renewed_in_time(centre: Centre, board: Callable[..., Path]) -> None:
-    """Not before two thirds of its life; then with a new key, by the present certificate; warned about if that fails."""
-    path = board()
-    provision.set_up(path, centre.code())
-    config = loader.load(path)
-    folder, now = identity.folder_in(config.state.dir), SystemClock().now()
-    old = x509.load_pem_x509_certificate((folder / "cert.pem").read_bytes())
-    assert not provision.renew_if_due(config, replace(now, wall_ns=now.wall_ns + 19 * DAY_NS))
-    assert (folder / "cert.pem").read_bytes() in (folder / "key.pem").read_bytes()
-    assert provision.renew_if_due(config, replace(now, wall_ns=now.wall_ns + 21 * DAY_NS))
-    new = x509.load_pem_x509_certificate((folder / "cert.pem").read_bytes())
-    assert new.public_key() != old.public_key()
-    assert new.subject == old.subject
-    assert probe(config, config.uplink.brokers[0], 5.0) == "speaks MQTT 5"
-    in_days = [replace(now, wall_ns=now.wall_ns + days * DAY_NS) for days in (23, 25, 31)]
-    assert [provision.warnings(config, then) for then in in_days] == [
-        [],
-        ["certificate-expiring"],
-        ["certificate-expired"],
-    ]
-    with Fleet(centre.fleet / "fleet.db") as registry:
-        registry.revoke("door-a")
-    assert not provision.renew_if_due(config, in_days[0])
-    assert x509.load_pem_x509_certificate((folder / "cert.pem").read_bytes()) == new
-
-
-def test_certificate_is_renewed_by_the_centres_time(
-    centre: Centre, board: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On a machine whose clock was never set; and a server whose certificate has expired by that time gets no request."""
-    path = board()
-    provision.set_up(path, centre.code())
-    config = loader.load(path)
-    monkeypatch.setattr(SystemClock, "_quality", lambda _self, _wall_ns: ClockQuality.UNSET)
-    clock, unset = SystemClock(config.state.runtime_dir), SystemClock().now()
-    assert not provision.renew_if_due(config, unset)
-    keep_anchor(config.state.runtime_dir, unset, unset.wall_ns + 40 * 365 * DAY_NS)
-    assert not provision.renew_if_due(config, clock.now())
-    keep_anchor(config.state.runtime_dir, unset, unset.wall_ns + 21 * DAY_NS)
-    assert provision.renew_if_due(config, clock.now())
 
 
 def _asked(

@@ -268,6 +268,21 @@ def test_revoked_certificate_is_refused(make_config: Callable[..., Config], flee
     assert _tried(make_config, fleet_broker.url, other)
 
 
+def test_centres_own_certificate_is_taken_back(make_config: Callable[..., Config], fleet_broker: Any) -> None:
+    """A stolen one of the operator comes in until it is revoked; its successor, of the same name, does after."""
+    place = ["--fleet", str(fleet_broker.fleet)]
+    for stem in ("stolen", "central-operator"):
+        assert central(["ca", "client", "central-operator", *place, "--as", stem]) == 0
+    assert _tried(make_config, fleet_broker.url, fleet_broker.files("stolen"))
+    serial = authority.serial_of((fleet_broker.fleet / "stolen.pem").read_bytes())
+    assert central(["ca", "revoke", f"{serial:x}", *place]) == 0
+    fleet_broker.reload()
+    time.sleep(0.5)
+    with pytest.raises(LinkError):
+        _tried(make_config, fleet_broker.url, fleet_broker.files("stolen"))
+    assert _tried(make_config, fleet_broker.url, fleet_broker.files("central-operator"))
+
+
 def test_connection_of_a_revoked_kiosk_is_cut(
     make_config: Callable[..., Config], fleet_broker: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 import segno
 
 from kiosk.reading import codewords
+from kiosk.reading.patterns import version_of
 
 
 def _symbol(random: Random) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
@@ -63,7 +64,7 @@ def test_what_is_not_trusted_is_given_up_first(seed: int) -> None:
     trust, seen = np.ones(symbol.shape, np.float32), symbol.copy()
     level, _, _ = codewords.format_of(symbol)
     rows, columns = codewords._places(symbol.shape[0])
-    for places, count in codewords._blocks(codewords.version_of(symbol.shape[0]), level):
+    for places, count in codewords._blocks(version_of(symbol.shape[0]), level):
         for place in random.sample(list(places), max(0, len(places) - count - codewords.MARGIN) // 2):
             bit = 8 * place + random.randrange(8)
             seen[rows[bit], columns[bit]] ^= True

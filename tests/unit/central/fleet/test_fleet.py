@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -18,11 +21,11 @@ from cryptography.x509.oid import NameOID
 
 from central.__main__ import main
 from central.fleet import authority
-from central.fleet.registry import Fleet, Refusal, RefusedError
+from central.fleet.registry import RENEWALS_A_DAY, Fleet, Refusal, RefusedError
 from kiosk.errors import FleetError
 
 LANES = (("main", "in"),)
-HOUR_S = 3600
+HOUR_S, DAY_S = 3600, 86_400
 
 
 @pytest.fixture
@@ -141,6 +144,120 @@ def test_states_of_a_station(fleet: Fleet) -> None:
         _invite(fleet, "central-collector")
     with pytest.raises(FleetError, match="no kiosk 'door-z'"):
         fleet.revoke("door-z")
+
+
+def _enrolled(fleet: Fleet, kiosk: str = "door-a", serial: int = 7) -> None:
+    fleet.claim(_invite(fleet, kiosk), b"key %d" % serial)
+    fleet.issued(kiosk, serial, b"key %d" % serial, int(time.time()) + 300 * DAY_S, b"pem", supersedes=True)
+
+
+def _issue(fleet: Fleet, serial: int, kiosk: str = "door-a") -> None:
+    fleet.issued(
+        kiosk, serial, b"key %d" % serial, int(time.time()) + 300 * DAY_S, b"pem %d" % serial, supersedes=False
+    )
+
+
+def _not_renewed(fleet: Fleet, serial: int, key: bytes) -> Refusal:
+    with pytest.raises(RefusedError) as caught:
+        fleet.renewal(serial, key)
+    return caught.value.refusal
+
+
+def test_certificate_is_renewed_for_one_key(fleet: Fleet) -> None:
+    """The same key gets the same answer again; another one is an alarm, for a while, and then nothing; a new set-up ends it."""
+    _enrolled(fleet)
+    assert [fleet.renewal(7, b"key 8") for _ in range(2)] == [("door-a", None)] * 2
+    _issue(fleet, 8)
+    assert fleet.renewal(7, b"key 8") == ("door-a", b"pem 8")
+    assert [station.copies for station in fleet.stations()] == [0]
+    for serial in range(9, 12):
+        assert fleet.renewal(7, b"key %d" % serial) == ("door-a", None)
+        _issue(fleet, serial)
+    assert _not_renewed(fleet, 7, b"key 12") is Refusal.USED
+    assert fleet.renewal(7, b"key 8") == ("door-a", b"pem 8"), "whoever came first is not shut out by the copy"
+    assert [station.copies for station in fleet.stations()] == [4]
+    _enrolled(fleet, serial=20)
+    assert [station.copies for station in fleet.stations()] == [0]
+    assert _not_renewed(fleet, 7, b"key 8") is Refusal.REVOKED
+
+
+def test_renewed_certificate_ends_after_a_while(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its successor may be on its way; then it is on the list, renews for nobody else, and still hands the lost answer out."""
+    _enrolled(fleet)
+    fleet.renewal(7, b"key 8")
+    _issue(fleet, 8)
+    began_s = time.time()
+    for days, listed in ((0, []), (6.9, []), (7.1, [7]), (299, [7]), (302, [])):
+        monkeypatch.setattr("central.fleet.registry.time.time", lambda days=days: began_s + days * DAY_S)
+        assert [serial for serial, _ in fleet.revoked()] == listed, days
+    monkeypatch.setattr("central.fleet.registry.time.time", lambda: began_s + 8 * DAY_S)
+    assert _not_renewed(fleet, 7, b"key 9") is Refusal.USED
+    assert fleet.renewal(7, b"key 8") == ("door-a", b"pem 8")
+
+
+def test_renewals_of_a_day_have_an_end(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many certificates a station asks for, one after another; its neighbours renew, and tomorrow it does."""
+    _enrolled(fleet)
+    _enrolled(fleet, "door-b", 1007)
+    for serial in range(7, 7 + RENEWALS_A_DAY):
+        assert fleet.renewal(serial, b"key %d" % (serial + 1)) == ("door-a", None)
+        _issue(fleet, serial + 1)
+    last = 7 + RENEWALS_A_DAY
+    assert _not_renewed(fleet, last, b"one more") is Refusal.LATER
+    assert fleet.renewal(1007, b"key 1008") == ("door-b", None)
+    began_s = time.time()
+    monkeypatch.setattr("central.fleet.registry.time.time", lambda: began_s + 1.1 * DAY_S)
+    assert fleet.renewal(last, b"one more") == ("door-a", None)
+
+
+_ENROLS = """
+import sys, time
+from pathlib import Path
+from central.fleet import authority
+from central.fleet.registry import Fleet
+folder = Path(sys.argv[1])
+ours = authority.open_authority(folder)
+for number in range(10_000):
+    with Fleet(folder / "fleet.db") as registry:
+        registry.issued("door-x", 10**6 + number, b"", int(time.time()) + 3600, b"", supersedes=True)
+        ours.publish(registry.revoked)
+    if number == 0:
+        print(flush=True)
+"""
+
+
+def test_no_revocation_is_lost_beside_enrolments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Sixty of them, while another process certifies station after station: each succeeds, and is on the list when it is said to be."""
+    folder = tmp_path / "fleet"
+    authority.create(folder, "test fleet")
+    with Fleet(folder / "fleet.db") as registry:
+        _invite(registry, "door-x")
+        for number in range(60):
+            _enrolled(registry, f"door-{number}", number + 1)
+    with subprocess.Popen([sys.executable, "-c", _ENROLS, str(folder)], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"\n"
+        try:
+            for number in range(60):
+                assert main(["fleet", "revoke", f"door-{number}", "--fleet", str(folder)]) == 0, capsys.readouterr().err
+                crl = x509.load_pem_x509_crl((folder / "crl.pem").read_bytes())
+                assert {entry.serial_number for entry in crl} >= set(range(1, number + 2))
+            assert other.poll() is None
+        finally:
+            other.kill()
+
+
+def test_list_that_another_holds_for_ever_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wait has an end, and the list is as it was."""
+    monkeypatch.setattr(authority, "TURN_S", 0.1)
+    ours = authority.create(tmp_path / "fleet", "test fleet")
+    before = (ours.folder / "crl.pem").read_bytes()
+    with (ours.folder / "crl.lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(FleetError, match="cannot lock"):
+            ours.publish(lambda: [(7, 7)])
+    assert (ours.folder / "crl.pem").read_bytes() == before
+    ours.publish(lambda: [(7, 7)])
 
 
 def test_certificate_says_what_the_registry_says(tmp_path: Path) -> None:
