@@ -16,7 +16,7 @@ update: {window_from: "00:00", window_to: "00:00"}
 lanes:
   - camera: {source: "sim:seed=1,people=5000,hang=120", width_px: 640, height_px: 480, fps: 15}
     panel: {kind: mock}
-uplink: {brokers: ["mqtt://127.0.0.1:1883"], settle_on: puback,
+uplink: {brokers: ["mqtt://127.0.0.1:1883"], settle_on: puback, receipt_timeout_s: 2,
          username: test, password_file: /run/credentials/kiosk-uplink.service/kiosk-uplink.password}
 """
 
