@@ -41,15 +41,19 @@ def run(arguments: argparse.Namespace) -> int:
     since_ns, until_ns = shared.since_until(arguments)
     ledger = open_ledger(arguments.ledger, existing=True)
     try:
-        opening.note(ledger, arguments.reason, _scope(arguments))
+        noted = opening.note(ledger, arguments.reason, _scope(arguments))
         rows: Iterable[Row] = ledger.entries(arguments.kiosk, since_ns, until_ns)
         if arguments.entry is not None:
             rows = (row for row in rows if row.entry.id == arguments.entry)
         opener = opening.Opener(keys)
-        shared.write_entries(opener.open(rows), arguments)
+        try:
+            shared.write_entries(opener.open(rows), arguments)
+        finally:
+            head = opening.note_shown(ledger, noted, opener.count)
     finally:
         ledger.close()
     count = opener.count
+    print(f"audit head={head}", file=sys.stderr)
     print(
         f"open opened={count.opened} without_key={count.without_key} damaged={count.damaged} never_sealed={count.open}",
         file=sys.stderr,

@@ -1,7 +1,7 @@
 """The only way back to names: with the private key of the day, for a reason that is written down first.
 
 The line in the ledger's audit says who, when, why and which entries were asked for; it is on the disk before the first box
-is opened, and the ledger keeps it from being changed. An entry whose key is destroyed, or is another recipient's, stays
+is opened, and the ledger keeps it from being changed. A second one says how many persons were shown. An entry whose key is destroyed, or is another recipient's, stays
 shut.
 """
 
@@ -99,6 +99,23 @@ def note(ledger: Ledger, reason: str, scope: str) -> Opening:
     opening = Opening(time.time_ns(), user(), reason_of(reason), scope)
     ledger.note_opening(opening)
     return opening
+
+
+def note_shown(ledger: Ledger, opening: Opening, count: Count) -> str:
+    """Write down how many persons were shown, behind them and however the showing ended.
+
+    Args:
+        ledger: Where.
+        opening: The line that was written before them.
+        count: What became of the entries.
+
+    Returns:
+        The head of the audit's chain now.
+
+    Raises:
+        LedgerError: It could not be written.
+    """
+    return ledger.note_opening(replace(opening, at_ns=time.time_ns(), shown=count.opened))
 
 
 def reason_of(text: str) -> str:

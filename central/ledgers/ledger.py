@@ -27,6 +27,9 @@ KEPT_BYTES = 4096
 """Of a body that was set aside: enough to see what it was, and no way to fill a disk."""
 
 
+WORD_BYTES = 16
+
+
 @dataclass(frozen=True, slots=True)
 class Aside:
     """A whole message that could not be understood.
@@ -105,12 +108,16 @@ class Opening:
         who: The user of the machine on which it was done.
         reason: The reason that was given.
         scope: Which entries were asked for.
+        shown: How many persons were shown, of a second line that is written behind them; None in the first.
+        hash: Of this line and all before it, hexadecimal (`central.ledgers.chain`); empty in lines of before there were any.
     """
 
     at_ns: int
     who: str
     reason: str
     scope: str
+    shown: int | None = None
+    hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +180,11 @@ class Ledger(Protocol):
     def doubled(self, kiosk: str | None = None) -> int:
         """How many entries share their number with another one: 0, or a card was copied."""
 
-    def note_opening(self, opening: Opening) -> None:
+    def note_opening(self, opening: Opening) -> str:
         """Add a line to the audit, durably before this returns.
+
+        Returns:
+            Its hash, which is the chain's head now.
 
         Raises:
             LedgerError: It has not been written, so nothing may be opened.
@@ -182,6 +192,13 @@ class Ledger(Protocol):
 
     def openings(self) -> list[Opening]:
         """The audit's lines, oldest first."""
+
+    def shared_word(self, name: str) -> str:
+        """A random word, hexadecimal, that all who share the ledger share and nobody else knows; made when it is first asked for.
+
+        Args:
+            name: What it is for.
+        """
 
     def streams(self, kiosk: str | None = None) -> list[Stream]:
         """The deliveries of every outbox file, for the proof."""

@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack, contextmanager
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from hashlib import sha256
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -28,17 +29,19 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import namedtuple_row
 from pydantic_core import to_json
 
+from central.ledgers import chain
 from central.ledgers import postgres_sql as sql
 from central.ledgers.findings import TWICE, Boot, Trouble, Twice
-from central.ledgers.ledger import Aside, Closing, Opening, Row, Stream, cut
-from central.ledgers.runs import covered, gaps_of, through_of
+from central.ledgers.ledger import WORD_BYTES, Aside, Closing, Opening, Row, Stream, cut
+from central.ledgers.postgres_sql import turned
+from central.ledgers.runs import covered, gaps_of, seqs_of, through_of
 from kiosk.delivery.poison import OVERSIZED, Poison
 from kiosk.delivery.wire import Batch, Receipt, boxes_of, sealed_of
 from kiosk.errors import LedgerError
 from kiosk.model import ClockQuality, Direction, Entry, Moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from central.ledgers.runs import Run
 
@@ -171,16 +174,24 @@ class PostgresLedger:
         with self._named("read"):
             return int(self._all(sql.COUNT_DOUBLED, {"kiosk": kiosk})[0][0])
 
-    def note_opening(self, opening: Opening) -> None:
+    def note_opening(self, opening: Opening) -> str:
         """Add a line to the audit; a trigger keeps it from being changed."""
-        with self._named("write"):
-            row = (opening.at_ns, opening.who, opening.reason, opening.scope)
-            self._connection.execute(sql.NOTE_OPENING, row)
+        with self._named("write"), self._connection.transaction():
+            self._connection.execute(sql.LOCK_OPENINGS)
+            head = chain.link(chain.head_of([Opening(*row) for row in self._all(sql.OPENED)]), opening)
+            self._connection.execute(sql.NOTE_OPENING, astuple(replace(opening, hash=head)))
+        return head
 
     def openings(self) -> list[Opening]:
         """The audit's lines, oldest first."""
         with self._named("read"):
             return [Opening(*row) for row in self._all(sql.OPENED)]
+
+    def shared_word(self, name: str) -> str:
+        """What those who share the ledger share."""
+        with self._named("write"):
+            self._connection.execute(sql.KEEP_WORD, (name, token_hex(WORD_BYTES)))
+            return str(self._all(sql.WORD, (name,))[0][0])
 
     def streams(self, kiosk: str | None = None) -> list[Stream]:
         """The deliveries of every outbox file, as they were at one moment."""
@@ -240,17 +251,17 @@ class PostgresLedger:
         self._set_aside([*away, *self._without_notice(conflicts)], received_ns)
         changed = [(stream, *count) for stream, count in counts.items() if any(count)]
         if changed:
-            self._connection.execute(sql.COUNT, _turned(changed))
+            self._connection.execute(sql.COUNT, turned(changed))
         oldest: dict[int, int] = {}
         for stream, batch in placed:
             oldest[stream] = max(oldest.get(stream, 1), batch.oldest)
-        self._connection.execute(sql.KEEP_OLDEST, _turned(oldest.items()))
+        self._connection.execute(sql.KEEP_OLDEST, turned(oldest.items()))
         through = dict(self._all(sql.THROUGH, [list(counts)]))
         return [(kiosk, Receipt(outbox, through[stream])) for (kiosk, outbox), stream in streams.items()]
 
     def _locked(self, keys: set[tuple[str, UUID]]) -> dict[tuple[str, UUID], int]:
         """The streams of these names, made if need be; nobody else writes them until the transaction ends."""
-        names = _turned(keys)
+        names = turned(keys)
         found = self._all(sql.LOCK_STREAMS, names)
         if len(found) < len(keys):
             self._connection.execute(sql.ADD_STREAMS, names)
@@ -290,7 +301,7 @@ class PostgresLedger:
         Returns:
             For each batch those of its numbers that had come before it.
         """
-        numbers = [(stream, [_seq(row) for row in batch.rows]) for stream, batch in placed]
+        numbers = [(stream, seqs_of(batch.rows)) for stream, batch in placed]
         spans: dict[int, tuple[int, int]] = {}
         for stream, found in numbers:
             if not found:  # a question for a receipt
@@ -298,7 +309,7 @@ class PostgresLedger:
             lowest, highest = spans.get(stream, (found[0], found[0]))
             spans[stream] = (min(lowest, *found), max(highest, *found))
         before: dict[int, dict[int, int]] = {stream: {} for stream in spans}
-        touched = _turned((stream, *span) for stream, span in spans.items())
+        touched = turned((stream, *span) for stream, span in spans.items())
         for stream, first, last in self._all(sql.TOUCHED_RUNS, touched) if spans else ():
             before[stream][first] = last
         after = {stream: dict(runs) for stream, runs in before.items()}
@@ -311,23 +322,23 @@ class PostgresLedger:
             if run not in before[stream].items()
         ]
         if gone:
-            self._connection.execute(sql.DROP_RUNS, _turned(gone))
+            self._connection.execute(sql.DROP_RUNS, turned(gone))
         if kept:
-            self._connection.execute(sql.KEEP_RUNS, _turned(kept))
+            self._connection.execute(sql.KEEP_RUNS, turned(kept))
         return repeats
 
     def _without_notice(self, conflicts: list[_Away]) -> list[_Away]:
         """Those that are none are left out: what came before was the notice of this very entry, which had been too large."""
         if not conflicts:
             return []
-        numbers = _turned({(stream, seq) for _, stream, seq, _, _ in conflicts})
+        numbers = turned({(stream, seq) for _, stream, seq, _, _ in conflicts})
         mended = {tuple(row) for row in self._all(sql.DROP_NOTICES, [*numbers, OVERSIZED])}
         return [conflict for conflict in conflicts if conflict[1:3] not in mended]
 
     def _set_aside(self, away: list[_Away], received_ns: int) -> None:
         rows = [(_digest(one), *one[:3], *reversed(cut(one[4], one[3])), received_ns) for one in away]
         if rows:
-            self._connection.execute(sql.KEEP_ASIDE, _turned(rows))
+            self._connection.execute(sql.KEEP_ASIDE, turned(rows))
 
     def _all(self, query: str, parameters: Any = None) -> list[Any]:  # noqa: ANN401  as psycopg takes them
         return self._connection.execute(query.encode(), parameters).fetchall()
@@ -345,23 +356,13 @@ class PostgresLedger:
             ) from None
 
 
-_Away = tuple[str, int | None, int | None, str, bytes]
-"""Something to set aside: kiosk, stream, number, reason, body."""
+_Away = tuple[str, int | None, int | None, str, bytes]  # what to set aside: kiosk, stream, number, reason, body
 
 
 def _digest(trouble: _Away) -> bytes:
     """The same trouble is kept once."""
     kiosk, stream, seq, _, body = trouble
     return sha256(repr((kiosk, stream, seq)).encode() + body).digest()
-
-
-def _turned(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
-    """At least one row as a list for each column, which is how `unnest` takes them."""
-    return [list(column) for column in zip(*rows, strict=True)]
-
-
-def _seq(row: tuple[int, Entry] | Poison) -> int:
-    return row.seq if isinstance(row, Poison) else row[0]
 
 
 def _columns(entry: Entry, stream: int, seq: int, received_ns: int) -> tuple[Any, ...]:

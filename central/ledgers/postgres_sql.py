@@ -6,7 +6,12 @@ Where rows are locked or inserted, they are in order of their key, so that no tw
 
 from __future__ import annotations
 
-VERSION = 3
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+VERSION = 4
 PAGE_ROWS = 5000
 
 OPENINGS = """
@@ -27,6 +32,12 @@ CREATE TABLE ledger.closing (
 CREATE TRIGGER closing_stays BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger.closing
     FOR EACH STATEMENT EXECUTE FUNCTION ledger.opening_stays();
 """
+CHAIN = """
+ALTER TABLE ledger.opening ADD COLUMN shown bigint;
+ALTER TABLE ledger.opening ADD COLUMN hash text NOT NULL DEFAULT '';
+CREATE TABLE ledger.word (name text PRIMARY KEY, value text NOT NULL);
+"""
+"""Lines of before have no hash; `central.ledgers.chain` counts them in."""
 SCHEMA = f"""
 CREATE SCHEMA ledger;
 CREATE TABLE ledger.about (version integer NOT NULL);
@@ -54,10 +65,12 @@ CREATE TABLE ledger.aside (
 CREATE INDEX aside_by_stream ON ledger.aside (stream);
 {OPENINGS}
 {CLOSINGS}
+{CHAIN}
 """
 MIGRATIONS = {
     1: f"ALTER TABLE ledger.entry ADD COLUMN sealed text NOT NULL DEFAULT '[]'; {OPENINGS}",
     2: CLOSINGS,
+    3: CHAIN,
 }
 """What makes the next version of a version."""
 STAGING = """
@@ -126,8 +139,11 @@ SELECT stream.stream, coalesce(max(run.last), stream.oldest - 1) FROM stream
 LEFT JOIN run ON run.stream = stream.stream AND run.first <= stream.oldest AND run.last >= stream.oldest - 1
 WHERE stream.stream = ANY(%s) GROUP BY stream.stream
 """
-NOTE_OPENING = "INSERT INTO opening (at_ns, who, reason, scope) VALUES (%s, %s, %s, %s)"
-OPENED = "SELECT at_ns, who, reason, scope FROM opening ORDER BY line"
+LOCK_OPENINGS = "LOCK TABLE opening IN SHARE ROW EXCLUSIVE MODE"
+NOTE_OPENING = "INSERT INTO opening (at_ns, who, reason, scope, shown, hash) VALUES (%s, %s, %s, %s, %s, %s)"
+OPENED = "SELECT at_ns, who, reason, scope, shown, hash FROM opening ORDER BY line"
+KEEP_WORD = "INSERT INTO word VALUES (%s, %s) ON CONFLICT (name) DO NOTHING"
+WORD = "SELECT value FROM word WHERE name = %s"
 BOOTS = """
 SELECT kiosk, outbox, boot_id, min(seq) AS first, max(seq) AS last, min(received_ns) AS first_received,
     max(received_ns) AS last_received, min(wall_ns) FILTER (WHERE clock <> 'unset') AS first_wall,
@@ -172,3 +188,8 @@ PAGE = f"""
 {SELECT} AND (wall_ns, id) > (%(wall_ns)s, %(id)s) AND (%(until_ns)s::bigint IS NULL OR wall_ns < %(until_ns)s)
 ORDER BY wall_ns, id LIMIT {PAGE_ROWS}
 """
+
+
+def turned(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
+    """At least one row as a list for each column, which is how `unnest` takes them."""
+    return [list(column) for column in zip(*rows, strict=True)]

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kiosk.delivery.poison import Poison
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from kiosk.model import Entry
 
 Run = tuple[int, int]
 
@@ -55,3 +59,8 @@ def covered(runs: dict[int, int], numbers: Iterable[int]) -> set[int]:
         bounds = [first, last, *(bound for run in touching for bound in run)]
         runs[min(bounds)] = max(bounds)
     return repeated
+
+
+def seqs_of(rows: Iterable[tuple[int, Entry] | Poison]) -> list[int]:
+    """The numbers of a batch's rows, of what is an entry and what is none."""
+    return [row.seq if isinstance(row, Poison) else row[0] for row in rows]

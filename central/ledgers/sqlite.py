@@ -9,16 +9,19 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from hashlib import sha256
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from pydantic_core import to_json
 
+from central.ledgers import chain
+from central.ledgers import sqlite_sql as sql
 from central.ledgers.findings import TWICE, Boot, Trouble, Twice
-from central.ledgers.ledger import Aside, Closing, Opening, Row, Stream, cut
-from central.ledgers.runs import gaps_of, runs_of
+from central.ledgers.ledger import WORD_BYTES, Aside, Closing, Opening, Row, Stream, cut
+from central.ledgers.runs import gaps_of, runs_of, seqs_of
 from kiosk.delivery.poison import OVERSIZED, Poison
 from kiosk.delivery.wire import Batch, Receipt, boxes_of, sealed_of
 from kiosk.errors import LedgerError
@@ -31,96 +34,6 @@ if TYPE_CHECKING:
 BUSY_S = 30.0
 PAGE_BYTES = 8192
 """Twice SQLite's own: entries come in bulk, and fewer, larger pages take them in four fifths of the time."""
-APPLICATION_ID = 0x4B4C4447  # "KLDG"
-VERSION = 4
-
-_OPENINGS = """
-CREATE TABLE IF NOT EXISTS opening (
-    line INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, who TEXT NOT NULL, reason TEXT NOT NULL, scope TEXT NOT NULL
-);
-
-CREATE TRIGGER IF NOT EXISTS opening_stays BEFORE DELETE ON opening BEGIN SELECT raise(ABORT, 'the audit stays'); END;
-
-CREATE TRIGGER IF NOT EXISTS opening_as_it_was BEFORE UPDATE ON opening BEGIN SELECT raise(ABORT, 'the audit stays'); END;
-"""
-_CLOSINGS = """
-CREATE TABLE IF NOT EXISTS closing (
-    line INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, who TEXT NOT NULL, reason TEXT NOT NULL, finding TEXT NOT NULL,
-    count INTEGER NOT NULL, covers INTEGER NOT NULL
-);
-
-CREATE TRIGGER IF NOT EXISTS closing_stays BEFORE DELETE ON closing BEGIN SELECT raise(ABORT, 'the audit stays'); END;
-
-CREATE TRIGGER IF NOT EXISTS closing_as_it_was BEFORE UPDATE ON closing BEGIN SELECT raise(ABORT, 'the audit stays'); END;
-"""
-_LINES = """
-CREATE TRIGGER IF NOT EXISTS opening_is_new BEFORE INSERT ON opening WHEN EXISTS (SELECT 1 FROM opening WHERE line = NEW.line)
-    BEGIN SELECT raise(ABORT, 'the audit stays'); END;
-
-CREATE TRIGGER IF NOT EXISTS closing_is_new BEFORE INSERT ON closing WHEN EXISTS (SELECT 1 FROM closing WHERE line = NEW.line)
-    BEGIN SELECT raise(ABORT, 'the audit stays'); END;
-"""
-"""REPLACE takes a line away and asks no trigger of DELETE."""
-_SCHEMA = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS stream (
-    stream INTEGER PRIMARY KEY, kiosk TEXT NOT NULL, outbox TEXT NOT NULL,
-    oldest INTEGER NOT NULL DEFAULT 1, repeated INTEGER NOT NULL DEFAULT 0, elsewhere INTEGER NOT NULL DEFAULT 0,
-    UNIQUE (kiosk, outbox)
-);
-CREATE TABLE IF NOT EXISTS run (
-    stream INTEGER NOT NULL REFERENCES stream, first INTEGER NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (stream, first)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS entry (
-    id BLOB PRIMARY KEY, stream INTEGER NOT NULL REFERENCES stream, seq INTEGER NOT NULL, site TEXT NOT NULL,
-    lane TEXT NOT NULL, direction TEXT NOT NULL, wall_ns INTEGER NOT NULL, boot_id TEXT NOT NULL,
-    boot_ns INTEGER NOT NULL, clock TEXT NOT NULL, document TEXT NOT NULL, flags TEXT NOT NULL, person TEXT NOT NULL,
-    received_ns INTEGER NOT NULL, sealed TEXT NOT NULL DEFAULT '[]'
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS entry_by_time ON entry (wall_ns);
-CREATE TABLE IF NOT EXISTS aside (
-    digest BLOB PRIMARY KEY, kiosk TEXT NOT NULL, stream INTEGER, seq INTEGER, reason TEXT NOT NULL,
-    body BLOB NOT NULL, received_ns INTEGER NOT NULL
-);
-{_OPENINGS}
-{_CLOSINGS}
-{_LINES}
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {VERSION};
-COMMIT;
-"""
-_MIGRATIONS = {
-    1: ("ALTER TABLE entry ADD COLUMN sealed TEXT NOT NULL DEFAULT '[]'", *_OPENINGS.split("\n\n")),
-    2: tuple(_CLOSINGS.split("\n\n")),
-    3: tuple(_LINES.split("\n\n")),
-}
-"""What makes the next version of a version."""
-_INSERT_ENTRY = """
-INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
-"""
-_INSERT_STREAM = """
-INSERT INTO stream (kiosk, outbox, oldest) VALUES (?, ?, ?)
-ON CONFLICT (kiosk, outbox) DO UPDATE SET oldest = max(oldest, excluded.oldest)
-"""
-_INSERT_ASIDE = "INSERT INTO aside VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING"
-_BOOTS = """
-SELECT kiosk, outbox, boot_id, min(seq), max(seq), min(received_ns), max(received_ns),
-    min(CASE WHEN clock <> 'unset' THEN wall_ns END), max(CASE WHEN clock <> 'unset' THEN wall_ns END)
-FROM entry JOIN stream USING (stream) WHERE ? IS NULL OR kiosk = ? GROUP BY stream, boot_id ORDER BY min(received_ns)
-"""
-_TWICE = """
-SELECT kiosk, outbox, seq, boot_id, received_ns FROM entry JOIN stream USING (stream)
-JOIN (SELECT stream, seq FROM entry GROUP BY stream, seq HAVING count(*) > 1) USING (stream, seq)
-WHERE ? IS NULL OR kiosk = ? ORDER BY kiosk, stream, seq, received_ns
-"""
-_TROUBLES = """
-SELECT stream.kiosk, outbox, seq, reason FROM aside JOIN stream USING (stream)
-WHERE ? IS NULL OR stream.kiosk = ? ORDER BY stream, seq
-"""
-_SELECT = """
-SELECT entry.*, stream.kiosk, stream.outbox FROM entry JOIN stream USING (stream)
-WHERE (? IS NULL OR stream.kiosk = ?)
-"""
 
 
 class SqliteLedger:
@@ -144,31 +57,31 @@ class SqliteLedger:
         execute = self._connection.execute
         self._connection.row_factory = sqlite3.Row
         tables = execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if tables and execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        if tables and execute("PRAGMA application_id").fetchone()[0] != sql.APPLICATION_ID:
             raise LedgerError(f"{self._path} is another program's database", hint="name another file with --ledger")
         self._path.chmod(0o600)
         execute(f"PRAGMA page_size = {PAGE_BYTES}")  # of a new file
         execute("PRAGMA journal_mode = WAL")
         execute("PRAGMA synchronous = FULL")
         if not tables:
-            self._connection.executescript(_SCHEMA)
+            self._connection.executescript(sql.SCHEMA)
         self._migrate()
 
     def _migrate(self) -> None:
         """Bring a file of an older version up to this one; another process may be doing the same."""
         execute = self._connection.execute
-        if execute("PRAGMA user_version").fetchone()[0] == VERSION:
+        if execute("PRAGMA user_version").fetchone()[0] == sql.VERSION:
             return
         with self._transaction():
             version = int(execute("PRAGMA user_version").fetchone()[0])
-            if not 1 <= version <= VERSION:
+            if not 1 <= version <= sql.VERSION:
                 raise LedgerError(
-                    f"{self._path} has version {version}, not {VERSION}", hint="run the central that made it"
+                    f"{self._path} has version {version}, not {sql.VERSION}", hint="run the central that made it"
                 )
-            for older in range(version, VERSION):
-                for statement in _MIGRATIONS[older]:
+            for older in range(version, sql.VERSION):
+                for statement in sql.MIGRATIONS[older]:
                     execute(statement)
-            execute(f"PRAGMA user_version = {VERSION}")
+            execute(f"PRAGMA user_version = {sql.VERSION}")
 
     def store(self, batches: Sequence[Batch], aside: Sequence[Aside], received_ns: int) -> list[tuple[str, Receipt]]:
         """Keep all of it, in one transaction."""
@@ -184,14 +97,14 @@ class SqliteLedger:
 
     def entries(self, kiosk: str | None = None, since_ns: int = 0, until_ns: int | None = None) -> Iterator[Row]:
         """Entries in order of time."""
-        query = f"{_SELECT} AND wall_ns >= ? AND (? IS NULL OR wall_ns < ?) ORDER BY wall_ns, id"
+        query = f"{sql.SELECT} AND wall_ns >= ? AND (? IS NULL OR wall_ns < ?) ORDER BY wall_ns, id"
         with self._named("read"):
             for row in self._connection.execute(query, (kiosk, kiosk, since_ns, until_ns, until_ns)):
                 yield _row(row)
 
     def latest(self, limit: int, kiosk: str | None = None) -> list[Row]:
         """The entries that came last, newest first."""
-        query = f"{_SELECT} ORDER BY received_ns DESC, seq DESC LIMIT ?"
+        query = f"{sql.SELECT} ORDER BY received_ns DESC, seq DESC LIMIT ?"
         with self._named("read"):
             return [_row(row) for row in self._connection.execute(query, (kiosk, kiosk, limit))]
 
@@ -216,17 +129,24 @@ class SqliteLedger:
         with self._named("read"):
             return int(self._connection.execute(query, (kiosk, kiosk)).fetchone()[0])
 
-    def note_opening(self, opening: Opening) -> None:
+    def note_opening(self, opening: Opening) -> str:
         """Add a line to the audit; triggers keep it from being changed."""
-        row = (opening.at_ns, opening.who, opening.reason, opening.scope)
         with self._named("write"), self._transaction():
-            self._connection.execute("INSERT INTO opening (at_ns, who, reason, scope) VALUES (?, ?, ?, ?)", row)
+            lines = [Opening(*row) for row in self._connection.execute(sql.OPENED)]
+            head = chain.link(chain.head_of(lines), opening)
+            self._connection.execute(sql.NOTE_OPENING, astuple(replace(opening, hash=head)))
+        return head
 
     def openings(self) -> list[Opening]:
         """The audit's lines, oldest first."""
-        query = "SELECT at_ns, who, reason, scope FROM opening ORDER BY line"
         with self._named("read"):
-            return [Opening(*row) for row in self._connection.execute(query)]
+            return [Opening(*row) for row in self._connection.execute(sql.OPENED)]
+
+    def shared_word(self, name: str) -> str:
+        """What those who share the ledger share."""
+        with self._named("write"), self._transaction():
+            self._connection.execute(sql.KEEP_WORD, (name, token_hex(WORD_BYTES)))
+            return str(self._connection.execute("SELECT value FROM word WHERE name = ?", (name,)).fetchone()[0])
 
     def streams(self, kiosk: str | None = None) -> list[Stream]:
         """The deliveries of every outbox file."""
@@ -236,15 +156,15 @@ class SqliteLedger:
 
     def boots(self, kiosk: str | None = None) -> list[Boot]:
         """Every start of every machine."""
-        return [Boot(kiosk, UUID(outbox), *rest) for kiosk, outbox, *rest in self._of(_BOOTS, kiosk)]
+        return [Boot(kiosk, UUID(outbox), *rest) for kiosk, outbox, *rest in self._of(sql.BOOTS, kiosk)]
 
     def twice(self, kiosk: str | None = None) -> list[Twice]:
         """Every entry whose number has another one, too."""
-        return [Twice(kiosk, UUID(outbox), *rest) for kiosk, outbox, *rest in self._of(_TWICE, kiosk)]
+        return [Twice(kiosk, UUID(outbox), *rest) for kiosk, outbox, *rest in self._of(sql.TWICE, kiosk)]
 
     def troubles(self, kiosk: str | None = None) -> list[Trouble]:
         """Every row that was set aside under its number."""
-        return [Trouble(kiosk, UUID(outbox), *rest) for kiosk, outbox, *rest in self._of(_TROUBLES, kiosk)]
+        return [Trouble(kiosk, UUID(outbox), *rest) for kiosk, outbox, *rest in self._of(sql.TROUBLES, kiosk)]
 
     def note_closing(self, closing: Closing) -> None:
         """Add an operator's word; triggers keep it from being changed."""
@@ -269,13 +189,13 @@ class SqliteLedger:
 
     def _stream(self, batch: Batch) -> int:
         key = (batch.kiosk, str(batch.outbox))
-        self._connection.execute(_INSERT_STREAM, (*key, batch.oldest))
+        self._connection.execute(sql.INSERT_STREAM, (*key, batch.oldest))
         found = self._connection.execute("SELECT stream FROM stream WHERE kiosk = ? AND outbox = ?", key).fetchone()
         return int(found[0])
 
     def _store_batch(self, stream: int, batch: Batch, received_ns: int) -> None:
         numbered = [row for row in batch.rows if not isinstance(row, Poison)]
-        repeated = self._cover(stream, [row.seq if isinstance(row, Poison) else row[0] for row in batch.rows])
+        repeated = self._cover(stream, seqs_of(batch.rows))
         for row in batch.rows:
             if isinstance(row, Poison) and not (
                 row.reason == OVERSIZED and row.seq in repeated
@@ -284,7 +204,7 @@ class SqliteLedger:
         if repeated:
             self._find_conflicts(batch.kiosk, stream, [row for row in numbered if row[0] in repeated], received_ns)
         rows = [_columns(entry, stream, seq, received_ns) for seq, entry in numbered]
-        kept = self._connection.executemany(_INSERT_ENTRY, rows).rowcount if rows else 0
+        kept = self._connection.executemany(sql.INSERT_ENTRY, rows).rowcount if rows else 0
         elsewhere = max(0, sum(seq not in repeated for seq, _ in numbered) - kept)
         if repeated or elsewhere:
             self._connection.execute(
@@ -327,7 +247,7 @@ class SqliteLedger:
     ) -> None:
         digest = sha256(repr((kiosk, stream, seq)).encode() + body).digest()  # the same trouble is kept once
         body, reason = cut(body, reason)
-        self._connection.execute(_INSERT_ASIDE, (digest, kiosk, stream, seq, reason, body, received_ns))
+        self._connection.execute(sql.INSERT_ASIDE, (digest, kiosk, stream, seq, reason, body, received_ns))
 
     def _through(self, stream: int) -> int:
         """Up to where everything has come that the kiosk can still send."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -20,7 +21,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from bench.postgres import Postgres
+from central.__main__ import main
 from central.intake.gathering import Intake, Message
+from central.ledgers import chain
 from central.ledgers.choice import open_ledger
 from central.ledgers.findings import TWICE, Boot, Trouble, Twice, findings_of
 from central.ledgers.ledger import Aside, Closing, Ledger, Opening
@@ -226,8 +229,7 @@ def test_audit_of_openings_only_grows(place: str, make_entry: Make) -> None:
     """Lines are there in order, also for the next who looks; they can be neither changed nor removed."""
     ledger = open_ledger(place)
     lines = [Opening(at_ns, "clerk", f"reason {at_ns}", "all") for at_ns in (3, 1, 2)]
-    for line in lines:
-        ledger.note_opening(line)
+    heads = [ledger.note_opening(line) for line in lines]
     _store(ledger, _batch({1: make_entry(1)}))
     for change in ("UPDATE {}opening SET reason = 'x'", "DELETE FROM {}opening"):
         with pytest.raises((sqlite3.Error, psycopg.Error), match="the audit stays"):
@@ -236,8 +238,80 @@ def test_audit_of_openings_only_grows(place: str, make_entry: Make) -> None:
         _execute(place, "REPLACE INTO {}opening (line, at_ns, who, reason, scope) VALUES (1, 1, 'x', 'x', 'x')")
     ledger.close()
     ledger = open_ledger(place)
-    assert ledger.openings() == lines
+    kept = ledger.openings()
+    assert [replace(line, hash="") for line in kept] == lines
+    assert [line.hash for line in kept] == heads == chain.hashes_of(lines)
     ledger.close()
+
+
+def _unguarded(place: str) -> None:
+    """As whoever owns the file, or is the database's superuser."""
+    if place.startswith("postgresql"):
+        _execute(place, "DROP TRIGGER opening_stays ON {}opening")
+    else:
+        _execute(place, *(f"DROP TRIGGER opening_{name}" for name in ("stays", "as_it_was", "is_new")))
+
+
+@pytest.mark.parametrize(
+    ("change", "broken"),
+    [
+        ("UPDATE {}opening SET who = 'nobody' WHERE line = 3", 3),
+        ("UPDATE {}opening SET at_ns = at_ns + 1 WHERE line = 3", 3),
+        ("UPDATE {}opening SET shown = 0 WHERE shown = 7", 5),
+        ("UPDATE {}opening SET hash = ''", None),
+        ("UPDATE {}opening SET hash = '' WHERE line = 3", 3),
+        ("DELETE FROM {}opening WHERE line = 1", 1),
+        ("DELETE FROM {}opening WHERE line = 3", 3),
+        ("DELETE FROM {}opening WHERE line = 5", None),
+        ("DELETE FROM {}opening", None),
+    ],
+)
+def test_audit_that_was_changed_with_a_shell_is_told(
+    place: str, change: str, broken: int | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line changed, moved or taken away from the middle breaks the chain; what leaves a chain that fits leaves another head."""
+    with closing(open_ledger(place)) as ledger:
+        for line in [
+            *(Opening(at_ns, "clerk", "reason", "all") for at_ns in range(4)),
+            Opening(4, "clerk", "reason", "all", 7),
+        ]:
+            head = ledger.note_opening(line)
+    assert main(["openings", "verify", "--ledger", place, "--head", head, "--head", chain.BEGIN]) == 0
+    assert capsys.readouterr().out == f"openings lines=5 head={head}\n"
+    _unguarded(place)
+    _execute(place, change)
+    with closing(open_ledger(place)) as ledger:
+        assert chain.first_broken(ledger.openings()) == broken
+    hidden = "hash = ''" in change and broken is None  # nothing that they say was changed
+    assert main(["openings", "verify", "--ledger", place, "--head", head]) == (0 if hidden else 1)
+    said = capsys.readouterr().err
+    assert hidden or ("is not as it was written" if broken else f"head {head} is not among") in said
+
+
+def test_lines_without_a_hash_are_counted_in(place: str) -> None:
+    """Those that an earlier version wrote: none of them is changed unseen once there is one behind them."""
+    with closing(open_ledger(place)) as ledger:
+        for at_ns in range(3):
+            ledger.note_opening(Opening(at_ns, "clerk", "reason", "all"))
+        _unguarded(place)
+        _execute(place, "UPDATE {}opening SET hash = ''")
+        ledger.note_opening(Opening(3, "clerk", "reason", "all"))
+        assert chain.first_broken(ledger.openings()) is None
+        _execute(place, "UPDATE {}opening SET who = 'nobody' WHERE line = 2")
+        assert chain.first_broken(ledger.openings()) == 4
+
+
+def test_word_is_shared_by_all_who_share_the_ledger(place: str, new_place: Callable[[], str]) -> None:
+    """One for each purpose, the same for the next who asks, another in another ledger."""
+    with (
+        closing(open_ledger(place)) as one,
+        closing(open_ledger(place)) as two,
+        closing(open_ledger(new_place())) as other,
+    ):
+        word = one.shared_word("group")
+        assert re.fullmatch("[0-9a-f]{32}", word)
+        assert two.shared_word("group") == one.shared_word("group") == word
+        assert len({word, one.shared_word("else"), other.shared_word("group")}) == 3
 
 
 def test_words_on_findings_only_grow(place: str) -> None:
@@ -284,11 +358,19 @@ def test_older_audit_is_held_as_fast(tmp_path: Path) -> None:
     place = str(tmp_path / "ledger.db")
     with closing(open_ledger(place)) as ledger:
         ledger.note_opening(Opening(1, "clerk", "reason", "all"))
+    _without_chain(place)
     _execute(place, "DROP TRIGGER opening_is_new", "DROP TRIGGER closing_is_new", "PRAGMA user_version = 3")
     with closing(open_ledger(place)) as ledger:
         with pytest.raises(sqlite3.Error, match="the audit stays"):
-            _execute(place, "REPLACE INTO opening VALUES (1, 1, 'x', 'x', 'x')")
+            _execute(place, "REPLACE INTO opening (line, at_ns, who, reason, scope) VALUES (1, 1, 'x', 'x', 'x')")
         assert [line.who for line in ledger.openings()] == ["clerk"]
+
+
+def _without_chain(place: str) -> None:
+    """As tables were before lines had hashes."""
+    _execute(
+        place, *(f"ALTER TABLE {{}}opening DROP COLUMN {column}" for column in ("shown", "hash")), "DROP TABLE {}word"
+    )
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -300,6 +382,7 @@ def test_ledger_of_the_version_before_is_carried_on(place: str, make_entry: Make
     ledger.close()
     is_postgres = place.startswith("postgresql")
     _execute(place, "DROP TABLE {}closing")
+    _without_chain(place)
     if version == 1:
         _execute(place, "ALTER TABLE {}entry DROP COLUMN sealed", "DROP TABLE {}opening")
         _execute(place, *["DROP FUNCTION ledger.opening_stays"] * is_postgres)
@@ -481,7 +564,7 @@ def test_database_that_cannot_be_trusted_is_refused(postgres: Postgres) -> None:
         connection.execute("DROP SCHEMA ledger")
         open_ledger(url).close()
         connection.execute("UPDATE ledger.about SET version = 9")
-        with pytest.raises(LedgerError, match="has version 9, not 3"):
+        with pytest.raises(LedgerError, match="has version 9, not 4"):
             open_ledger(url)
         connection.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
     with pytest.raises(LedgerError, match="has server_encoding=LATIN1"):

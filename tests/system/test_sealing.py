@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -125,14 +127,33 @@ def test_names_are_opened_for_a_reason_that_stays(
         central(words)
     assert central([*words, "--reason", " \x1b "]) == 16
     assert central(["openings", "--ledger", ledger]) == 0
-    assert capsys.readouterr().out.split() == ["at", "(Asia/Ho_Chi_Minh)", "who", "which", "why"]
+    assert capsys.readouterr().out.split() == ["at", "(Asia/Ho_Chi_Minh)", "who", "which", "shown", "why"]
     assert central([*words, "--reason", "case 2026/114", "--kiosk", "test-1"]) == 0
     shown = capsys.readouterr()
     assert "000000000001" in shown.out
     assert "000000000003" not in shown.out
     assert shown.err.splitlines()[-1] == "open opened=1 without_key=1 damaged=0 never_sealed=1"
     assert central(["openings", "--ledger", ledger]) == 0
-    assert capsys.readouterr().out.rstrip().endswith("kiosk=test-1  case 2026/114")
+    before, behind = (line.rstrip() for line in capsys.readouterr().out.splitlines()[1:])
+    assert re.search(r"kiosk=test-1 +case 2026/114$", before)
+    assert re.search(r"kiosk=test-1 +1 +case 2026/114$", behind)
+    head = shown.err.splitlines()[-2].removeprefix("audit head=")
+    assert central(["openings", "verify", "--ledger", ledger, "--head", head]) == 0
+    assert capsys.readouterr().out == f"openings lines=2 head={head}\n"
+    assert central(["openings", "--head", head, "--ledger", ledger]) == 2
+    with pytest.raises(SystemExit):
+        central(["openings", "verify", "--head", "no head", "--ledger", ledger])
+
+
+def test_how_many_were_shown_is_noted_however_it_ends(
+    store: KeyStore, ledger: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that cannot be written ends it after the first line; the second says that nobody was shown."""
+    words = ["open", "--ledger", ledger, "--keys", str(store.folder), "--reason", "case 2026/114"]
+    assert central([*words, "--format", "csv", "--out", str(tmp_path / "none" / "out.csv")]) == 15
+    with closing(sqlite.SqliteLedger(Path(ledger))) as kept:
+        assert [line.shown for line in kept.openings()] == [None, 0]
+    capsys.readouterr()
 
 
 def test_nothing_is_opened_if_the_audit_cannot_be_written(

@@ -127,13 +127,14 @@ def test_openings_speak_in_dates(ledger: str, tmp_path: Path, capsys: pytest.Cap
     assert main([*words, "--since", "2026-12-01", "--until", "2026-12-02T08:00+00:00"]) == 0
     capsys.readouterr()
     assert main(["openings", "--ledger", ledger]) == 0
-    heading, old, odd, new = capsys.readouterr().out.splitlines()
-    assert heading.split() == ["at", "(Asia/Ho_Chi_Minh)", "who", "which", "why"]
+    heading, old, odd, new, behind = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["at", "(Asia/Ho_Chi_Minh)", "who", "which", "shown", "why"]
     assert old.startswith("2026-12-01 00:00 ")
     assert "kiosk=a since=2026-12-01T00:00+07:00 until=2026-12-01T00:00+07:00" in old
     assert odd.endswith(f"since={_ns(DAY)}"), "a reason is left as it was written"
     assert "since=2026-12-01T00:00+07:00 until=2026-12-02T08:00+00:00" in new
     assert heading.index("why") == new.index("case 2026/114")
+    assert behind[heading.index("shown")] == "0"
 
 
 def test_key_of_a_day_holds_from_midnight_to_midnight(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
