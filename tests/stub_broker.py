@@ -105,6 +105,7 @@ class StubBroker:
 
     Attributes:
         delivered: The numbers of the entries that reached the centre, by outbox.
+        heard: The same numbers as they came, repeats among them.
         noticed: The numbers in whose place a notice has come, because the entry is too large.
         statuses: The status messages, in order.
         connections: How many CONNECTs came.
@@ -115,6 +116,7 @@ class StubBroker:
     def __init__(self, behaviour: Behaviour) -> None:
         self.behaviour = behaviour
         self.delivered: dict[UUID, set[int]] = {}
+        self.heard: list[int] = []
         self.noticed: set[int] = set()
         self.statuses: list[dict[str, object]] = []
         self.connections = self.largest = self.retained = 0
@@ -264,7 +266,9 @@ class StubBroker:
         except WireError:
             return
         kept = self.delivered.setdefault(batch.outbox, set())
-        kept.update(row[0] for row in batch.rows if isinstance(row, tuple))
+        numbers = [row[0] for row in batch.rows if isinstance(row, tuple)]
+        self.heard += numbers
+        kept.update(numbers)
         self.noticed.update(row.seq for row in batch.rows if isinstance(row, Poison) and row.reason == OVERSIZED)
         through = batch.oldest - 1
         while through + 1 in kept | self.noticed:

@@ -232,10 +232,10 @@ class Session:
         self._resent = entries
 
     def resend_ended(self, *, arrived: bool) -> None:
-        """What was sent once more has arrived, or was waited for in vain."""
+        """What was sent once more has arrived, or was waited for in vain; of one entry alone that says nothing of others."""
         if self._resent and arrived:
             self._size.came_through(self._resent)
-        elif self._resent:
+        elif self._resent > 1:
             self._size.failed(self._resent)
         self._resent = 0
 
@@ -345,7 +345,8 @@ class Session:
         return flight.through
 
     def _leave(self) -> None:
-        under_way = max((*(flight.entries for flight in self._flights), self._resent), default=0)
+        resent = self._resent if self._resent > 1 else 0
+        under_way = max((*(flight.entries for flight in self._flights), resent), default=0)
         if under_way:  # it may have been more than the broker takes
             self._size.failed(under_way)
         self._resent, self._hold_until_s = 0, 0.0

@@ -123,6 +123,54 @@ def test_entry_that_is_too_large_blocks_nobody(
     assert broker.count == count
 
 
+@pytest.mark.parametrize("settle_on", ["receipt", "puback"])
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        Behaviour(properties={stub.MAXIMUM_PACKET_SIZE: 1500}, largest_bytes=1500),
+        Behaviour(largest_bytes=1500),
+        Behaviour(largest_bytes=1500, too_large=0x95),
+    ],
+    ids=["announced", "hangs up", "says so"],
+)
+def test_entry_that_is_too_large_to_be_sent_again_blocks_nobody(
+    behaviour: Behaviour,
+    settle_on: str,
+    make_config: Callable[..., Config],
+    make_entry: Callable[[int], Entry],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of those that somebody wants once more, the others come; so do new ones, for all of which no notice goes; it comes when it can."""
+    hurried = SimpleNamespace(monotonic=lambda: time.monotonic() * FASTER, sleep=lambda s: time.sleep(s / FASTER))
+    monkeypatch.setattr("kiosk.uplink.time", hurried)
+    monkeypatch.setattr("kiosk.delivery.session.IDLE_S", 0.01)
+    settings = {"receipt_timeout_s": 5.0, "backoff_max_s": 2.0, "batch_entries": 20, "settle_on": settle_on}
+    with StubBroker(Behaviour()) as broker:
+        config = make_config(uplink={"brokers": [broker.url], **settings})
+        with closing(Outbox.open(config.state.dir / "outbox.db", config.outbox)) as outbox:
+            for number in range(1, 11):
+                entry = make_entry(number)
+                box = Sealed("5be1c6f0a37d9248", "x25519", Random(5).randbytes(3000))
+                outbox.append(replace(entry, person=(), sealed=(box,)) if number == 5 else entry)
+            _until_empty(config, outbox, broker)
+            unheard = (
+                {"receipts": 0x87} if settle_on == "puback" else {}
+            )  # a receipt would say that the centre has them all
+            broker.behaviour = replace(behaviour, subacks=unheard)
+            broker.heard.clear()
+            assert outbox.resend(1, None) == range(1, 11)
+            for number in range(11, 15):
+                outbox.append(make_entry(number))
+            _until(config, outbox, broker, lambda: not outbox.depth() and outbox.wanted() is None)
+            assert [seq for seq, _ in outbox.oversized()] == [5]
+            assert {*broker.heard} == {*range(1, 15)} - {5}
+            assert not broker.noticed
+            assert broker.connections < 20
+            broker.behaviour = Behaviour()
+            _until(config, outbox, broker, lambda: not outbox.oversized())
+    assert broker.heard.count(5) == 1
+
+
 def _until_empty(config: Config, outbox: Outbox, broker: StubBroker) -> None:
     _until(config, outbox, broker, lambda: not outbox.depth())
 

@@ -190,6 +190,19 @@ def test_notice_goes_alone() -> None:
     assert session.next(40, 1, 9) == Publish(1, 1)
 
 
+def test_entry_that_is_sent_again_alone_says_nothing_of_the_others() -> None:
+    """However often it does not arrive: the next batch is as large as before, and no notice is sent."""
+    session = _online()
+    for now_s in range(0, 60, 10):
+        session.resent(99, 1)
+        session.resend_ended(arrived=False)
+        session.resent(99, 1)
+        session.lost(now_s)
+        assert isinstance(session.next(now_s + 9, 0, 9), Connect)
+        session.connected(now_s + 9, 0, 100)
+    assert session.next(60, 0, 9) == Publish(0, 10)
+
+
 def test_puback_settles_nothing_where_receipts_do() -> None:
     """A broker's word is not the centre's."""
     session = _online()
