@@ -140,12 +140,12 @@ def _asked(
     try:
         body = None if question is None else json.dumps(question).encode()
         connection.request(method, path, body, {"Content-Type": "application/json"})
-        response = connection.getresponse()
         content = bytearray()
-        while chunk := response.read1(16_384):
-            content += chunk
-            if len(content) > LARGEST_BYTES or time.monotonic() > deadline_s:
-                raise ProvisionError(NO_CENTRE, say("{where} answers without end", where=where))
+        with connection.getresponse() as response:  # which keeps the socket of a connection that was to be closed
+            while chunk := response.read1(16_384):
+                content += chunk
+                if len(content) > LARGEST_BYTES or time.monotonic() > deadline_s:
+                    raise ProvisionError(NO_CENTRE, say("{where} answers without end", where=where))
         answer = json.loads(content)
     except ssl.SSLCertVerificationError as error:
         what = say("{where} is not whom the code means: {reason}", where=where, reason=error.verify_message)

@@ -107,18 +107,18 @@ def _receive(offer: Offer, part: Path, have: int, context: ssl.SSLContext, go_on
     connection = HttpsConnection(parts.hostname or "", parts.port, context, step_s=STEP_S, longest_s=LONGEST_S)
     try:
         connection.request("GET", parts.path, headers={"Range": f"bytes={have}-"} if have else {})
-        response = connection.getresponse()
-        if have and response.status in {_OK, _BEYOND}:
-            part.unlink()  # from the start, at the next attempt
-            raise UpdateError(f"{offer.url} cannot be resumed", hint="use a server that answers to Range")
-        if response.status != (_PARTIAL if have else _OK):
-            raise UpdateError(f"{offer.url}: the server says {response.status}", hint="is the bundle there?")
-        if have and not (response.getheader("Content-Range") or "").startswith(f"bytes {have}-"):
-            raise UpdateError(f"{offer.url}: another piece came than was asked for")
-        with part.open("ab") as file:
-            _pour(response, file.write, offer.size_bytes - have, go_on)
-            file.flush()
-            os.fsync(file.fileno())
+        with connection.getresponse() as response:  # which keeps the socket of a connection that was to be closed
+            if have and response.status in {_OK, _BEYOND}:
+                part.unlink()  # from the start, at the next attempt
+                raise UpdateError(f"{offer.url} cannot be resumed", hint="use a server that answers to Range")
+            if response.status != (_PARTIAL if have else _OK):
+                raise UpdateError(f"{offer.url}: the server says {response.status}", hint="is the bundle there?")
+            if have and not (response.getheader("Content-Range") or "").startswith(f"bytes {have}-"):
+                raise UpdateError(f"{offer.url}: another piece came than was asked for")
+            with part.open("ab") as file:
+                _pour(response, file.write, offer.size_bytes - have, go_on)
+                file.flush()
+                os.fsync(file.fileno())
     except (OSError, HTTPException) as error:
         if isinstance(error, UpdateError):
             raise

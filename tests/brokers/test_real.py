@@ -260,22 +260,14 @@ def _judge(ledger: Path) -> None:
         assert (stream.complete, stream.through, opened.doubled()) == (True, ENTRIES, 0)
 
 
-@pytest.mark.parametrize(("kind", "protocol"), [(Mosquitto, "5"), (MosquittoOf13, "3.1.1")])
-def test_keep_alive_that_a_broker_wants_is_kept(
-    kind: type[Mosquitto], protocol: str, make_config: Callable[..., Config], tmp_path: Path
-) -> None:
-    """A station with nothing to send stays connected where the broker allows ten seconds of silence, and the station has more in mind.
-
-    Over MQTT 3.1.1 mosquitto of Debian 13 does not say so: it refuses the client id.
-    """
+def test_keep_alive_that_a_broker_wants_is_kept(make_config: Callable[..., Config], tmp_path: Path) -> None:
+    """A station with nothing to send stays connected where the broker allows ten seconds of silence, and the station has more in mind."""
     with ExitStack() as stack:
-        server = kind(tmp_path, stack)
+        server = Mosquitto(tmp_path, stack)
         settings = tmp_path / "mosquitto.conf"
         settings.write_text(f"max_keepalive 10\n{settings.read_text()}")
         server.start()
-        config = make_config(
-            uplink={"brokers": [server.url], "protocol": protocol, "keepalive_s": 60}, status={"every_s": 600.0}
-        )
+        config = make_config(uplink={"brokers": [server.url], "keepalive_s": 60}, status={"every_s": 600.0})
         station = delivering(config)
         try:
             with Ear(server, wire.status_topic(config.kiosk.id)) as ear:
@@ -284,3 +276,22 @@ def test_keep_alive_that_a_broker_wants_is_kept(
         finally:
             station.stop()
     assert "exceeded timeout" not in (tmp_path / "log").read_text()
+
+
+def test_keep_alive_that_cannot_be_told_is_found(make_config: Callable[..., Config], tmp_path: Path) -> None:
+    """Over MQTT 3.1.1 mosquitto of Debian 13 refuses the client id where the keep alive is longer than it allows; the station gets in.
+
+    That it stays is not asked: this one throws anybody out at random where `max_keepalive` is set [mosquitto, issue 3226].
+    """
+    with ExitStack() as stack:
+        server = MosquittoOf13(tmp_path, stack)
+        settings = tmp_path / "mosquitto.conf"
+        settings.write_text(f"max_keepalive 10\n{settings.read_text()}")
+        server.start()
+        config = make_config(uplink={"brokers": [server.url], "protocol": "3.1.1", "keepalive_s": 60})
+        with Ear(server, wire.status_topic(config.kiosk.id)) as ear:
+            station = delivering(config)
+            try:
+                ear.until(lambda: bool(ear.heard))
+            finally:
+                station.stop()

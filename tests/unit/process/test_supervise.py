@@ -18,6 +18,7 @@ from tests.running import until
 PARENT = """
 import signal, sys, time
 from pathlib import Path
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever started the tests may have it ignored
 from kiosk.process.supervise import Child, Supervisor
 quiet = "import signal, time; signal.signal(signal.SIGHUP, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
 folder, ends = Path(sys.argv[1]), (signal.SIGTERM, signal.SIGKILL)
