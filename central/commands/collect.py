@@ -39,7 +39,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         "--group",
         type=shared.kiosk,
         metavar="NAME",
-        help="share the work with the other collectors of this name, each with a --client-id of its own (MQTT 5)",
+        help="share the work with the other collectors of this name and ledger, each with a --client-id of its own (MQTT 5)",
     )
     parser.add_argument(
         "--protocol", choices=("auto", "5", "3.1.1"), default="auto", help="MQTT version (default: 5, else 3.1.1)"
@@ -62,6 +62,10 @@ def run(arguments: argparse.Namespace) -> int:
     make = _maker(broker)  # what is wrong with the address is said before a ledger is begun
     ledger = open_ledger(arguments.ledger)
     try:
+        if (
+            broker.group is not None
+        ):  # a name that a station could guess would let it take a part of the others' entries
+            broker = replace(broker, group=f"{broker.group}-{ledger.shared_word('group')}")
         make(broker, ledger).run(lambda: bool(asked))
     finally:
         ledger.close()

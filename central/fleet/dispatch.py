@@ -230,6 +230,7 @@ def client_of(broker: Broker, name: str) -> Client:
         client.username_pw_set(broker.username, password_of(broker))
     if urlsplit(check_url(broker.url)).scheme == "mqtts":
         client.tls_set_context(tls_of(broker))
+        client.take_place(broker)
     return client
 
 

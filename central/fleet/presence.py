@@ -88,6 +88,7 @@ class _Ear:
         parts = urlsplit(check_url(broker.url))
         if parts.scheme == "mqtts":
             self._client.tls_set_context(tls_of(broker))
+            self._client.take_place(broker)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message

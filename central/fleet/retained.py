@@ -49,6 +49,7 @@ def leave(broker: Broker, messages: Iterable[tuple[str, bytes]]) -> int:
         client.username_pw_set(broker.username, password_of(broker))
     if parts.scheme == "mqtts":
         client.tls_set_context(tls_of(broker))
+        client.take_place(broker)
     client.on_connect = lambda _client, _user, _flags, reason, _properties: (
         refusals.append(str(reason)) if reason.is_failure else None
     )

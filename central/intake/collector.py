@@ -62,7 +62,7 @@ class Broker:
         url: mqtt:// or mqtts:// address.
         client_id: Name of the session at the broker; each collector has its own.
         kiosk: Collect of this station only; "+" for all.
-        group: Share the work with the other collectors of this name, which MQTT 5 alone can do; None to get everything.
+        group: Share the work with the other collectors of this name, which nobody else may guess, and MQTT 5 alone can do; None to get everything.
         protocol: "5", "3.1.1", or "auto" for the first and then the second.
         username: None for none.
         password_file: None for none.
@@ -135,6 +135,7 @@ class Collector:
             else:
                 client.connect(parts.hostname or "", port, KEEPALIVE_S)
         except (OSError, ValueError) as error:
+            client.leave_place()
             return str(not_connected(self._broker.url, error))
         deadline_s = time.monotonic() + CONNECT_S
         reason = ""
@@ -204,6 +205,7 @@ class Collector:
             client.username_pw_set(broker.username, password_of(broker))
         if urlsplit(broker.url).scheme == "mqtts":
             client.tls_set_context(tls_of(broker))
+            client.take_place(broker)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from central.intake.quota import Quota
+from central.intake.repeats import Repeats
 from central.ledgers.export import printable
 from central.ledgers.ledger import Aside
 from kiosk import forms
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 REPORT_EVERY_S = 10.0
+LOOK_EVERY_S = 300.0
+LOOK_AT = "see that receipts reach the stations, and who subscribes at the broker: whoever shares the collectors' subscription takes a part of the entries"
 GATHER_S = 0.05
 LONGEST_GATHER_S = 1.0
 QUIET_S = 0.003
@@ -62,6 +65,8 @@ class Intake:
         self._counts = {"messages": 0, "rows": 0, "aside": 0}
         self._next_report_s = 0.0
         self._quota = Quota()
+        self._repeats = Repeats()
+        self._next_look_s = 0.0
 
     def commit(self, messages: Sequence[Message]) -> list[tuple[str, bytes]]:
         """Keep them durably.
@@ -102,6 +107,11 @@ class Intake:
         if time.monotonic() >= self._next_report_s:
             self._next_report_s = time.monotonic() + REPORT_EVERY_S
             _log.info("collected %s", " ".join(f"{name}={count}" for name, count in self._counts.items()))
+        if time.monotonic() >= self._next_look_s:
+            self._next_look_s = time.monotonic() + LOOK_EVERY_S
+            share = self._repeats.share(self._ledger.streams())
+            if share:
+                _log.warning("traffic-repeats share=%.2f remedy=%r", share, LOOK_AT)
 
 
 def _batch_in(message: Message) -> wire.Batch:

@@ -6,9 +6,11 @@ Sources:
 
 from __future__ import annotations
 
+import fcntl
 import socket
 import ssl
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any, TextIO
 
 from paho.mqtt.client import Client
 
@@ -16,11 +18,15 @@ from kiosk.delivery.dial import HERE
 from kiosk.errors import LinkError
 
 if TYPE_CHECKING:
+    from paho.mqtt.enums import MQTTErrorCode
+
     from central.intake.collector import Broker
     from kiosk.delivery.dial import Connection
 
 OPEN_S = 20.0
 """Longest time for a connection: looking the name up, TCP and TLS."""
+PLACE_S = 5.0
+"""Longest wait for a command that is at the broker with the same certificate: most are done sooner, a roll-out is not."""
 _NAME_DIFFERS = frozenset({62, 64})
 _NOT_ITS_TIME = frozenset({9, 10})
 
@@ -29,6 +35,36 @@ class ReachingClient(Client):
     """paho's client, by whichever of the broker's addresses is good: its own way is one after the other, `connect_timeout` for each."""
 
     _connection: Connection | None = None
+    _place: TextIO | None = None
+
+    def take_place(self, broker: Broker) -> None:
+        """Have the certificate's place at the broker for this connection alone: the broker gives each one, and who comes second throws the first out.
+
+        Raises:
+            LinkError: Another command of this machine has it, and has not given it up within `PLACE_S`.
+        """
+        if broker.cert_file is None:
+            return
+        self._place = broker.cert_file.open()  # it was read a moment ago
+        deadline_s = time.monotonic() + PLACE_S
+        while not _is_locked(self._place):
+            if time.monotonic() > deadline_s:
+                self.leave_place()
+                raise LinkError(
+                    f"another command is at the broker with {broker.cert_file}, which has one place there", hint=_OWN
+                )
+            time.sleep(0.05)
+
+    def leave_place(self) -> None:
+        """Give it up."""
+        if self._place is not None:
+            self._place.close()
+            self._place = None
+
+    def disconnect(self, *args: Any, **named: Any) -> MQTTErrorCode:  # noqa: ANN401  as paho has them
+        """Say goodbye, and give the certificate's place up."""
+        self.leave_place()
+        return super().disconnect(*args, **named)
 
     def rate(self, *, good: bool) -> None:
         """Remember for this process's next connection whether the address brought what was wanted of it."""
@@ -39,6 +75,17 @@ class ReachingClient(Client):
         tls = self._ssl_context if self._ssl else None
         self._connection = HERE.open(self.host, self.port, tls, longest_s=OPEN_S)
         return self._connection.socket
+
+
+def _is_locked(file: TextIO) -> bool:
+    """Whether it is this process's now; a file system that knows no locks keeps nobody out."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def not_connected(url: str, error: Exception) -> LinkError:
@@ -91,5 +138,9 @@ def not_served(broker: Broker, what: str, reason: str) -> LinkError:
     )
 
 
+_OWN = (
+    "wait until it is done, or give this one a certificate of its own: `central ca client central-operator-2` (2 to 4 are in the broker's list of rights;"
+    " collectors have theirs)"
+)
 _SHOW = "show it who you are: --cert-file and --key-file, as `central ca client` makes them, or --username"
 _ALLOW = "see that the broker believes this certificate or user, and that its list of rights has this name"

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from paho.mqtt.client import Client, MQTTv5
@@ -22,7 +27,9 @@ from kiosk.config import Config
 from kiosk.delivery import mqtt
 from kiosk.delivery.link import Acknowledged, Event, Ready
 from kiosk.delivery.routes import routes_of
+from kiosk.delivery.wire import encode_batch, encode_entry
 from kiosk.errors import LinkError
+from kiosk.model import Entry
 from tests.running import until
 
 WAIT_S = 10.0
@@ -194,6 +201,74 @@ def test_collectors_share_the_work_over_the_shipped_files(fleet_broker: Any) -> 
         assert sorted(int(payload) for _, payload in first.got + second.got) == list(range(20))
         assert first.got
         assert second.got
+
+
+def test_station_takes_nothing_of_what_collectors_share(
+    fleet_broker: Any, tmp_path: Path, make_entry: Callable[[int], Entry]
+) -> None:
+    """It may subscribe to any group, which the broker does not judge, but the collectors' has a name that it cannot guess: every message has its receipt."""
+    fleet_broker.identity("door-a")
+    fleet_broker.identity("bad-1")
+    files = fleet_broker.files("central-collector")
+    argv = [sys.executable, "-m", "central", "collect", "--group", "centre", "--broker", fleet_broker.url]
+    argv += ["--ledger", str(tmp_path / "ledger.db"), "--ca-file", files["ca_file"], "--cert-file", files["cert_file"]]
+    with (
+        (tmp_path / "log").open("wb") as log,
+        _peers(fleet_broker, "door-a", "bad-1") as (kiosk, thief),
+        subprocess.Popen([*argv, "--key-file", files["key_file"]], stderr=log) as collector,
+    ):
+        try:
+            until(lambda: b" collecting " in (tmp_path / "log").read_bytes())
+            for group in ("centre", "centre-", "", "#", "+"):
+                with suppress(AssertionError, ValueError):
+                    thief.subscribe(f"$share/{group}/kiosks/+/entries")
+            kiosk.subscribe("kiosks/door-a/receipts")
+            outbox = uuid4()
+            for number in range(1, 21):
+                entry = replace(make_entry(number), kiosk="door-a")
+                kiosk.publish("kiosks/door-a/entries", encode_batch("door-a", outbox, [(number, encode_entry(entry))]))
+                until(lambda number=number: len(kiosk.got) >= number, longest_s=20)  # type: ignore[misc]
+            assert json.loads(kiosk.got[-1][1])["through"] == 20
+        finally:
+            collector.terminate()
+
+
+def test_one_tool_never_throws_another_out(
+    fleet_broker: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A command beside another with the same certificate waits, and says whose place is taken; with one of its own it goes on."""
+    for name in ("central-operator", "central-operator-2"):
+        fleet_broker.identity(name)
+    Fleet(fleet_broker.fleet / "fleet.db").close()
+
+    def listed(name: str) -> int:
+        files = fleet_broker.files(name)
+        words = [
+            "fleet",
+            "list",
+            "--fleet",
+            str(fleet_broker.fleet),
+            "--at-broker",
+            fleet_broker.url,
+            "--ca-file",
+            files["ca_file"],
+        ]
+        return central([*words, "--cert-file", files["cert_file"], "--key-file", files["key_file"]])
+
+    held = tmp_path / "held"
+    script = "import fcntl, pathlib, sys, time; f = open(sys.argv[1]); fcntl.flock(f, fcntl.LOCK_EX); pathlib.Path(sys.argv[2]).touch(); time.sleep(60)"
+    argv = [sys.executable, "-c", script, fleet_broker.files("central-operator")["cert_file"], str(held)]
+    with subprocess.Popen(argv) as other:
+        try:
+            until(held.exists)
+            assert listed("central-operator") == 13
+            said = capsys.readouterr().err
+            assert "which has one place there" in said
+            assert "central ca client central-operator-2" in said
+            assert listed("central-operator-2") == 0
+        finally:
+            other.kill()
+    assert [listed("central-operator") for _ in range(3)] == [0, 0, 0]
 
 
 def test_nobody_takes_anothers_session(fleet_broker: Any) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import socket
 import ssl
 from pathlib import Path
 from threading import Thread
 
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 
 from central.__main__ import main
 from central.fleet import authority
+from central.intake import reaching
 from central.intake.collector import Broker
 from central.intake.reaching import hint_for, not_connected, not_served
 from kiosk.errors import LinkError
@@ -98,3 +102,26 @@ def _shake_hands(server: socket.socket, context: ssl.SSLContext) -> None:
     connection, _ = server.accept()
     with connection, pytest.raises(ssl.SSLError):
         context.wrap_socket(connection, server_side=True)
+
+
+def test_place_of_a_certificate_is_taken_where_it_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One holder at a time; without a certificate there is nothing to take, and a file system without locks keeps nobody out."""
+    monkeypatch.setattr(reaching, "PLACE_S", 0.1)
+    one, two = (reaching.ReachingClient(CallbackAPIVersion.VERSION2) for _ in range(2))
+    cert = tmp_path / "cert.pem"
+    cert.touch()
+    for client in (one, two):
+        client.take_place(Broker(URL))
+    one.take_place(Broker(URL, cert_file=cert))
+    with pytest.raises(LinkError, match="has one place there"):
+        two.take_place(Broker(URL, cert_file=cert))
+    one.disconnect()
+    two.take_place(Broker(URL, cert_file=cert))
+
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    one.take_place(Broker(URL, cert_file=cert))
+    for client in (one, two):
+        client.leave_place()
