@@ -209,7 +209,7 @@ RECIPES = (
 PLANS = (
     Plan(CHEAP, _WHOLE, 1.2),
     Plan(GRID, Scope.NEAR, 0.0, fixed_mpx=4.5),
-    Plan(BENDS, Scope.NEAR, 0.0, fixed_mpx=11.0),
+    Plan(BENDS, Scope.NEAR, 0.0, fixed_mpx=6.5),
     *(recipe.plan for recipe in RECIPES),
     Plan(FINDERS, _REGION, 58.0, fixed_mpx=1.2, most_mpx=finders.PIXELS_MAX / 1e6),
     Plan(ZBAR, _REGION, 18.0),
